@@ -92,6 +92,26 @@ class RpcErrors(RkmpError):
         self.errors = tuple(errors)
 
 
+class SchemaError(RkmpError):
+    """YANG modules that cannot be compiled: missing, invalid, or using a construct that this agent does not handle.
+
+    ``problems`` says where: each has the module's name, the line (0 when it is not one line's fault) and the reason.
+    """
+
+    def __init__(self, problems: Sequence[tuple[str, int, str]]) -> None:
+        super().__init__("; ".join(f"{module}:{line}: {reason}" for module, line, reason in problems))
+        self.problems = tuple(problems)
+
+
+class InvalidValue(RkmpError):
+    """A lexical value that is outside its YANG type; ``app_tag`` is the broken restriction's own, where it has one."""
+
+    def __init__(self, reason: str, app_tag: str | None = None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.app_tag = app_tag
+
+
 class CommandError(RkmpError):
     """A command that cannot go on; the message says what to do next and ``exit_status`` tells scripts."""
 
