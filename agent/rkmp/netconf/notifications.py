@@ -1,0 +1,134 @@
+"""Event streams and their live subscriptions (RFC 5277).
+
+The hub wraps an event once, filters it for each subscription and hands the octets over; it never waits for a
+reader. It must not know sessions or transports: a subscriber is a function that takes octets.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TypeAlias
+
+from lxml import etree
+
+from rkmp.netconf.documents import serialise
+from rkmp.netconf.namespaces import NOTIFICATION, STREAMS
+
+NETCONF_STREAM = "NETCONF"
+"""The default stream of RFC 5277 section 3.2.3: every event there is."""
+
+Deliver = Callable[[bytes], None]
+"""Takes one serialised ``<notification>``; must not block."""
+
+EventFilter: TypeAlias = "Callable[[etree._Element], bool]"
+"""Says whether an event (the element inside ``<notification>``) is wanted."""
+
+Conceal: TypeAlias = "Callable[[etree._Element], etree._Element]"
+"""Returns a copy of an event without what nobody may see."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """One event stream as clients see it (RFC 5277 section 3.2.5.1)."""
+
+    name: str
+    description: str
+    replay: bool
+
+
+STREAMS_OFFERED: Mapping[str, Stream] = {
+    NETCONF_STREAM: Stream(NETCONF_STREAM, "Every notification of the agent.", replay=False),
+}
+
+
+class Subscription:
+    """One subscriber of the hub; ``cancel`` ends it at once and may be called twice."""
+
+    def __init__(self, hub: NotificationHub, deliver: Deliver, event_filter: EventFilter | None) -> None:
+        self._hub = hub
+        self._deliver = deliver
+        self._filter = event_filter
+
+    def wants(self, event: etree._Element) -> bool:
+        """Return whether the subscription's filter lets ``event`` through."""
+        return self._filter is None or self._filter(event)
+
+    def deliver(self, message: bytes) -> None:
+        """Hand one serialised notification over."""
+        self._deliver(message)
+
+    def cancel(self) -> None:
+        """Receive nothing more."""
+        self._hub.forget(self)
+
+
+class NotificationHub:
+    """Where events enter and subscriptions hang. One event loop's property: not to be called from threads."""
+
+    def __init__(self, conceal: Conceal = copy.deepcopy) -> None:
+        """``conceal`` is applied to every event before filters and subscribers see it."""
+        self._conceal = conceal
+        # A dict keeps the order of subscription, so that tests and readers see one order.
+        self._subscriptions: dict[Subscription, None] = {}
+
+    @property
+    def has_subscribers(self) -> bool:
+        """Whether anyone listens; a costly event need not be built otherwise."""
+        return bool(self._subscriptions)
+
+    def subscribe(self, deliver: Deliver, event_filter: EventFilter | None = None) -> Subscription:
+        """Deliver every later event that ``event_filter`` wants (None: every event) to ``deliver``."""
+        subscription = Subscription(self, deliver, event_filter)
+        self._subscriptions[subscription] = None
+        return subscription
+
+    def forget(self, subscription: Subscription) -> None:
+        """Drop ``subscription``, if it is there."""
+        self._subscriptions.pop(subscription, None)
+
+    def publish(self, event_time: datetime, event: etree._Element) -> None:
+        """Send ``event`` to whoever subscribed.
+
+        ``event_time`` is when it happened, an aware datetime; ``event`` is the notification's element, or for a
+        YANG 1.1 notification inside data the top-level element of its path (RFC 7950 section 7.16.2).
+        The hub keeps no reference to ``event``.
+        """
+        if not self._subscriptions:
+            return
+        # Filters see what subscribers may see: a filter that matched a secret would tell it.
+        event = self._conceal(event)
+        message: bytes | None = None
+        for subscription in tuple(self._subscriptions):
+            if not subscription.wants(event):
+                continue
+            if message is None:
+                message = serialise(notification(event_time, event))
+            subscription.deliver(message)
+
+
+def notification(event_time: datetime, event: etree._Element) -> etree._Element:
+    """Return the ``<notification>`` message that ``event`` moves into (RFC 5277 section 4)."""
+    message = etree.Element(f"{{{NOTIFICATION}}}notification", nsmap={None: NOTIFICATION})
+    etree.SubElement(message, f"{{{NOTIFICATION}}}eventTime").text = date_and_time(event_time)
+    event.tail = None
+    message.append(event)
+    return message
+
+
+def date_and_time(moment: datetime) -> str:
+    """Return an aware datetime as yang:date-and-time in UTC, with microseconds where there are any."""
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def provide_streams(root: etree._Element) -> None:
+    """Add the list of streams, ``/netconf/streams`` of RFC 5277 section 3.4, to the state in ``root``."""
+    netconf = etree.SubElement(root, f"{{{STREAMS}}}netconf", nsmap={None: STREAMS})
+    streams = etree.SubElement(netconf, f"{{{STREAMS}}}streams")
+    for stream in STREAMS_OFFERED.values():
+        entry = etree.SubElement(streams, f"{{{STREAMS}}}stream")
+        etree.SubElement(entry, f"{{{STREAMS}}}name").text = stream.name
+        etree.SubElement(entry, f"{{{STREAMS}}}description").text = stream.description
+        etree.SubElement(entry, f"{{{STREAMS}}}replaySupport").text = "true" if stream.replay else "false"
