@@ -1,0 +1,78 @@
+"""The payloads by which a peer proves itself: CERT, CERTREQ, AUTH and EAP (RFC 7296 3.6 to 3.8, 3.16)."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from typing import ClassVar, Self
+
+from rkmp.wire.octets import Reader, Writer
+from rkmp.wire.payload import Payload
+from rkmp.wire.registries import AUTH_METHODS, CERT_ENCODINGS, PayloadType
+
+_ENCODING = struct.Struct(">B")
+_METHOD = struct.Struct(">B3x")
+
+
+@dataclass(frozen=True, slots=True)
+class _Encoded(Payload):
+    encoding: int
+    data: bytes
+
+    @classmethod
+    def parse(cls, reader: Reader) -> Self:
+        (encoding,) = reader.unpack(_ENCODING)
+        return cls(CERT_ENCODINGS.get(encoding, encoding), reader.rest())
+
+    def write(self, writer: Writer) -> None:
+        writer.pack(_ENCODING, self.encoding)
+        writer.put(self.data)
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate(_Encoded):
+    """CERT: one certificate, or what stands for it, in the given encoding."""
+
+    payload_type: ClassVar[PayloadType] = PayloadType.CERT
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateRequest(_Encoded):
+    """CERTREQ: for X.509, the SHA-1 hashes of the public keys of acceptable authorities, 20 octets each."""
+
+    payload_type: ClassVar[PayloadType] = PayloadType.CERTREQ
+
+
+@dataclass(frozen=True, slots=True)
+class Authentication(Payload):
+    """AUTH: a method and what it made of the signed octets."""
+
+    payload_type: ClassVar[PayloadType] = PayloadType.AUTH
+
+    method: int
+    data: bytes
+
+    @classmethod
+    def parse(cls, reader: Reader) -> Self:
+        (method,) = reader.unpack(_METHOD)
+        return cls(AUTH_METHODS.get(method, method), reader.rest())
+
+    def write(self, writer: Writer) -> None:
+        writer.pack(_METHOD, self.method)
+        writer.put(self.data)
+
+
+@dataclass(frozen=True, slots=True)
+class Eap(Payload):
+    """EAP: an EAP message, opaque here."""
+
+    payload_type: ClassVar[PayloadType] = PayloadType.EAP
+
+    data: bytes
+
+    @classmethod
+    def parse(cls, reader: Reader) -> Self:
+        return cls(reader.rest())
+
+    def write(self, writer: Writer) -> None:
+        writer.put(self.data)

@@ -1,0 +1,67 @@
+"""The Encrypted payload and its fragment (RFC 7296 3.14, RFC 7383 2.5), with their contents still sealed.
+
+Each is the last payload of its message, so what comes before its ``body`` is what the integrity check covers besides
+it: ``message[: -len(body)]`` is the associated data of RFC 5282 section 5.1.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from typing import ClassVar, Self
+
+from rkmp.errors import WireError
+from rkmp.wire.octets import Reader, Writer
+from rkmp.wire.payload import Payload
+from rkmp.wire.registries import PAYLOAD_TYPES, PayloadType
+
+_FRAGMENT = struct.Struct(">HH")
+
+
+@dataclass(frozen=True, slots=True)
+class Encrypted(Payload):
+    """SK: ``first_payload`` is the type of the first payload inside, ``body`` the IV, ciphertext and ICV."""
+
+    payload_type: ClassVar[PayloadType] = PayloadType.SK
+
+    first_payload: int
+    body: bytes
+
+    @classmethod
+    def parse(cls, reader: Reader, first_payload: int) -> Self:
+        return cls(PAYLOAD_TYPES.get(first_payload, first_payload), reader.rest())
+
+    def write(self, writer: Writer) -> None:
+        writer.put(self.body)
+
+
+@dataclass(frozen=True, slots=True)
+class EncryptedFragment(Payload):
+    """SKF: piece ``fragment_number`` (from 1) of ``total_fragments``, each sealed for itself.
+
+    ``first_payload`` is that of the whole message in the first fragment, and NONE in the others.
+    """
+
+    payload_type: ClassVar[PayloadType] = PayloadType.SKF
+
+    first_payload: int
+    fragment_number: int
+    total_fragments: int
+    body: bytes
+
+    @classmethod
+    def parse(cls, reader: Reader, first_payload: int) -> Self:
+        offset = reader.offset
+        number, total = reader.unpack(_FRAGMENT)
+        _check_fragment(number, total, offset)
+        return cls(PAYLOAD_TYPES.get(first_payload, first_payload), number, total, reader.rest())
+
+    def write(self, writer: Writer) -> None:
+        _check_fragment(self.fragment_number, self.total_fragments, writer.offset)
+        writer.pack(_FRAGMENT, self.fragment_number, self.total_fragments)
+        writer.put(self.body)
+
+
+def _check_fragment(number: int, total: int, offset: int) -> None:
+    if not 1 <= number <= total:
+        raise WireError(f"fragment {number} of {total}", offset)

@@ -1,0 +1,117 @@
+"""Octets in, octets out: the one place that counts them.
+
+A :class:`Reader` never looks past its own end; a structure with a length of its own is read through a narrower reader
+that has to be used up exactly. A :class:`Writer` fills in lengths after their content, so none is ever stored. Both
+turn every misfit into a WireError with an offset, and know nothing of IKE.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Any, final
+
+from rkmp.errors import WireError
+
+_LENGTH = struct.Struct(">H")
+
+
+@final
+class Reader:
+    """A bounded walk over immutable octets, from ``start`` to before ``end``."""
+
+    __slots__ = ("_data", "_end", "_position")
+
+    def __init__(self, data: bytes, start: int, end: int) -> None:
+        self._data = data
+        self._position = start
+        self._end = end
+
+    @property
+    def offset(self) -> int:
+        """Where the next octet is, counted from the start of ``data``."""
+        return self._position
+
+    @property
+    def remaining(self) -> int:
+        """How many octets are left."""
+        return self._end - self._position
+
+    def unpack(self, layout: struct.Struct) -> tuple[Any, ...]:
+        """Read one fixed layout; WireError when fewer octets are left."""
+        start = self._position
+        end = start + layout.size
+        if end > self._end:
+            raise WireError(f"{layout.size} octets expected, {self._end - start} left", self._position)
+        self._position = end
+        return layout.unpack_from(self._data, start)
+
+    def take(self, length: int) -> bytes:
+        """Read ``length`` octets; WireError when fewer are left."""
+        start = self._position
+        end = start + length
+        if end > self._end:
+            raise WireError(f"{length} octets expected, {self._end - start} left", self._position)
+        self._position = end
+        return self._data[start:end]
+
+    def rest(self) -> bytes:
+        """Read whatever is left, perhaps nothing."""
+        start = self._position
+        self._position = self._end
+        return self._data[start : self._end]
+
+    def nested(self, length: int) -> Reader:
+        """Return a reader of the next ``length`` octets and step over them.
+
+        WireError when fewer are left, or when ``length`` is negative: a length field smaller than its own header.
+        """
+        start = self._position
+        end = start + length
+        if not start <= end <= self._end:
+            if length < 0:
+                raise WireError("a length smaller than the header that it counts", self._position)
+            raise WireError(f"{length} octets expected, {self._end - start} left", self._position)
+        self._position = end
+        return Reader(self._data, start, end)
+
+    def finish(self) -> None:
+        """WireError unless everything was read."""
+        if self._position != self._end:
+            raise WireError(f"{self._end - self._position} octets left over", self._position)
+
+
+@final
+class Writer:
+    """A growing buffer; values that do not fit their field are WireErrors at the field's offset."""
+
+    __slots__ = ("_buffer",)
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    @property
+    def offset(self) -> int:
+        """How many octets there are."""
+        return len(self._buffer)
+
+    def pack(self, layout: struct.Struct, *values: object) -> None:
+        """Append one fixed layout."""
+        try:
+            self._buffer += layout.pack(*values)
+        except struct.error as misfit:
+            raise WireError(f"a value does not fit its field: {misfit}", self.offset) from misfit
+
+    def put(self, octets: bytes) -> None:
+        """Append octets as they are."""
+        self._buffer += octets
+
+    def set_length(self, field: int, start: int) -> None:
+        """Write how many octets follow ``start`` into the two octets at ``field``."""
+        length = len(self._buffer) - start
+        if length > 0xFFFF:
+            raise WireError(f"{length} octets do not fit a 16-bit length", start)
+        _LENGTH.pack_into(self._buffer, field, length)
+
+    def octets(self) -> bytes:
+        """Return what was written."""
+        return bytes(self._buffer)
