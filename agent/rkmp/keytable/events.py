@@ -1,0 +1,73 @@
+"""What happens to keys, told to subscribers after it has become durable. No event holds key material."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Self
+
+from rkmp.keytable.row import KeyRow
+
+
+@dataclass(frozen=True, slots=True)
+class KeyEvent:
+    """Something that happened to the key named ``admin_key_name`` at ``at`` (UTC).
+
+    ``is_negotiated`` tells keys that were agreed with a peer from those of the configuration.
+    """
+
+    at: datetime
+    admin_key_name: str
+    protocol: str
+    peers: tuple[str, ...]
+    local_key_name: str
+    peer_key_name: str
+    is_negotiated: bool
+
+    @classmethod
+    def of(cls, row: KeyRow, at: datetime, **details: Any) -> Self:
+        """Return the event that concerns ``row``; ``details`` are the fields that only this kind of event has."""
+        return cls(
+            at=at,
+            admin_key_name=row.admin_key_name,
+            protocol=row.protocol,
+            peers=row.peers,
+            local_key_name=row.local_key_name,
+            peer_key_name=row.peer_key_name,
+            is_negotiated=row.provenance is not None,
+            **details,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class KeyInstalled(KeyEvent):
+    """A row was added."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyUpdated(KeyEvent):
+    """A row was changed: read it again. A replaced key, for one, has its lifetimes shortened."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyActivated(KeyEvent):
+    """The key may now be sent with."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyExpiring(KeyEvent):
+    """The key's last lifetime will end in ``seconds_left``; told once, a tenth of its life (7 days at most) before."""
+
+    seconds_left: int
+
+
+@dataclass(frozen=True, slots=True)
+class KeyExpired(KeyEvent):
+    """The key's last lifetime has ended; the row is still there."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRemoved(KeyEvent):
+    """The row is gone; ``reason`` says why."""
+
+    reason: str

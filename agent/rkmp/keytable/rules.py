@@ -1,0 +1,108 @@
+"""What each field of a key table row may hold (RFC 7210 sections 2, 4, 5 and its IANA registries).
+
+The names are those of the registries in lower case, as YANG writes them. Each check raises
+:class:`~rkmp.errors.KeyTableError` with a reason that names the field and never shows the key.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from ipaddress import ip_address
+
+from rkmp.errors import KeyTableError
+
+ALL_INTERFACES = "all"
+
+PROTOCOLS = ("bgp", "ldp", "msdp", "pim-port", "pcep")
+PRIVATE_USE_PROTOCOLS = range(240, 256)
+"""Protocols without a name; the key table writes their number in decimal."""
+
+
+@dataclass(frozen=True, slots=True)
+class Algorithm:
+    """One pair of KDF and AlgID that a key may be used with.
+
+    ``key_octets`` is the only length of the long-lived key, None when the algorithm takes any. ``is_tcp_ao`` marks the
+    pairs that RFC 5926 defines for TCP-AO; its key names are the KeyID octet, two digits (RFC 7210 section 5.1).
+    """
+
+    is_tcp_ao: bool
+    key_octets: int | None = None
+
+
+ALGORITHMS: dict[tuple[str, str], Algorithm] = {
+    # RFC 5926 section 3.1: each MAC names its KDF; both KDFs condition a master key of any length.
+    ("hmac-sha-1", "hmac-sha-1-96"): Algorithm(is_tcp_ao=True),
+    ("aes-128-cmac", "aes-128-cmac-96"): Algorithm(is_tcp_ao=True),
+    ("aes-128-cmac", "aes-128-cmac"): Algorithm(is_tcp_ao=False),
+    # Without a KDF the key is the MAC's own (RFC 4493 takes 16 octets, RFC 2104 any number).
+    ("none", "hmac-sha-1-96"): Algorithm(is_tcp_ao=False),
+    ("none", "aes-128-cmac-96"): Algorithm(is_tcp_ao=False, key_octets=16),
+    ("none", "aes-128-cmac"): Algorithm(is_tcp_ao=False, key_octets=16),
+}
+"""By (KDF, AlgID)."""
+
+_TCP_AO_KEY_NAME = re.compile(r"[0-9a-f]{2}")
+_KEY_NAME = re.compile(r"[0-9a-f]+")
+
+
+def require_protocol(protocol: str) -> None:
+    """Refuse a name that is no registered protocol and no number for private use."""
+    if protocol in PROTOCOLS:
+        return
+    is_number = protocol.isascii() and protocol.isdigit() and not protocol.startswith("0")
+    if not is_number or int(protocol) not in PRIVATE_USE_PROTOCOLS:
+        first, last = PRIVATE_USE_PROTOCOLS[0], PRIVATE_USE_PROTOCOLS[-1]
+        raise KeyTableError(f"protocol {protocol!r} is none of {', '.join(PROTOCOLS)} or {first} to {last}")
+
+
+def require_algorithms(kdf: str, alg_id: str, key_octets: int) -> None:
+    """Refuse a KDF and an AlgID that don't go together, and a key of the wrong length."""
+    algorithm = ALGORITHMS.get((kdf, alg_id))
+    if algorithm is None:
+        raise KeyTableError(f"KDF {kdf!r} cannot be used with algorithm {alg_id!r}")
+    if not key_octets:
+        raise KeyTableError("the key is empty")
+    if algorithm.key_octets not in (None, key_octets):
+        raise KeyTableError(f"the key has {key_octets} octets; {alg_id} takes {algorithm.key_octets}")
+
+
+def require_names(admin_key_name: str, local_key_name: str, peer_key_name: str, kdf: str, alg_id: str) -> None:
+    """Refuse names in a form that the protocol does not have (RFC 7210 section 5.1)."""
+    if not admin_key_name:
+        raise KeyTableError("the administrative name is empty")
+    try:
+        admin_key_name.encode("utf-8")
+    except UnicodeEncodeError:
+        raise KeyTableError("the administrative name is not valid Unicode") from None
+    if ALGORITHMS[kdf, alg_id].is_tcp_ao:
+        for field, name in (("local", local_key_name), ("peer", peer_key_name)):
+            if not _TCP_AO_KEY_NAME.fullmatch(name):
+                raise KeyTableError(f"{field} key name {name!r} is not the two lowercase hexadecimal digits of a KeyID")
+        return
+    if not _KEY_NAME.fullmatch(local_key_name):
+        raise KeyTableError(f"local key name {local_key_name!r} is not lowercase hexadecimal")
+    if peer_key_name and not _KEY_NAME.fullmatch(peer_key_name):
+        raise KeyTableError(f"peer key name {peer_key_name!r} is neither lowercase hexadecimal nor empty")
+
+
+def require_peers(peers: Sequence[str]) -> None:
+    """Refuse empty names; no peers at all makes a key that nothing can find, which is allowed."""
+    if not all(peers):
+        raise KeyTableError("a peer's name is empty")
+
+
+def require_interfaces(interfaces: Sequence[str]) -> None:
+    """Refuse a row for no interface."""
+    if not interfaces or not all(interfaces):
+        raise KeyTableError("the interfaces are empty; a key for every interface has the interface 'all'")
+
+
+def canonical_peer(peer: str) -> str:
+    """Return ``peer`` in the one form in which the table finds it: addresses as RFC 5952 asks, names as they are."""
+    try:
+        return str(ip_address(peer))
+    except ValueError:
+        return peer

@@ -1,0 +1,155 @@
+"""When the passing of time changes a key, and what it then tells: a heap of the next instant of every row.
+
+Lifetimes include their end (RFC 7210 section 3), so a key changes in the microsecond after it. What has been told of
+a row is remembered, so that nothing is told twice; rows read from the disk at start are taken as told, since their
+subscribers read the table then.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from heapq import heapify, heappop, heappush
+
+from rkmp.keytable.events import KeyActivated, KeyEvent, KeyExpired, KeyExpiring
+from rkmp.keytable.row import KeyRow, KeyState, key_state
+
+LONGEST_WARNING = timedelta(days=7)
+WARNING_FRACTION = 10
+"""A key's end is announced when this part of its life is left, or :data:`LONGEST_WARNING` if that is shorter."""
+
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
+_TICK = timedelta(microseconds=1)
+_FEW = 64
+
+
+@dataclass(slots=True, eq=False)
+class _Watch:
+    """What was told of one row; ``state`` is None until its first instant has come."""
+
+    row: KeyRow
+    state: KeyState | None
+    is_warned: bool
+    due: datetime | None
+
+
+class KeySchedule:
+    """The rows by their next instant."""
+
+    def __init__(self, rows: Iterable[KeyRow]) -> None:
+        """Watch ``rows`` that were there before: how they stand when time first comes is not told."""
+        self._watches = {row.admin_key_name: _Watch(row, None, False, _LONG_AGO) for row in rows}
+        self._heap: list[tuple[datetime, str]] = [(_LONG_AGO, name) for name in self._watches]
+        self._counts: Counter[KeyState] = Counter()
+        self._latest = _LONG_AGO
+
+    def next_change(self, wall: datetime) -> datetime | None:
+        """Return the next instant for :meth:`advance`, which has passed if that is overdue at ``wall``."""
+        if wall < self._latest:
+            return wall
+        while self._heap and not self._is_current(*self._heap[0]):
+            heappop(self._heap)
+        return self._heap[0][0] if self._heap else None
+
+    def advance(self, wall: datetime) -> Iterator[KeyEvent]:
+        """Bring every row up to ``wall`` and yield what there is to tell, in the order of the instants."""
+        if wall < self._latest:
+            # The clock was set back: instants that were passed will come again.
+            self._latest = wall
+            for watch in list(self._watches.values()):
+                yield from self._observe(watch, wall)
+            return
+        self._latest = wall
+        while self._heap and self._heap[0][0] <= wall:
+            due, name = heappop(self._heap)
+            if self._is_current(due, name):
+                yield from self._observe(self._watches[name], wall)
+
+    def put(self, row: KeyRow, wall: datetime) -> Iterator[KeyEvent]:
+        """Watch ``row``, new or changed, and yield what there is to tell at once."""
+        watch = self._watches.get(row.admin_key_name)
+        if watch is None:
+            watch = self._watches[row.admin_key_name] = _Watch(row, KeyState.PENDING, False, None)
+            self._counts[KeyState.PENDING] += 1
+        else:
+            watch.row = row
+            warning = _warning(row)
+            watch.is_warned = watch.is_warned and warning is not None and warning <= wall
+        yield from self._observe(watch, wall)
+
+    def discard(self, admin_key_name: str) -> None:
+        """Forget the row of that name."""
+        watch = self._watches.pop(admin_key_name)
+        if watch.state is not None:
+            self._counts[watch.state] -= 1
+
+    def counts(self, wall: datetime) -> Mapping[KeyState, int]:
+        """Return how many rows are in each state at ``wall``; rows are looked at only if the table is behind."""
+        change = self.next_change(wall)
+        if change is not None and change <= wall:
+            now = Counter(key_state(watch.row, wall) for watch in self._watches.values())
+        else:
+            now = self._counts
+        return {state: now[state] for state in KeyState}
+
+    def _observe(self, watch: _Watch, wall: datetime) -> Iterator[KeyEvent]:
+        before, after = watch.state, key_state(watch.row, wall)
+        warning = _warning(watch.row)
+        is_warning_due = warning is not None and warning <= wall
+        if before is not after:
+            if before is not None:
+                self._counts[before] -= 1
+            self._counts[after] += 1
+        watch.state = after
+        is_warned, watch.is_warned = watch.is_warned, is_warning_due
+        self._arm(watch, wall)
+        if before is None:
+            return
+        if after is KeyState.ACTIVE and before is not KeyState.ACTIVE:
+            yield KeyActivated.of(watch.row, wall)
+        end = _end(watch.row)
+        if after is KeyState.EXPIRED:
+            if before is not KeyState.EXPIRED:
+                yield KeyExpired.of(watch.row, wall)
+        elif is_warning_due and not is_warned and end is not None:
+            yield KeyExpiring.of(watch.row, wall, seconds_left=int((end - wall) / timedelta(seconds=1)))
+
+    def _arm(self, watch: _Watch, wall: datetime) -> None:
+        watch.due = min((instant for instant in _instants(watch.row) if instant > wall), default=None)
+        if watch.due is None:
+            return
+        heappush(self._heap, (watch.due, watch.row.admin_key_name))
+        if len(self._heap) > 2 * len(self._watches) + _FEW:
+            self._heap = [(each.due, name) for name, each in self._watches.items() if each.due is not None]
+            heapify(self._heap)
+
+    def _is_current(self, due: datetime, name: str) -> bool:
+        watch = self._watches.get(name)
+        return watch is not None and watch.due == due
+
+
+def _end(row: KeyRow) -> datetime | None:
+    """Return the end of the last lifetime that counts; None when there is none or it never ends."""
+    ends = [lifetime.end for lifetime in row.lifetimes()]
+    known = [end for end in ends if end is not None]
+    return max(known) if known and len(known) == len(ends) else None
+
+
+def _warning(row: KeyRow) -> datetime | None:
+    end = _end(row)
+    if end is None:
+        return None
+    life = end - min(lifetime.start for lifetime in row.lifetimes())
+    return end - min(life / WARNING_FRACTION, LONGEST_WARNING)
+
+
+def _instants(row: KeyRow) -> Iterator[datetime]:
+    for lifetime in row.lifetimes():
+        yield lifetime.start
+        if lifetime.end is not None:
+            yield lifetime.end + _TICK
+    warning = _warning(row)
+    if warning is not None:
+        yield warning
