@@ -180,6 +180,16 @@ async def test_nothing_is_answered_after_close_session() -> None:
     assert owner.totals.in_rpcs == 1
 
 
+async def test_close_session_is_carried_out_while_the_client_does_not_read() -> None:
+    owner = Owner()
+    peer = await Peer(owner.open).hello()
+    peer.session.pause_writing()
+    peer.send(rpc("<close-session/>"))
+    await peer.ended()
+    assert owner.ends == [(7, TerminationReason.CLOSED)]
+    assert peer.transport.closed
+
+
 async def test_replies_before_a_framing_error_are_sent_and_nothing_after_it() -> None:
     owner = Owner()
     peer = await Peer(owner.open).hello()

@@ -21,7 +21,7 @@ def test_sessions_are_found_by_id_until_they_leave() -> None:
     first = enter(table)
     second = enter(table)
     found = table.get(first.id)
-    assert found is first
+    assert found == first
     assert list(table) == [first, second]
     table.remove(first)
     table.remove(first)

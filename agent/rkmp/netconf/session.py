@@ -234,7 +234,8 @@ class Session:
                 # RFC 5277 2.1.1: notifications follow the reply that grants the subscription.
                 self._notifying = True
                 self._spawn(self._send_notifications(), f"netconf notifications {self.id}")
-            await self._writable.wait()
+            if not self.closing:
+                await self._writable.wait()
             # A client that has sent a thousand requests must not keep the other sessions waiting.
             await asyncio.sleep(0)
         return TerminationReason.CLOSED

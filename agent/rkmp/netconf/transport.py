@@ -23,7 +23,7 @@ class Transport(Protocol):
         """Send ``octets``; dropped in silence once the stream is closed."""
 
     def close(self) -> None:
-        """End the stream after everything written has been sent, within a time of the transport's own."""
+        """End the stream after everything written has been sent, or after a time of the transport's own."""
 
     def abort(self) -> None:
         """End the stream now; what was not sent yet is lost."""

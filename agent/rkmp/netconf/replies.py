@@ -1,0 +1,97 @@
+"""The two answers to an ``<rpc>``: ``<rpc-reply>`` with content, and with rpc-errors (RFC 6241 sections 4.2 to 4.4).
+
+Elements in, elements out. It must not know operations or sessions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from lxml import etree
+
+from rkmp.errors import RpcError, RpcErrors
+from rkmp.netconf.namespaces import BASE, base
+
+_XML_LANG = "{http://www.w3.org/XML/1998/namespace}lang"
+
+RPC = base("rpc")
+RPC_REPLY = base("rpc-reply")
+RPC_ERROR = base("rpc-error")
+
+
+def reply_to(rpc: etree._Element | None) -> etree._Element:
+    """Return an empty reply to ``rpc``, which carries its attributes and namespace declarations unmodified.
+
+    RFC 6241 section 4.1 asks for both. None stands for a request that could not be read: the reply has no attributes.
+    """
+    if rpc is None:
+        return etree.Element(RPC_REPLY, nsmap={None: BASE})
+    nsmap = dict(rpc.nsmap)
+    if BASE not in nsmap.values():
+        nsmap["nc" if nsmap.get("nc") is None else "nc-base"] = BASE
+    return etree.Element(RPC_REPLY, dict(rpc.attrib), nsmap=nsmap)
+
+
+def ok_reply(rpc: etree._Element) -> etree._Element:
+    """Return a reply that holds ``<ok/>``."""
+    reply = reply_to(rpc)
+    etree.SubElement(reply, base("ok"))
+    return reply
+
+
+def content_reply(rpc: etree._Element, content: Iterable[etree._Element]) -> etree._Element:
+    """Return a reply that holds ``content``, whose elements move into the reply."""
+    reply = reply_to(rpc)
+    reply.extend(content)
+    return reply
+
+
+def error_reply(rpc: etree._Element | None, errors: Sequence[RpcError]) -> etree._Element:
+    """Return a reply that holds one ``<rpc-error>`` for each of ``errors``, in their order."""
+    reply = reply_to(rpc)
+    reply.extend(rpc_error_element(error) for error in errors)
+    return reply
+
+
+def errors_of(error: RpcError | RpcErrors) -> tuple[RpcError, ...]:
+    """Return the one or several rpc-errors that ``error`` stands for."""
+    return error.errors if isinstance(error, RpcErrors) else (error,)
+
+
+def rpc_error_element(error: RpcError) -> etree._Element:
+    """Return ``error`` as an ``<rpc-error>`` element, its children in the order of RFC 6241 section 4.3."""
+    element = etree.Element(RPC_ERROR, nsmap={None: BASE})
+    _text(element, "error-type", error.type)
+    _text(element, "error-tag", error.tag)
+    _text(element, "error-severity", error.severity)
+    if error.app_tag is not None:
+        _text(element, "error-app-tag", error.app_tag)
+    if error.path is not None:
+        path = etree.SubElement(element, base("error-path"), nsmap=dict(error.path_namespaces))
+        path.text = error.path
+    _text(element, "error-message", error.message).set(_XML_LANG, "en")
+    if error.info:
+        info = etree.SubElement(element, base("error-info"))
+        for tag, text in error.info:
+            # Names of appendix A are of the base namespace, whether or not whoever raised the error said so.
+            qualified = tag if tag.startswith("{") else base(tag)
+            namespace = etree.QName(qualified).namespace
+            child = etree.SubElement(info, qualified, nsmap={None: namespace} if namespace else None)
+            child.text = _printable(text)
+    return element
+
+
+def _text(parent: etree._Element, name: str, text: str) -> etree._Element:
+    child = etree.SubElement(parent, base(name))
+    child.text = _printable(text)
+    return child
+
+
+def _printable(text: str) -> str:
+    """Replace what XML cannot carry, so that an error about odd input can always be answered."""
+    return "".join(character if _is_xml(ord(character)) else "\ufffd" for character in text)
+
+
+def _is_xml(code: int) -> bool:
+    """Whether XML 1.0 production 2 (Char) allows the code point."""
+    return code in (0x9, 0xA, 0xD) or 0x20 <= code <= 0xD7FF or 0xE000 <= code <= 0xFFFD or 0x10000 <= code <= 0x10FFFF
