@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from lxml import etree
+
 if TYPE_CHECKING:
     from rkmp.datastore.schema.types import ValueType
     from rkmp.datastore.xpath import Expression
@@ -144,6 +146,8 @@ class SchemaNode:
             yield from child.descendants()
 
 
+NETCONF_BASE = "urn:ietf:params:xml:ns:netconf:base:1.0"
+
 # Schema nodes that have no element of their own in an instance document.
 NOT_IN_DATA = frozenset({NodeKind.CHOICE, NodeKind.CASE, NodeKind.INPUT, NodeKind.OUTPUT})
 
@@ -193,7 +197,9 @@ class Schema:
     ``top``, ``rpcs`` and ``notifications`` hold the top-level nodes by tag; ``modules`` every module by name;
     ``identities`` by (module name, identity name); ``content_id`` changes whenever a module, its text, a feature or a
     deviation does (RFC 8525 content-id). ``nsmap`` binds a prefix to each namespace, unique in the schema; a
-    datastore root carries it, so that canonical identityref and instance-identifier values stay bound.
+    datastore root carries it, so that canonical identityref and instance-identifier values stay bound. ``root`` stands
+    for the ``config`` element above the top-level nodes, so that a walk needs no special case at the top;
+    ``value_namespaces`` is ``nsmap`` as value types take it, for checking values that are canonical already.
     """
 
     top: dict[str, SchemaNode]
@@ -203,12 +209,26 @@ class Schema:
     identities: Mapping[tuple[str, str], Identity]
     content_id: str
     nsmap: dict[str, str] = field(default_factory=dict)
+    root: SchemaNode = field(init=False)
+    value_namespaces: Mapping[str | None, str] = field(init=False)
     _prefixes: dict[str, str] = field(init=False)
     _module_of: dict[str, Module] = field(init=False)
 
     def __post_init__(self) -> None:
+        self.value_namespaces = dict(self.nsmap.items())
         self._prefixes = {namespace: prefix for prefix, namespace in self.nsmap.items()}
         self._module_of = {module.namespace: module for module in self.modules.values()}
+        self.root = SchemaNode(
+            kind=NodeKind.CONTAINER,
+            name="config",
+            namespace=NETCONF_BASE,
+            module="ietf-netconf",
+            prefix="nc",
+            config=True,
+            presence=True,
+            data_children=self.top,
+            notifications=self.notifications,
+        )
 
     def prefix_of(self, namespace: str) -> str:
         """The prefix that this schema binds to a module's namespace; KeyError when no module has it."""
@@ -233,6 +253,17 @@ class Schema:
             if node is None:
                 return None
         return node
+
+    def node_of(self, element: etree._Element) -> SchemaNode | None:
+        """The node that an element of a tree under a ``config``-like root is an instance of."""
+        path = [str(element.tag)]
+        path += [str(ancestor.tag) for ancestor in element.iterancestors()]
+        path.pop()
+        return self.node_at(reversed(path))
+
+    def new_root(self) -> etree._Element:
+        """An empty datastore: a ``config`` element that binds every prefix of the schema."""
+        return etree.Element(self.root.tag, nsmap=self.nsmap)
 
     def data_nodes(self) -> Iterator[SchemaNode]:
         """Every data node of the datastores, a parent before its children."""

@@ -1,0 +1,152 @@
+"""YANG modules found, parsed and expanded by pyang: what the compiler starts from (RFC 7950 sections 5.1 and 5.6).
+
+pyang resolves imports, typedefs, groupings, augments, deviations and features; this file tells it which modules and
+features there are, keeps the text of what it reads, and turns its complaints into one ``SchemaError``.
+"""
+
+from __future__ import annotations
+
+import sysconfig
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, files
+from pathlib import Path
+from typing import Any
+
+from pyang import error as pyang_errors
+from pyang.context import Context
+from pyang.repository import Repository
+from pyang.syntax import re_filename
+
+from rkmp.errors import SchemaError
+
+# A pyang Statement; pyang has no type annotations.
+Statement = Any
+
+# pyang's levels: 1 to 3 are errors, 4 is a warning.
+_FIRST_WARNING_LEVEL = 4
+
+
+def standard_modules() -> tuple[Path, ...]:
+    """The folders of standard modules that come with the pyang package, in any kind of environment.
+
+    Raises SchemaError when there are none, which is a broken installation of pyang.
+    """
+    try:
+        listed = files("pyang") or []
+    except PackageNotFoundError:
+        listed = []
+    folders = {Path(str(file.locate())).resolve().parent for file in listed if file.suffix == ".yang"}
+    if not folders:
+        # Distribution packages of operating systems may leave the list of installed files out.
+        shared = Path(sysconfig.get_path("data")) / "share" / "yang" / "modules"
+        folders = {file.parent for file in shared.rglob("*.yang")}
+    if not folders:
+        raise SchemaError([("pyang", 0, "the installed pyang package has no YANG modules")])
+    return tuple(sorted(folders))
+
+
+class _Folders(Repository):
+    """Modules in folders, the first folder that has a module winning; keeps every text that pyang asked for.
+
+    pyang's own repository takes the newest revision of all folders in the order of the file system, and looks at
+    environment variables: neither is the same on every machine.
+    """
+
+    def __init__(self, folders: Sequence[Path]) -> None:
+        self.texts: dict[str, str] = {}
+        self._found: list[tuple[str, str | None, tuple[str, str]]] = []
+        taken: dict[str, Path] = {}
+        for folder in folders:
+            for file in sorted(folder.iterdir()) if folder.is_dir() else ():
+                match = re_filename.search(file.name)
+                if match is None or not file.is_file():
+                    continue
+                name, revision, extension = match.groups()
+                if taken.setdefault(name, folder) == folder:
+                    self._found.append((name, revision, (extension, str(file))))
+
+    def get_modules_and_revisions(self, ctx: Context) -> list[tuple[str, str | None, tuple[str, str]]]:  # noqa: ARG002
+        return self._found
+
+    def get_module_from_handle(self, handle: tuple[str, str]) -> tuple[str, str, str]:
+        extension, path = handle
+        if extension != "yang":
+            raise self.ReadError(f"{path} is not in YANG's compact syntax, the only one that is handled")
+        try:
+            self.texts[path] = Path(path).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as failure:
+            raise self.ReadError(f"{path}: {failure}") from failure
+        return path, "yang", self.texts[path]
+
+
+class _Features(dict[str, list[str]]):
+    """Enabled features by module. pyang takes a module that is not in here to have all of its features."""
+
+    def __contains__(self, name: object) -> bool:
+        return True
+
+    def __missing__(self, name: str) -> list[str]:
+        return []
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedModules:
+    """Validated and expanded modules by name, the submodules among them, and the text of each.
+
+    ``implemented`` gives the enabled features of the implemented ones, sorted; all others are only imported.
+    """
+
+    statements: Mapping[str, Statement]
+    texts: Mapping[str, str]
+    implemented: Mapping[str, tuple[str, ...]]
+
+
+def parse_modules(implemented: Mapping[str, Sequence[str]], search_path: Sequence[Path]) -> ParsedModules:
+    """Parse and expand the implemented modules and everything they import; raises SchemaError."""
+    repository = _Folders([*search_path, *standard_modules()])
+    context = Context(repository)
+    features = {name: tuple(sorted(set(implemented[name]))) for name in sorted(implemented)}
+    context.features = _Features({name: list(enabled) for name, enabled in features.items()})
+    for name in features:
+        context.search_module(pyang_errors.Position(name), name)
+    context.validate()
+    _raise_errors(context.errors)
+    statements: dict[str, Statement] = {}
+    problems: list[tuple[str, int, str]] = []
+    for (name, _), statement in sorted(context.modules.items()):
+        if name in statements:
+            problems.append((name, 0, "two revisions of one module are imported, which is not handled"))
+        statements[name] = statement
+    for name in features:
+        if name not in statements or statements[name].keyword != "module":
+            problems.append((name, 0, "is not a module"))
+    if problems:
+        raise SchemaError(problems)
+    texts = {name: repository.texts[statement.pos.ref] for name, statement in statements.items()}
+    return ParsedModules(statements, texts, features)
+
+
+def _raise_errors(errors: Iterable[tuple[Any, str, Any]]) -> None:
+    problems = [
+        (_module_at(position), position.line, pyang_errors.err_to_str(tag, arguments))
+        for position, tag, arguments in errors
+        if pyang_errors.err_level(tag) < _FIRST_WARNING_LEVEL
+    ]
+    if problems:
+        raise SchemaError(problems)
+
+
+def _module_at(position: Any) -> str:
+    top = position.top
+    return str(top.arg) if top is not None and top.arg is not None else Path(position.ref).stem.partition("@")[0]
+
+
+def problem(statement: Statement, reason: str) -> tuple[str, int, str]:
+    """One problem of a SchemaError: the module and line of the statement, and what is wrong with it."""
+    return _module_at(statement.pos), statement.pos.line, reason
+
+
+def module_name(statement: Statement) -> str:
+    """The name of the module that a module or submodule statement belongs to."""
+    return str(statement.i_modulename)
