@@ -1,0 +1,89 @@
+"""Two engines that we did not write, as judges of documents: yangson and libyang.
+
+Each says None for a valid document and otherwise what it found wrong, in its own words.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import oopt_gnpy_libyang as libyang
+from lxml import etree
+from yangson.datamodel import DataModel
+from yangson.enumerations import ContentType, ValidationScope
+from yangson.exceptions import YangsonException
+
+from tests.yang.modules import MODULES, NAMES, STANDARD_MODULES
+
+IMPORTED = ("ietf-inet-types", "ietf-yang-types", "ietf-netconf-acm")
+
+
+@functools.cache
+def _yangson_model() -> DataModel:
+    library = {
+        "ietf-yang-library:modules-state": {
+            "module-set-id": "",
+            "module": [
+                *(_library_entry(MODULES / f"{name}.yang", "implement") for name in NAMES),
+                *(_library_entry(STANDARD_MODULES / f"{name}.yang", "import") for name in IMPORTED),
+            ],
+        }
+    }
+    return DataModel(json.dumps(library), (str(MODULES), str(STANDARD_MODULES)))
+
+
+def _library_entry(path: Path, conformance: str) -> dict[str, str]:
+    text = path.read_text(encoding="utf-8")
+    namespace = re.search(r'namespace\s+"([^"]+)"', text)
+    revision = re.search(r"revision\s+\"?([0-9-]{10})", text)
+    assert namespace is not None
+    assert revision is not None
+    return {
+        "name": path.stem,
+        "revision": revision[1],
+        "namespace": namespace[1],
+        "conformance-type": conformance,
+    }
+
+
+def yangson_verdict(document: etree._Element, content: ContentType = ContentType.config) -> str | None:
+    """Return the class of yangson's complaint and what it says, or None."""
+    try:
+        root = ET.fromstring(etree.tostring(document))  # noqa: S314 - our own document
+        instance = _yangson_model().from_xml(root)
+        instance.validate(ValidationScope.all, content)
+    except YangsonException as error:
+        return f"{type(error).__name__}: {error}"
+    except TypeError as error:
+        # yangson 1.7.9 finds that a mandatory choice is missing and stumbles over the words for it.
+        if "NoneType" not in str(error):
+            raise
+        return "SchemaError: missing-data: a choice"
+    return None
+
+
+@functools.cache
+def _libyang_context() -> libyang.Context:
+    libyang.set_log_options(libyang.LogOptions.StoreLast)
+    context = libyang.Context(f"{MODULES}:{STANDARD_MODULES}", libyang.ContextOptions.NoYangLibrary)
+    for name in NAMES:
+        context.load_module(name)
+    return context
+
+
+def libyang_verdict(document: etree._Element, *, config: bool = True) -> str | None:
+    """Return the app-tag (or ``-``) and the message of libyang's complaint, or None."""
+    context = _libyang_context()
+    context.clean_all_errors()
+    text = "".join(etree.tostring(top, encoding="unicode", with_tail=False) for top in document)
+    validation = libyang.ValidationOptions.NoState if config else libyang.ValidationOptions.Present
+    try:
+        context.parse_data(text, libyang.DataFormat.XML, libyang.ParseOptions.Strict, validation)
+    except libyang.Error:
+        found = context.errors()
+        return "; ".join(f"{error.app_tag or '-'}: {error.message}" for error in found) or "refused"
+    return None

@@ -1,0 +1,12 @@
+"""Where the modules under test and the standard ones that they import are."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+MODULES = Path(__file__).parents[2] / "yang"
+STANDARD_MODULES = Path(sys.prefix) / "share" / "yang" / "modules" / "ietf"
+"""Where the pyang package puts the IETF's modules."""
+
+NAMES = ("rkmp-types", "crypto-key-table", "rkmp")
