@@ -10,10 +10,8 @@ from pathlib import Path
 import pytest
 
 from rkmp.errors import KeyTableError, StorageError
-from rkmp.storage import IN_MEMORY, Database, Migration, Transaction
-
-NOTES = (Migration(1, ("CREATE TABLE notes (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE)",)),)
-INSERT = "INSERT INTO notes (text) VALUES (?)"
+from rkmp.storage import IN_MEMORY, Database, Transaction
+from tests.storage.notes import INSERT, NOTES
 
 
 @pytest.fixture

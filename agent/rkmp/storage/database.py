@@ -24,7 +24,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from rkmp.errors import RkmpError, StorageError
-from rkmp.storage.faults import CORRUPT, explain, explain_os
+from rkmp.storage.faults import CORRUPT, explain_os, explained
 from rkmp.storage.migrations import Migration, migrate
 
 SqlValue = str | bytes | int | float | None
@@ -121,14 +121,14 @@ class Transaction:
             raise RuntimeError("a transaction was used after its block had ended")
         self.require_success()
         try:
-            return action()
-        except sqlite3.ProgrammingError:
+            with explained(self._path):
+                return action()
+        except StorageError as error:
+            self.fail(str(error))
+            raise
+        except sqlite3.Error:
             self.fail("a statement was wrong")
             raise
-        except sqlite3.Error as error:
-            fault = explain(error, self._path)
-            self.fail(str(fault))
-            raise fault from error
 
 
 class Database:
@@ -141,19 +141,16 @@ class Database:
     def __init__(self, path: Path | str) -> None:
         self.path = str(path)
         self._transaction: Transaction | None = None
+        self._is_in_doubt = False
         if self.path != IN_MEMORY:
             self._require_file()
-        try:
+        with explained(self.path):
             self._connection = sqlite3.connect(
                 self.path, timeout=_LOCK_TIMEOUT, isolation_level=None, cached_statements=256
             )
-        except sqlite3.Error as error:
-            raise explain(error, self.path) from error
         try:
-            self._prepare()
-        except sqlite3.Error as error:
-            self._connection.close()
-            raise explain(error, self.path) from error
+            with explained(self.path):
+                self._prepare()
         except BaseException:
             self._connection.close()
             raise
@@ -179,12 +176,8 @@ class Database:
 
     def rows(self, statement: str, parameters: Sequence[SqlValue] = ()) -> list[Row]:
         """Return every row that a SELECT finds."""
-        try:
+        with explained(self.path):
             return self._connection.execute(statement, parameters).fetchall()
-        except sqlite3.ProgrammingError:
-            raise
-        except sqlite3.Error as error:
-            raise explain(error, self.path) from error
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[Transaction]:
@@ -201,12 +194,7 @@ class Database:
                 self._transaction.fail(str(error) if isinstance(error, RkmpError) else type(error).__name__)
                 raise
             return
-        try:
-            self._connection.execute("BEGIN IMMEDIATE")
-        except sqlite3.ProgrammingError:
-            raise
-        except sqlite3.Error as error:
-            raise explain(error, self.path) from error
+        self._begin()
         transaction = self._transaction = Transaction(self._connection, self.path)
         try:
             yield transaction
@@ -214,6 +202,10 @@ class Database:
             self._commit()
         except BaseException:
             self._roll_back()
+            if self._is_in_doubt:
+                # At the next transaction again, if the disk still refuses.
+                with contextlib.suppress(sqlite3.Error):
+                    self._forget_refused_commit()
             self._transaction = None
             transaction.end(kept=False)
             raise
@@ -271,11 +263,28 @@ class Database:
     def _number(self, pragma: str) -> int:
         return int(self._connection.execute(f"PRAGMA {pragma}").fetchone()[0])
 
+    def _begin(self) -> None:
+        with explained(self.path):
+            if self._is_in_doubt:
+                self._forget_refused_commit()
+            self._connection.execute("BEGIN IMMEDIATE")
+
     def _commit(self) -> None:
         try:
-            self._connection.execute("COMMIT")
-        except sqlite3.Error as error:
-            raise explain(error, self.path) from error
+            with explained(self.path):
+                self._connection.execute("COMMIT")
+        except StorageError:
+            self._is_in_doubt = self.path != IN_MEMORY
+            raise
+
+    def _forget_refused_commit(self) -> None:
+        """Empty the write-ahead file after a commit that failed.
+
+        When only the synchronisation failed, that file ends in a valid commit: refused, undone in memory, yet the
+        next start would find it and bring it back.
+        """
+        is_busy = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+        self._is_in_doubt = bool(is_busy)
 
     def _roll_back(self) -> None:
         if self._connection.in_transaction:

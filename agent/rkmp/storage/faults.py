@@ -6,8 +6,10 @@ No message holds a value from a row.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import sqlite3
+from collections.abc import Iterator
 
 from rkmp.errors import StorageError
 
@@ -33,16 +35,39 @@ _EXPLANATIONS: dict[int, str] = {
 }
 
 
+# A statement or a binding that is wrong is our own fault: no operator can do anything about it.
+_BUGS = (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_MISUSE, sqlite3.SQLITE_RANGE, sqlite3.SQLITE_MISMATCH)
+
+
+@contextlib.contextmanager
+def explained(path: str) -> Iterator[None]:
+    """Turn what sqlite3 raises in the block into a StorageError, unless it shows a bug."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        code = getattr(error, "sqlite_errorcode", None)
+        if code is None or code & _PRIMARY_CODE in _BUGS:
+            raise
+        raise explain(error, path) from error
+
+
 def explain(error: sqlite3.Error, path: str) -> StorageError:
     """Return the StorageError that tells an operator about ``error``, met while using the database at ``path``."""
-    code = getattr(error, "sqlite_errorcode", None)
-    explanation = _EXPLANATIONS.get(code & _PRIMARY_CODE) if code is not None else None
-    detail = str(error)
-    return StorageError(f"{path}: {explanation} ({detail})" if explanation else f"{path}: {detail}")
+    explanation = _EXPLANATIONS.get(error.sqlite_errorcode & _PRIMARY_CODE)
+    return StorageError(f"{path}: {explanation} ({error})" if explanation else f"{path}: {error}")
+
+
+_SYSTEM_EXPLANATIONS: dict[int, str] = {
+    errno.ENOSPC: _EXPLANATIONS[sqlite3.SQLITE_FULL],
+    errno.EDQUOT: _EXPLANATIONS[sqlite3.SQLITE_FULL],
+    errno.EROFS: "the database is on a disk that cannot be written; make its disk writable",
+    errno.ENOENT: _EXPLANATIONS[sqlite3.SQLITE_CANTOPEN],
+    errno.EACCES: _EXPLANATIONS[sqlite3.SQLITE_PERM],
+    errno.EPERM: _EXPLANATIONS[sqlite3.SQLITE_PERM],
+}
 
 
 def explain_os(error: OSError, path: str) -> StorageError:
     """Return the StorageError for a fault of the operating system, met before SQLite had the file."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return StorageError(f"{path}: {_EXPLANATIONS[sqlite3.SQLITE_FULL]} ({error.strerror})")
-    return StorageError(f"{path}: {error.strerror}")
+    explanation = _SYSTEM_EXPLANATIONS.get(error.errno or 0)
+    return StorageError(f"{path}: {explanation} ({error.strerror})" if explanation else f"{path}: {error.strerror}")
