@@ -1,0 +1,236 @@
+"""What protects an IKE SA: policies over algorithms, and the one suite that two sides agree on.
+
+RFC 7296 2.7, 3.3 and 3.3.6. Knows proposals as payloads and as policy, and the names that operators use; derives no
+keys.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from types import MappingProxyType
+
+from rkmp.crypto.ciphers import ENCRYPTIONS, INTEGRITIES, Encryption, Integrity
+from rkmp.crypto.key_exchange import KEY_EXCHANGES
+from rkmp.crypto.prf import PRFS
+from rkmp.errors import CryptoError
+from rkmp.wire import (
+    Attribute,
+    AttributeType,
+    EncryptionId,
+    IntegrityId,
+    KeyExchangeId,
+    PrfId,
+    Proposal,
+    ProtocolId,
+    RkmpProposal,
+    Transform,
+    TransformType,
+)
+
+ENCRYPTION_BY_NAME: Mapping[str, tuple[int, int]] = MappingProxyType(
+    {row.name: key for key, row in ENCRYPTIONS.items()}
+)
+INTEGRITY_BY_NAME: Mapping[str, int] = MappingProxyType({row.name: key for key, row in INTEGRITIES.items()})
+PRF_BY_NAME: Mapping[str, int] = MappingProxyType({row.name: key for key, row in PRFS.items()})
+KEY_EXCHANGE_BY_NAME: Mapping[str, int] = MappingProxyType({row.name: key for key, row in KEY_EXCHANGES.items()})
+"""What an operator's names stand for: transform IDs, for encryption together with the key length in bits."""
+
+
+@dataclass(frozen=True, slots=True)
+class IkeProposal:
+    """What a policy offers and accepts, each tuple in order of preference.
+
+    ``encryption`` holds transform IDs with key lengths in bits, the others hold transform IDs. Ciphers that protect
+    integrity themselves (AES-GCM) go without ``integrity``, the others need one, and the two kinds cannot share a
+    proposal (RFC 7296 3.3). Raises ValueError, for the operator, otherwise and for what is not implemented.
+    """
+
+    encryption: tuple[tuple[int, int], ...]
+    integrity: tuple[int, ...]
+    prf: tuple[int, ...]
+    key_exchange: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        _check_known("encryption algorithm", self.encryption, ENCRYPTIONS)
+        _check_known("PRF", self.prf, PRFS)
+        _check_known("key exchange method", self.key_exchange, KEY_EXCHANGES)
+        combined = {ENCRYPTIONS[cipher].is_combined for cipher in self.encryption}
+        if len(combined) > 1:
+            raise ValueError("ciphers with and without integrity protection of their own need separate proposals")
+        if not any(combined):
+            _check_known("integrity algorithm", self.integrity, INTEGRITIES)
+        elif self.integrity:
+            raise ValueError("a cipher that protects integrity itself cannot be combined with an integrity algorithm")
+
+
+def _check_known(
+    kind: str, chosen: Sequence[object], known: Mapping[int, object] | Mapping[tuple[int, int], object]
+) -> None:
+    if not chosen:
+        raise ValueError(f"a proposal needs at least one {kind}")
+    for algorithm in chosen:
+        if algorithm not in known:
+            raise ValueError(f"{kind} {algorithm} is not implemented")
+
+
+DEFAULT_IKE_PROPOSALS: tuple[IkeProposal, ...] = (
+    IkeProposal(
+        encryption=((EncryptionId.AES_GCM_16, 256), (EncryptionId.AES_GCM_16, 128)),
+        integrity=(),
+        prf=(PrfId.HMAC_SHA2_384, PrfId.HMAC_SHA2_256),
+        key_exchange=(KeyExchangeId.CURVE25519, KeyExchangeId.ECP_256),
+    ),
+)
+"""What a policy without proposals of its own means, strongest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class IkeSuite:
+    """The algorithms of one IKE SA, by transform ID; ``integrity`` is 0 with a cipher that does without."""
+
+    encryption: int
+    key_bits: int
+    integrity: int
+    prf: int
+    key_exchange: int
+
+    @property
+    def encryption_algorithm(self) -> Encryption:
+        """The row of the cipher."""
+        return ENCRYPTIONS[self.encryption, self.key_bits]
+
+    @property
+    def integrity_algorithm(self) -> Integrity | None:
+        """The row of the integrity algorithm, or None."""
+        return INTEGRITIES[self.integrity] if self.integrity else None
+
+    @property
+    def encryption_name(self) -> str:
+        """The cipher and its key length, such as aes-gcm-16-256."""
+        return self.encryption_algorithm.name
+
+    @property
+    def integrity_name(self) -> str | None:
+        """The integrity algorithm, such as hmac-sha2-256-128, or None."""
+        return INTEGRITIES[self.integrity].name if self.integrity else None
+
+    @property
+    def prf_name(self) -> str:
+        """The PRF, such as hmac-sha2-256."""
+        return PRFS[self.prf].name
+
+    @property
+    def key_exchange_name(self) -> str:
+        """The key exchange method, such as curve25519."""
+        return KEY_EXCHANGES[self.key_exchange].name
+
+
+# An additional key exchange may be left out where NONE is among its transforms (RFC 9370 2.2.2), integrity where the
+# cipher does without (RFC 7296 3.3).
+_OPTIONAL_TYPES = frozenset({TransformType.INTEG, *range(TransformType.ADDKE1, TransformType.ADDKE7 + 1)})
+_NONE = 0
+
+
+def wire_proposals(proposals: Sequence[IkeProposal], spi: bytes = b"") -> tuple[Proposal, ...]:
+    """Return what offers ``proposals``, numbered from 1; ``spi`` is ours when an IKE SA is rekeyed."""
+    return tuple(
+        Proposal(number, ProtocolId.IKE, spi, _transforms(proposal))
+        for number, proposal in enumerate(proposals, start=1)
+    )
+
+
+def choose_suite(
+    proposals: Sequence[IkeProposal], offered: Iterable[Proposal | RkmpProposal], spi: bytes = b""
+) -> tuple[Proposal, IkeSuite] | None:
+    """Choose from the peer's proposals, by our order of preference, what ``proposals`` allow.
+
+    Returns the answer, with our ``spi`` when an IKE SA is rekeyed, and the suite; or None when nothing fits. Proposals
+    for another protocol than IKE are passed over.
+    """
+    candidates = [
+        proposal for proposal in offered if isinstance(proposal, Proposal) and proposal.protocol_id == ProtocolId.IKE
+    ]
+    for own in proposals:
+        wanted = _by_type(_transforms(own))
+        for candidate in candidates:
+            chosen = _choose_transforms(wanted, _by_type(candidate.transforms))
+            if chosen is not None:
+                answer = Proposal(candidate.number, candidate.protocol_id, spi, chosen)
+                return answer, _suite(chosen)
+    return None
+
+
+def suite_of_answer(proposals: Sequence[IkeProposal], answer: Proposal | RkmpProposal) -> IkeSuite:
+    """Return the suite that the responder's ``answer`` picks from :func:`wire_proposals` of ``proposals``.
+
+    Raises CryptoError when that was not offered, or is not one transform of each type of one proposal.
+    """
+    if not isinstance(answer, Proposal) or answer.protocol_id != ProtocolId.IKE:
+        raise CryptoError("the answer is not for an IKE SA")
+    if not 1 <= answer.number <= len(proposals):
+        raise CryptoError(f"the peer accepted proposal {answer.number}, which was not offered")
+    offered = _by_type(_transforms(proposals[answer.number - 1]))
+    accepted = _by_type(answer.transforms)
+    if accepted.keys() != offered.keys():
+        raise CryptoError("the peer's answer does not have the transform types that were offered")
+    for transform_type, transforms in accepted.items():
+        if len(transforms) != 1 or transforms[0] not in offered[transform_type]:
+            raise CryptoError(f"the peer's answer does not have one offered transform of type {transform_type}")
+    return _suite(answer.transforms)
+
+
+@lru_cache(maxsize=256)
+def _transforms(proposal: IkeProposal) -> tuple[Transform, ...]:
+    """Return what offers ``proposal``; remembered, because a policy is asked for it with every handshake."""
+    return (
+        *(
+            Transform(TransformType.ENCR, encryption, (Attribute(AttributeType.KEY_LENGTH, key_bits),))
+            for encryption, key_bits in proposal.encryption
+        ),
+        *(Transform(TransformType.INTEG, integrity) for integrity in proposal.integrity),
+        *(Transform(TransformType.PRF, prf) for prf in proposal.prf),
+        *(Transform(TransformType.KE, key_exchange) for key_exchange in proposal.key_exchange),
+    )
+
+
+def _by_type(transforms: Iterable[Transform]) -> dict[int, list[Transform]]:
+    by_type: dict[int, list[Transform]] = {}
+    for transform in transforms:
+        by_type.setdefault(transform.transform_type, []).append(transform)
+    return by_type
+
+
+def _choose_transforms(
+    wanted: Mapping[int, Sequence[Transform]], offered: Mapping[int, Sequence[Transform]]
+) -> tuple[Transform, ...] | None:
+    """Return one transform of each type that either side names, ours first in preference, or None.
+
+    A transform has to be equal in all its attributes; one with an attribute that we don't know is none of ours (RFC
+    7296 3.3.6). A type that we have no use for spoils the proposal, unless NONE is allowed.
+    """
+    chosen: list[Transform] = []
+    for transform_type in (*wanted, *(other for other in offered if other not in wanted)):
+        alternatives = offered.get(transform_type, ())
+        acceptable = wanted.get(transform_type)
+        if acceptable is None and transform_type in _OPTIONAL_TYPES:
+            acceptable = (Transform(transform_type, _NONE),)
+        transform = next((transform for transform in acceptable or () if transform in alternatives), None)
+        if transform is None:
+            return None
+        chosen.append(transform)
+    return tuple(chosen)
+
+
+def _suite(chosen: Iterable[Transform]) -> IkeSuite:
+    by_type = {transform.transform_type: transform for transform in chosen}
+    encryption = by_type[TransformType.ENCR]
+    integrity = by_type.get(TransformType.INTEG)
+    return IkeSuite(
+        encryption.transform_id,
+        encryption.key_length or 0,
+        IntegrityId.NONE if integrity is None else integrity.transform_id,
+        by_type[TransformType.PRF].transform_id,
+        by_type[TransformType.KE].transform_id,
+    )

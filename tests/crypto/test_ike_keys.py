@@ -1,0 +1,94 @@
+"""The key schedule against NIST's vectors, and its lengths for every suite."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+import pytest
+
+from rkmp.crypto.ciphers import ENCRYPTIONS, INTEGRITIES
+from rkmp.crypto.ike_keys import IkeKeys, child_key_material, derive_ike_keys, rekeyed_ike_keys
+from rkmp.crypto.prf import PRF_KEY_LENGTH, prf, prf_plus
+from rkmp.crypto.suites import IkeSuite
+from rkmp.errors import CryptoError
+from rkmp.secret import Secret
+from rkmp.wire import EncryptionId, IntegrityId, KeyExchangeId, PrfId
+from tests.crypto.vectors import load
+
+VECTOR = {name: bytes.fromhex(value) for name, value in load("nist_ikev2_kdf").items() if name not in ("source", "prf")}
+NONCES = VECTOR["nonce_i"], VECTOR["nonce_r"]
+SPIS = VECTOR["spi_i"], VECTOR["spi_r"]
+SUITE = IkeSuite(
+    EncryptionId.AES_CBC, 256, IntegrityId.HMAC_SHA2_256_128, PrfId.HMAC_SHA2_256, KeyExchangeId.CURVE25519
+)
+
+
+def concatenated(keys: IkeKeys) -> bytes:
+    return b"".join(getattr(keys, field.name).reveal() for field in fields(keys))
+
+
+def nist_keys(suite: IkeSuite = SUITE) -> IkeKeys:
+    return derive_ike_keys(suite, *NONCES, Secret(VECTOR["shared_secret"]), *SPIS)
+
+
+def test_a_new_ike_sa_has_nists_keying_material() -> None:
+    assert len(concatenated(nist_keys())) == 7 * 32
+    assert VECTOR["keying_material"].startswith(concatenated(nist_keys()))
+
+
+def test_children_have_nists_keying_material() -> None:
+    sk_d = nist_keys().sk_d
+    length = len(VECTOR["child_keying_material"])
+    without = child_key_material(SUITE.prf, sk_d, *NONCES, length)
+    with_secret = child_key_material(SUITE.prf, sk_d, *NONCES, length, Secret(VECTOR["new_shared_secret"]))
+    assert without.reveal() == VECTOR["child_keying_material"]
+    assert with_secret.reveal() == VECTOR["child_keying_material_with_new_secret"]
+    assert child_key_material(SUITE.prf, sk_d, *NONCES, 20).reveal() == VECTOR["child_keying_material"][:20]
+
+
+def test_a_rekeyed_ike_sa_starts_from_nists_seed() -> None:
+    keys = rekeyed_ike_keys(SUITE.prf, nist_keys().sk_d, SUITE, Secret(VECTOR["new_shared_secret"]), *NONCES, *SPIS)
+    expected = prf_plus(SUITE.prf, VECTOR["rekeyed_skeyseed"], b"".join((*NONCES, *SPIS)), 7 * 32)
+    assert concatenated(keys) == expected
+
+
+def test_a_rekeyed_ike_sa_seeds_with_the_old_prf_and_expands_with_the_new() -> None:
+    new_suite = IkeSuite(EncryptionId.AES_GCM_16, 128, 0, PrfId.HMAC_SHA2_512, KeyExchangeId.CURVE25519)
+    keys = rekeyed_ike_keys(
+        PrfId.HMAC_SHA2_256, nist_keys().sk_d, new_suite, Secret(VECTOR["new_shared_secret"]), *NONCES, *SPIS
+    )
+    material = concatenated(keys)
+    expected = prf_plus(PrfId.HMAC_SHA2_512, VECTOR["rekeyed_skeyseed"], b"".join((*NONCES, *SPIS)), len(material))
+    assert material == expected
+
+
+@pytest.mark.parametrize("prf_id", PRF_KEY_LENGTH)
+@pytest.mark.parametrize("cipher", ENCRYPTIONS)
+def test_keys_have_the_lengths_of_their_suite(prf_id: int, cipher: tuple[int, int]) -> None:
+    row = ENCRYPTIONS[cipher]
+    for integrity in [0] if row.is_combined else INTEGRITIES:
+        keys = nist_keys(IkeSuite(*cipher, integrity, prf_id, KeyExchangeId.CURVE25519))
+        integrity_length = INTEGRITIES[integrity].key_length if integrity else 0
+        assert {len(keys.sk_d), len(keys.sk_pi), len(keys.sk_pr)} == {PRF_KEY_LENGTH[prf_id]}
+        assert {len(keys.sk_ai), len(keys.sk_ar)} == {integrity_length}
+        assert {len(keys.sk_ei), len(keys.sk_er)} == {row.key_length}
+        assert concatenated(keys) == prf_plus(
+            prf_id,
+            prf(prf_id, b"".join(NONCES), VECTOR["shared_secret"]),
+            b"".join((*NONCES, *SPIS)),
+            len(concatenated(keys)),
+        )
+
+
+def test_too_much_key_material_is_refused() -> None:
+    with pytest.raises(CryptoError):
+        child_key_material(PrfId.HMAC_SHA2_256, Secret(b"d" * 32), *NONCES, 255 * 32 + 1)
+
+
+def test_no_key_shows_itself() -> None:
+    keys = nist_keys()
+    shown = repr(keys)
+    for field in fields(keys):
+        octets = getattr(keys, field.name).reveal()
+        assert octets.hex() not in shown
+        assert repr(octets) not in shown
