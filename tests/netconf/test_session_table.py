@@ -5,9 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
-import pytest
-
-from rkmp.netconf.session_table import LARGEST_SESSION_ID, SessionRefused, SessionTable
+from rkmp.netconf.session_table import LARGEST_SESSION_ID, SessionTable
 
 
 def enter(table: SessionTable) -> Any:
@@ -17,7 +15,7 @@ def enter(table: SessionTable) -> Any:
 
 
 def test_sessions_are_found_by_id_until_they_leave() -> None:
-    table = SessionTable(10)
+    table = SessionTable()
     first = enter(table)
     second = enter(table)
     found = table.get(first.id)
@@ -31,7 +29,7 @@ def test_sessions_are_found_by_id_until_they_leave() -> None:
 
 
 def test_an_id_is_not_used_again_when_its_session_is_gone() -> None:
-    table = SessionTable(10)
+    table = SessionTable()
     seen = set()
     for _ in range(50):
         session = enter(table)
@@ -42,18 +40,8 @@ def test_an_id_is_not_used_again_when_its_session_is_gone() -> None:
 
 
 def test_ids_start_again_after_the_largest_and_pass_over_those_in_use() -> None:
-    table = SessionTable(10)
+    table = SessionTable()
     oldest = enter(table)
     table._last_id = LARGEST_SESSION_ID - 1
     assert enter(table).id == LARGEST_SESSION_ID
     assert enter(table).id == oldest.id + 1
-
-
-def test_a_full_table_refuses() -> None:
-    table = SessionTable(2)
-    leaving = enter(table)
-    enter(table)
-    with pytest.raises(SessionRefused, match="2 sessions"):
-        table.next_id()
-    table.remove(leaving)
-    enter(table)

@@ -123,9 +123,13 @@ def date_and_time(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
+NETCONF = f"{{{STREAMS}}}netconf"
+"""Top-level node of the list of streams."""
+
+
 def provide_streams(root: etree._Element) -> None:
     """Add the list of streams, ``/netconf/streams`` of RFC 5277 section 3.4, to the state in ``root``."""
-    netconf = etree.SubElement(root, f"{{{STREAMS}}}netconf", nsmap={None: STREAMS})
+    netconf = etree.SubElement(root, NETCONF, nsmap={None: STREAMS})
     streams = etree.SubElement(netconf, f"{{{STREAMS}}}streams")
     for stream in STREAMS_OFFERED.values():
         entry = etree.SubElement(streams, f"{{{STREAMS}}}stream")

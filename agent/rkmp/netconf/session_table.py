@@ -17,9 +17,7 @@ class SessionRefused(RkmpError):
 class SessionTable:
     """Sessions by id. Ids are never zero (RFC 6241 section 8.1), and not used again before all others were."""
 
-    def __init__(self, limit: int) -> None:
-        """``limit`` is the largest number of sessions at a time."""
-        self._limit = limit
+    def __init__(self) -> None:
         self._sessions: dict[int, Session] = {}
         self._last_id = 0
 
@@ -34,9 +32,7 @@ class SessionTable:
         return self._sessions.get(session_id)
 
     def next_id(self) -> int:
-        """Return an id for a new session. Raises SessionRefused where there are as many sessions as may be."""
-        if len(self._sessions) >= self._limit:
-            raise SessionRefused(f"there are {self._limit} sessions, as many as are allowed")
+        """Return an id that no session has."""
         while True:
             self._last_id = self._last_id % LARGEST_SESSION_ID + 1
             if self._last_id not in self._sessions:
