@@ -1,0 +1,145 @@
+"""The attributes of an edit: what to do with an element, and where an entry goes (RFC 6241 7.2, RFC 7950 7.7.9, 7.8.6).
+
+Reads and checks them; whether an anchor exists is only known when the edit is carried out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+
+from lxml import etree
+
+from rkmp.datastore import rejections
+from rkmp.datastore.instance_path import InstancePath
+from rkmp.datastore.layout import Key, Layout
+from rkmp.datastore.rejections import YANG
+from rkmp.datastore.schema.nodes import NETCONF_BASE
+from rkmp.errors import InvalidValue, RpcError
+
+OPERATION = f"{{{NETCONF_BASE}}}operation"
+INSERT = f"{{{YANG}}}insert"
+KEY = f"{{{YANG}}}key"
+VALUE = f"{{{YANG}}}value"
+
+
+class Operation(Enum):
+    """``operation`` of RFC 6241 7.2; ``NONE`` is only a default-operation."""
+
+    MERGE = "merge"
+    REPLACE = "replace"
+    CREATE = "create"
+    DELETE = "delete"
+    REMOVE = "remove"
+    NONE = "none"
+
+    @property
+    def deletes(self) -> bool:
+        """Whether the element names what is to go, and its content does not matter."""
+        return self in (Operation.DELETE, Operation.REMOVE)
+
+
+_OPERATIONS = {operation.value: operation for operation in Operation if operation is not Operation.NONE}
+
+
+class Insert(Enum):
+    """``insert`` of RFC 7950 7.7.9 and 7.8.6."""
+
+    FIRST = "first"
+    LAST = "last"
+    BEFORE = "before"
+    AFTER = "after"
+
+
+_INSERTS = {insert.value: insert for insert in Insert}
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What the attributes of one element say. ``anchor`` is the entry that ``BEFORE`` and ``AFTER`` are relative to."""
+
+    operation: Operation | None = None
+    insert: Insert | None = None
+    anchor: Key | None = None
+
+
+def read_mark(
+    element: etree._Element, layout: Layout, inherited: Operation, path: InstancePath
+) -> tuple[Mark, list[RpcError]]:
+    """The mark of an element that has attributes, and everything that is wrong with them."""
+    errors: list[RpcError] = []
+    name = layout.node.name
+    attributes = {str(attribute): str(value) for attribute, value in element.attrib.items()}
+    anchor_attribute = VALUE if layout.is_leaf_list else KEY
+    allowed = {OPERATION}
+    operation = _OPERATIONS.get(attributes.get(OPERATION, ""))
+    if OPERATION in attributes and operation is None:
+        reason = f"is none of {', '.join(_OPERATIONS)}"
+        errors.append(rejections.bad_attribute(path, name, "operation", reason, protocol=True))
+    if layout.is_entry and layout.node.ordered_by_user and not (operation or inherited).deletes:
+        allowed.add(INSERT)
+    insert = _INSERTS.get(attributes.get(INSERT, "")) if INSERT in allowed else None
+    if INSERT in allowed and INSERT in attributes and insert is None:
+        errors.append(rejections.bad_attribute(path, name, "insert", f"is none of {', '.join(_INSERTS)}"))
+    anchor: Key | None = None
+    if insert in (Insert.BEFORE, Insert.AFTER):
+        allowed.add(anchor_attribute)
+        if anchor_attribute not in attributes:
+            errors.append(rejections.missing_attribute(path, name, etree.QName(anchor_attribute).localname))
+        else:
+            try:
+                anchor = _anchor(element, layout, attributes[anchor_attribute])
+            except InvalidValue as fault:
+                local = etree.QName(anchor_attribute).localname
+                errors.append(rejections.bad_attribute(path, name, local, fault.reason))
+    elif INSERT in attributes and insert is None and INSERT in allowed:
+        allowed.add(anchor_attribute)
+    errors += [
+        rejections.unknown_attribute(path, name, etree.QName(attribute).localname)
+        for attribute in attributes
+        if attribute not in allowed
+    ]
+    return Mark(operation, insert, anchor), errors
+
+
+def _anchor(element: etree._Element, layout: Layout, text: str) -> Key:
+    if layout.is_leaf_list:
+        return _canonical(layout, text, element)
+    values = dict(_predicates(element, layout, text))
+    if set(values) != set(layout.keys):
+        raise InvalidValue("does not give every key of the entry")
+    keys = tuple(_canonical(layout.children[key], values[key], element) for key in layout.keys)
+    return keys[0] if len(keys) == 1 else keys
+
+
+def _canonical(layout: Layout, text: str, element: etree._Element) -> str:
+    if layout.check is None:
+        return text
+    try:
+        return layout.check(text, element)
+    except InvalidValue:
+        raise InvalidValue(f"has no valid value for {layout.node.name}") from None
+
+
+_PREDICATE = re.compile(
+    r"""\s*\[\s*(?:(?P<prefix>[^\s:\[\]='"]+):)?(?P<name>[^\s:\[\]='"]+)\s*=\s*(?:"(?P<double>[^"]*)"|'(?P<single>[^']*)')\s*\]\s*"""
+)
+
+
+def _predicates(element: etree._Element, layout: Layout, text: str) -> Iterator[tuple[str, str]]:
+    """RFC 7950 7.8.6: the key predicates of the full instance identifier."""
+    position = 0
+    while position < len(text):
+        match = _PREDICATE.match(text, position)
+        if match is None:
+            raise InvalidValue("is not a sequence of key predicates")
+        prefix = match["prefix"]
+        # Without a prefix the name is taken to be of the list's own module, as in the YANG statement.
+        namespace = layout.node.namespace if prefix is None else element.nsmap.get(prefix)
+        tag = f"{{{namespace}}}{match['name']}"
+        if tag not in layout.keys:
+            raise InvalidValue(f"names {match['name']}, which is no key of {layout.node.name}")
+        yield tag, match["double"] if match["double"] is not None else match["single"]
+        position = match.end()
