@@ -7,7 +7,7 @@ features there are, keeps the text of what it reads, and turns its complaints in
 from __future__ import annotations
 
 import sysconfig
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
@@ -118,13 +118,25 @@ def parse_modules(implemented: Mapping[str, Sequence[str]], search_path: Sequenc
         if name in statements:
             problems.append((name, 0, "two revisions of one module are imported, which is not handled"))
         statements[name] = statement
-    for name in features:
-        if name not in statements or statements[name].keyword != "module":
+    for name, enabled in features.items():
+        if statements[name].keyword != "module":
             problems.append((name, 0, "is not a module"))
+        else:
+            problems += _feature_problems(statements[name], enabled)
     if problems:
         raise SchemaError(problems)
     texts = {name: repository.texts[statement.pos.ref] for name, statement in statements.items()}
     return ParsedModules(statements, texts, features)
+
+
+def _feature_problems(module: Statement, enabled: Iterable[str]) -> Iterator[tuple[str, int, str]]:
+    for name in enabled:
+        feature = module.i_features.get(name)
+        if feature is None:
+            yield str(module.arg), 0, f"has no feature {name}"
+        elif hasattr(feature, "i_not_implemented"):
+            # RFC 7950 7.20.1: a server supports a feature only with those that it depends on.
+            yield problem(feature, f"the feature {name} is enabled without those that it depends on")
 
 
 def _raise_errors(errors: Iterable[tuple[Any, str, Any]]) -> None:
@@ -145,6 +157,12 @@ def _module_at(position: Any) -> str:
 def problem(statement: Statement, reason: str) -> tuple[str, int, str]:
     """One problem of a SchemaError: the module and line of the statement, and what is wrong with it."""
     return _module_at(statement.pos), statement.pos.line, reason
+
+
+def argument(statement: Statement, keyword: str) -> str | None:
+    """The argument of the first substatement with this keyword."""
+    found = statement.search_one(keyword)
+    return None if found is None else found.arg
 
 
 def module_name(statement: Statement) -> str:

@@ -6,13 +6,14 @@ holds one, depends on the leaf and is compiled for each.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-from rkmp.datastore.schema.modules import Statement, problem
-from rkmp.datastore.schema.nodes import Identity
+from rkmp.datastore.schema.inventory import Inventory
+from rkmp.datastore.schema.modules import Statement, argument, problem
 from rkmp.datastore.schema.patterns import compile_pattern
 from rkmp.datastore.schema.types import (
     INTEGER_LIMITS,
@@ -35,8 +36,6 @@ from rkmp.datastore.schema.types import (
 from rkmp.datastore.xpath import Expression, XPathSyntaxError
 from rkmp.errors import SchemaError
 
-Prefixes = Callable[[Statement], Mapping[str, str]]
-
 # RFC 7950 9.4.4: the least limit on lengths is that of an unsigned 64-bit integer.
 _LONGEST = 2**64 - 1
 
@@ -44,20 +43,11 @@ _LONGEST = 2**64 - 1
 class TypeCompiler:
     """Compiles the types of one schema.
 
-    ``identities`` are those of all modules, ``canonical`` the text of each that a value may have (RFC 7950 9.10.2:
-    only identities of implemented modules are values), ``prefixes`` gives the prefixes in scope at a statement.
     ``instance_identifiers`` collects those types, which can be completed only when the schema is whole.
     """
 
-    def __init__(
-        self,
-        identities: Mapping[tuple[str, str], Identity],
-        canonical: Mapping[tuple[str, str], tuple[tuple[str, str], str]],
-        prefixes: Prefixes,
-    ) -> None:
-        self._identities = identities
-        self._canonical = canonical
-        self._prefixes = prefixes
+    def __init__(self, inventory: Inventory) -> None:
+        self._inventory = inventory
         self._shared: dict[Statement, ValueType] = {}
         self.instance_identifiers: list[InstanceIdentifierType] = []
 
@@ -111,8 +101,8 @@ class TypeCompiler:
         keys = [(str(base.i_module.i_modulename), str(base.arg)) for base in bases]
         accepted = dict(
             value
-            for key, value in self._canonical.items()
-            if all(base in self._identities[key].ancestors for base in keys)
+            for key, value in self._inventory.identity_values.items()
+            if all(base in self._inventory.identities[key].ancestors for base in keys)
         )
         return IdentityrefType(tuple(str(base.arg) for base in bases), accepted)
 
@@ -120,11 +110,12 @@ class TypeCompiler:
         path = statement.search_one("path")
         if statement.parent.keyword == "typedef" and path.i_module.i_version == "1":
             # RFC 6020 leaves open what an unprefixed name in a typedef means; pyang reads it as the typedef's module.
-            namespace = self._prefixes(path)[path.i_module.i_prefix]
-        if "deref" in path.arg:
+            namespace = self._inventory.module_of(path).namespace
+        if re.match(r"\s*deref\s*\(", path.arg):
+            # An extension of pyang's; RFC 7950's path-arg has no function but current().
             raise SchemaError([problem(path, "deref() in the path of a leafref is not handled")])
         try:
-            return LeafrefType(Expression(path.arg, self._prefixes(path), namespace))
+            return LeafrefType(Expression(path.arg, self._inventory.prefixes(path), namespace))
         except XPathSyntaxError as fault:
             raise SchemaError([problem(path, str(fault))]) from fault
 
@@ -167,6 +158,14 @@ class TypeCompiler:
         return base
 
 
+def definitions(leaf: Statement) -> Iterator[Statement]:
+    """A leaf's statement and the typedefs of its type, from the leaf to the built-in type."""
+    definition = leaf
+    while definition is not None:
+        yield definition
+        definition = definition.search_one("type").i_typedef
+
+
 def _depends_on_leaf(value_type: ValueType) -> bool:
     if isinstance(value_type, UnionType):
         return any(_depends_on_leaf(member) for member in value_type.members)
@@ -204,9 +203,8 @@ def _pattern(statement: Statement) -> Pattern:
 
 
 def _refusal(statement: Statement) -> tuple[str | None, str | None]:
-    """The error-message and error-app-tag of a restriction or must."""
-    message, app_tag = statement.search_one("error-message"), statement.search_one("error-app-tag")
-    return (None if message is None else message.arg), (None if app_tag is None else app_tag.arg)
+    """The error-message and error-app-tag of a restriction."""
+    return argument(statement, "error-message"), argument(statement, "error-app-tag")
 
 
 def _assigned(statement: Statement, kind: str, keyword: str, base: Mapping[str, int]) -> dict[str, int] | None:

@@ -7,7 +7,6 @@ model and NETCONF's ``:xpath`` filters are the same class.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -70,6 +69,7 @@ class Expression:
 
         Raises XPathSyntaxError for what only a schema can tell: unbound prefixes, unknown functions and identities.
         """
+        # Imported here, since the nodes that an analysis walks are compiled with this module.
         from rkmp.datastore.xpath.analysis import Analysis
 
         analysis = Analysis(schema, self.prefixes, self.default_namespace, frozenset(context))
@@ -81,13 +81,16 @@ class Expression:
         self._extensions = functions.extensions(analysis.functions)
         self._uses_current = "$current" in self._rewritten
         self._uses_root = "$root" in self._rewritten
+        self._compiled = self._evaluator(self._rewritten)
+        self._condition = None
 
     def _evaluator(self, text: str) -> etree.XPath:
-        if not text:
-            raise RuntimeError(f"{self!r} is not bound to a schema")
-        return etree.XPath(
-            text, namespaces=self._namespaces, extensions=self._extensions, regexp=False, smart_strings=False
-        )
+        try:
+            return etree.XPath(
+                text, namespaces=self._namespaces, extensions=self._extensions, regexp=False, smart_strings=False
+            )
+        except etree.XPathError as error:
+            raise XPathSyntaxError(f"{self.text!r} cannot be compiled: {error}") from error
 
     def _variables(self, context: etree._Element, root: etree._Element) -> dict[str, Any]:
         variables: dict[str, Any] = {}
@@ -104,7 +107,7 @@ class Expression:
         Raises XPathSyntaxError when an argument has a type that cannot be converted (XPath 1.0 section 3.2).
         """
         if self._compiled is None:
-            self._compiled = self._evaluator(self._rewritten)
+            raise RuntimeError(f"{self!r} is not bound to a schema")
         try:
             return self._compiled(context, **self._variables(context, root))
         except (etree.XPathError, TypeError) as error:
@@ -120,6 +123,8 @@ class Expression:
     def holds(self, context: etree._Element, root: etree._Element) -> bool:
         """The value converted to a boolean (XPath 1.0 section 4.3)."""
         if self._condition is None:
+            if self._compiled is None:
+                raise RuntimeError(f"{self!r} is not bound to a schema")
             self._condition = self._evaluator(f"boolean({self._rewritten})")
         try:
             return bool(self._condition(context, **self._variables(context, root)))
@@ -127,11 +132,4 @@ class Expression:
             raise XPathSyntaxError(f"{self.text!r} cannot be evaluated: {error}") from error
 
 
-def number_text(value: float) -> str:
-    """A number as XPath writes it (XPath 1.0 section 4.2)."""
-    if math.isnan(value):
-        return "NaN"
-    return str(int(value)) if value == int(value) else repr(value)
-
-
-__all__ = ["Expression", "XPathSyntaxError", "number_text", "parse"]
+__all__ = ["Expression", "XPathSyntaxError", "parse"]

@@ -11,7 +11,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from rkmp.datastore.schema.nodes import NodeKind, Schema, SchemaNode
-from rkmp.datastore.schema.types import IdentityrefType, LeafrefType, effective_type, member_types
+from rkmp.datastore.schema.types import (
+    IdentityrefType,
+    InstanceIdentifierType,
+    LeafrefType,
+    effective_type,
+    member_types,
+)
 from rkmp.datastore.xpath.syntax import (
     Binary,
     Call,
@@ -22,7 +28,6 @@ from rkmp.datastore.xpath.syntax import (
     Path,
     Step,
     Syntax,
-    TypeTest,
     Variable,
     XPathSyntaxError,
 )
@@ -75,6 +80,27 @@ YANG_FUNCTIONS: Mapping[str, tuple[int, int | None]] = {
     "enum-value": (1, 1),
     "bit-is-set": (2, 2),
 }
+# Those whose outcome hangs on the string values of the nodes in their arguments, or of the context node without any.
+STRING_FUNCTIONS = frozenset(
+    {
+        "ceiling",
+        "concat",
+        "contains",
+        "floor",
+        "normalize-space",
+        "number",
+        "re-match",
+        "round",
+        "starts-with",
+        "string",
+        "string-length",
+        "substring",
+        "substring-after",
+        "substring-before",
+        "sum",
+        "translate",
+    }
+)
 
 
 @dataclass(slots=True)
@@ -108,7 +134,9 @@ class Analysis:
                 # RFC 7950 6.4.1: the set of variable bindings is empty.
                 raise XPathSyntaxError(f"the variable ${name} is not bound")
             case Negation(operand):
-                return Negation(self._rewrite(operand, at)[0]), NONE
+                rewritten, nodes = self._rewrite(operand, at)
+                self._read_values(nodes)
+                return Negation(rewritten), NONE
             case Binary():
                 return self._rewrite_binary(tree, at)
             case Call():
@@ -121,6 +149,8 @@ class Analysis:
         right, right_nodes = self._rewrite(tree.right, at)
         if tree.operator == "|":
             return Binary("|", left, right), left_nodes | right_nodes
+        if tree.operator not in ("and", "or"):
+            self._read_values(left_nodes | right_nodes)
         if tree.operator in ("=", "!="):
             left = self._canonical_identity(left, right_nodes)
             right = self._canonical_identity(right, left_nodes)
@@ -157,21 +187,29 @@ class Analysis:
             return Variable(CURRENT_VARIABLE), self.context
         rewritten = [self._rewrite(argument, at) for argument in call.arguments]
         arguments = tuple(argument for argument, _ in rewritten)
+        for _, nodes in rewritten:
+            self.reads |= nodes
+        if call.name in STRING_FUNCTIONS:
+            self._read_values(at if not arguments else NONE.union(*(nodes for _, nodes in rewritten)))
         if call.name in YANG_FUNCTIONS:
             self.functions.add(call.name)
         if call.name in ("derived-from", "derived-from-or-self"):
-            return Call(call.name, (arguments[0], self._identity_argument(call.arguments[1], arguments[1]))), NONE
+            return Call(call.name, (arguments[0], self._identity_argument(call.name, call.arguments[1]))), NONE
         if call.name == "deref":
             return Call(call.name, arguments), self._dereference(rewritten[0][1])
-        if call.name == "id":
-            return Call(call.name, arguments), NONE
-        if not call.arguments and call.name in ("string", "number", "string-length", "normalize-space"):
-            self.reads |= at
         return Call(call.name, arguments), NONE
 
-    def _identity_argument(self, written: Syntax, rewritten: Syntax) -> Syntax:
+    def _read_values(self, nodes: Nodes) -> None:
+        """The string value of a node that is no leaf is made of all leaves below it (XPath 1.0 section 5.2)."""
+        for node in nodes:
+            self.reads.add(node)
+            if node.type is None:
+                self.reads.update(self._below(node))
+
+    def _identity_argument(self, function: str, written: Syntax) -> Literal:
         if not isinstance(written, Literal):
-            return rewritten
+            # What a prefix means is known where it is written, not in a value.
+            raise XPathSyntaxError(f"an identity in {function}() that is not a literal is not handled")
         prefix, colon, name = written.value.partition(":")
         namespace = self.prefixes.get(prefix) if colon else self.default_namespace
         module = self.schema.module_of(namespace) if namespace is not None else None
@@ -182,13 +220,13 @@ class Analysis:
 
     def _dereference(self, nodes: Nodes) -> Nodes:
         targets: set[SchemaNode] = set()
-        for node in nodes:
-            if isinstance(node.type, LeafrefType) and node.type.target is not None:
-                targets.add(node.type.target)
-            else:
-                # An instance-identifier, or a union that holds one, can lead to any node at all.
+        for member in (member for node in nodes if node.type is not None for member in member_types(node.type)):
+            if isinstance(member, LeafrefType) and member.target is not None:
+                targets.add(member.target)
+                self.reads |= member.path.reads
+            elif isinstance(member, InstanceIdentifierType):
+                # It can lead to any node at all.
                 self.exact = False
-        self.reads |= targets
         return frozenset(targets)
 
     def _rewrite_path(self, path: Path, at: Nodes) -> tuple[Syntax, Nodes]:
@@ -300,20 +338,3 @@ class Analysis:
             below.append(child)
             below += self._below(child)
         return below
-
-
-def is_condition_on_itself(reads: set[SchemaNode] | Nodes, node: SchemaNode) -> bool:
-    """True when an expression reads the very node (or something below it) whose existence it decides."""
-    return any(read is node or _is_below(read, node) for read in reads)
-
-
-def _is_below(node: SchemaNode, ancestor: SchemaNode) -> bool:
-    above = node.data_parent
-    while above is not None:
-        if above is ancestor:
-            return True
-        above = above.data_parent
-    return False
-
-
-__all__ = ["CURRENT_VARIABLE", "NONE", "ROOT_VARIABLE", "Analysis", "Nodes", "TypeTest", "is_condition_on_itself"]

@@ -135,8 +135,8 @@ _PRECEDENCE: tuple[frozenset[str], ...] = (
 )
 _NAME = r"[^\W\d][\w.\-]*"
 _TOKEN = re.compile(
-    rf"""\s*(?:
-        (?P<number>\d+(?:\.\d*)?|\.\d+)
+    rf"""[ \t\r\n]*(?:
+        (?P<number>[0-9]+(?:\.[0-9]*)?|\.[0-9]+)
       | (?P<literal>"[^"]*"|'[^']*')
       | (?P<variable>\${_NAME}(?::{_NAME})?)
       | (?P<symbol>::|//|\.\.|!=|<=|>=|[()\[\].@,/|+\-=<>*])
@@ -155,12 +155,12 @@ class _Token:
 
 def _tokens(expression: str) -> Iterator[_Token]:
     position = 0
-    end = len(expression.rstrip())
+    end = len(expression.rstrip(" \t\r\n"))
     previous: _Token | None = None
     while position < end:
         match = _TOKEN.match(expression, position, end)
         if match is None:
-            raise XPathSyntaxError(f"unexpected {expression[position:].strip()[:12]!r} in {expression!r}")
+            raise XPathSyntaxError(f"unexpected {expression[position:end].strip()[:12]!r} in {expression!r}")
         kind = str(match.lastgroup)
         text = match.group(kind)
         # XPath 1.0 section 3.7: after an operand, "*" multiplies and the operator names are operators.
@@ -182,7 +182,36 @@ def parse(expression: str) -> Syntax:
     parser = _Parser(expression)
     tree = parser.expression()
     parser.expect_end()
+    _require_height(tree)
     return tree
+
+
+# Walks over a tree recurse; this keeps them, and libxml2, from exhausting the stack on a client's filter.
+MAXIMUM_HEIGHT = 100
+
+
+def _require_height(tree: Syntax) -> None:
+    level: list[Syntax] = [tree]
+    for _ in range(MAXIMUM_HEIGHT):
+        level = [operand for each in level for operand in _operands(each)]
+        if not level:
+            return
+    raise XPathSyntaxError("the expression is nested too deeply")
+
+
+def _operands(tree: Syntax) -> list[Syntax]:
+    match tree:
+        case Call(_, arguments):
+            return list(arguments)
+        case Binary(_, left, right):
+            return [left, right]
+        case Negation(operand):
+            return [operand]
+        case Path(_, steps, start, predicates):
+            inside = [*predicates, *(predicate for step in steps for predicate in step.predicates)]
+            return inside if start is None else [start, *inside]
+        case _:
+            return []
 
 
 class _Parser:
