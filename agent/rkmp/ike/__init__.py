@@ -1,0 +1,105 @@
+"""The IKE SA of RKMP: RFC 7296's exchanges, carrying TCP-AO policy, without any input or output of its own.
+
+The life of an SA
+-----------------
+
+* An initiator makes one with ``IkeSa.initiate(settings, policy, random, child_request, now)``; its IKE_SA_INIT request
+  waits in :meth:`IkeSa.datagrams`. A responder makes one with ``IkeSa.respond(settings, policy, random)`` for a
+  datagram that opens an IKE SA (an IKE_SA_INIT request whose responder SPI is zero) and hands it that datagram. Finding
+  the SA for a datagram is the caller's business: by ``local_spi``, and for a repeated opening request by
+  ``remote_spi`` and the address that it came from.
+* After every call of ``receive``, ``handle_timer`` or a command the caller takes, in this order, ``events()`` and
+  ``datagrams()``, acting on the first before it sends the second, and arms one timer for ``next_timer()``.
+* ``receive`` never raises on what the network brings: a datagram is processed, answered or dropped, and counted in
+  ``statistics``.
+* Commands: ``create_child``, ``rekey_child``, ``delete_child``, ``check_liveness``, ``close``, and ``abandon`` which
+  tells the peer nothing. They queue: one request of ours is under way at a time (window 1). Before the SA is
+  established they wait; on an SA that is closing or closed they are refused by an event.
+* Keys leave in :class:`ChildKeysEstablished`. The last event is :class:`IkeSaClosed`; it deletes no keys (G15). When
+  ``is_closed`` and ``is_finished`` are both true the object may be forgotten; between the two it only repeats its last
+  response to a peer that did not get it.
+
+What the layer above decides comes in through one :class:`Policy`, and is asked for while a datagram is processed.
+Time (``now``, monotonic seconds) and randomness come in as arguments, so that a whole transcript can be replayed.
+
+KeyIDs (SendIDs) name children in REKEY_SA and Delete, so within one IKE SA each side has to announce a different one
+for each live child, whatever its routing protocol: allocate them per peer, not per peer and protocol.
+
+:mod:`rkmp.ike.stateless` answers what needs no SA: unknown versions and SPIs; :mod:`rkmp.ike.cookies` keeps floods of
+IKE_SA_INIT from taking memory.
+"""
+
+from __future__ import annotations
+
+from rkmp.ike.child_sa import ChildSa
+from rkmp.ike.collisions import is_redundant
+from rkmp.ike.cookies import CookieKeeper
+from rkmp.ike.events import (
+    AuthenticationFailed,
+    AuthenticationFailure,
+    ChildDeleted,
+    ChildDeletion,
+    ChildKeysEstablished,
+    ChildRefusal,
+    ChildRefused,
+    CloseReason,
+    Event,
+    IkeSaClosed,
+    IkeSaEstablished,
+    LivenessFailed,
+    NegotiationFailed,
+    NegotiationFailure,
+    NotifyReceived,
+    Role,
+)
+from rkmp.ike.identity import IDENTITY_TYPE_NAMES, Identity
+from rkmp.ike.ike_sa import IkeSa
+from rkmp.ike.policy import (
+    ChildChoice,
+    ChildOffer,
+    ChildRequest,
+    LocalAuthentication,
+    OfferedTransform,
+    Policy,
+    RemoteAuthentication,
+)
+from rkmp.ike.settings import RFC_5926_PAIRS, IkeSettings, Retransmission
+from rkmp.ike.states import IkeSaState
+from rkmp.ike.statistics import Statistic
+
+__all__ = [
+    "IDENTITY_TYPE_NAMES",
+    "RFC_5926_PAIRS",
+    "AuthenticationFailed",
+    "AuthenticationFailure",
+    "ChildChoice",
+    "ChildDeleted",
+    "ChildDeletion",
+    "ChildKeysEstablished",
+    "ChildOffer",
+    "ChildRefusal",
+    "ChildRefused",
+    "ChildRequest",
+    "ChildSa",
+    "CloseReason",
+    "CookieKeeper",
+    "Event",
+    "Identity",
+    "IkeSa",
+    "IkeSaClosed",
+    "IkeSaEstablished",
+    "IkeSaState",
+    "IkeSettings",
+    "LivenessFailed",
+    "LocalAuthentication",
+    "NegotiationFailed",
+    "NegotiationFailure",
+    "NotifyReceived",
+    "OfferedTransform",
+    "Policy",
+    "RemoteAuthentication",
+    "Retransmission",
+    "Role",
+    "Statistic",
+    "is_redundant",
+]

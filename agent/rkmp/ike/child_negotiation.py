@@ -1,0 +1,295 @@
+"""The SA and TS payloads of an RKMP child: making the offer, reading it, checking the answer, deriving the key.
+
+The draft's sections 3.2, 3.3 and 4; G2 to G4, G7, G9, G10, G13, G20 and G35. What is the same whether IKE_AUTH or
+CREATE_CHILD_SA carries it lives here; who may have which key is the policy's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+
+from rkmp.crypto.ike_keys import child_key_material
+from rkmp.crypto.tcp_ao import MASTER_KEY_LENGTH
+from rkmp.errors import IkeError
+from rkmp.ike.child_sa import ChildSa
+from rkmp.ike.context import Context
+from rkmp.ike.events import ChildRefusal, ChildRefused
+from rkmp.ike.identity import Identity
+from rkmp.ike.occurrence import only
+from rkmp.ike.policy import ChildChoice, ChildOffer, ChildRequest, OfferedTransform
+from rkmp.ike.refusals import child_refusal
+from rkmp.secret import Secret
+from rkmp.wire import (
+    CodePoints,
+    NotifyType,
+    Payload,
+    RkmpProposal,
+    RoutingProtocolSelector,
+    SecurityAssociation,
+    TcpAoTransform,
+    TrafficSelectorsInitiator,
+    TrafficSelectorsResponder,
+)
+
+
+class InconsistentAnswer(Exception):
+    """The peer accepted something that we did not offer; the exchange has to be terminated (G32)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChildAgreement:
+    """What a responder chose: the number of the proposal, and the transform with the KeyIDs of both sides."""
+
+    proposal_number: int
+    routing_protocol: int
+    auth_alg: int
+    kdf: int
+    ignore_tcp_options: bool
+    send_id: int
+    peer_send_id: int
+
+
+def offer_payloads(request: ChildRequest, code_points: CodePoints) -> tuple[SecurityAssociation, Payload, Payload]:
+    """Return the SA, TSi and TSr payloads that ask for ``request``. RKMP proposals have no SPI (G13)."""
+    proposals = tuple(
+        RkmpProposal(number, code_points.tcp_ao_protocol, b"", transforms)
+        for number, transforms in enumerate(request.proposals, start=1)
+    )
+    return SecurityAssociation(proposals), *_selectors(request.routing_protocol, code_points)
+
+
+def answer_payloads(agreement: ChildAgreement, code_points: CodePoints) -> tuple[SecurityAssociation, Payload, Payload]:
+    """Return the SA, TSi and TSr payloads that accept: one proposal with one transform and our own KeyID (G2)."""
+    transform = TcpAoTransform(agreement.send_id, agreement.auth_alg, agreement.kdf, agreement.ignore_tcp_options)
+    proposal = RkmpProposal(agreement.proposal_number, code_points.tcp_ao_protocol, b"", (transform,))
+    return SecurityAssociation((proposal,)), *_selectors(agreement.routing_protocol, code_points)
+
+
+def answer_offer(
+    context: Context, remote_identity: Identity, payloads: Sequence[Payload], replaces: ChildSa | None
+) -> ChildAgreement:
+    """Return what we agree to of what an authenticated peer's request offers; the policy is asked last.
+
+    Raises IkeError where nothing of it will do.
+    """
+    settings = context.settings
+    if settings.require_vendor_id and context.negotiated.remote_code_points != settings.code_points:
+        # G1: private numbers mean nothing to a peer that did not say that it means the same by them.
+        raise IkeError(NotifyType.NO_PROPOSAL_CHOSEN, "the peer did not announce the code points of RKMP that we use")
+    children = context.children.values()
+    offer = read_offer(payloads, settings.code_points, settings.algorithm_pairs, children, replaces)
+    return accept(offer, context.policy.choose_child(remote_identity, offer), context.send_ids_in_use)
+
+
+def read_offer(
+    payloads: Sequence[Payload],
+    code_points: CodePoints,
+    pairs: Collection[tuple[int, int]],
+    children: Collection[ChildSa],
+    replaces: ChildSa | None,
+) -> ChildOffer:
+    """Return what a request offers, without what cannot be chosen.
+
+    ``pairs`` are the (Auth Alg, KDF) pairs that may be used, ``children`` the live ones of this IKE SA. Raises
+    IkeError: NO_PROPOSAL_CHOSEN, or TS_UNACCEPTABLE where the selectors do not name one routing protocol (G20) or not
+    the one of the child that is replaced.
+    """
+    offered = only(SecurityAssociation, payloads)
+    proposals = [
+        proposal
+        for proposal in (offered.proposals if offered else ())
+        if isinstance(proposal, RkmpProposal) and proposal.protocol_id == code_points.tcp_ao_protocol
+    ]
+    if not proposals:
+        raise IkeError(NotifyType.NO_PROPOSAL_CHOSEN, "no proposal is for TCP-AO")
+    routing_protocol = named_routing_protocol(payloads)
+    if routing_protocol is None:
+        raise IkeError(NotifyType.TS_UNACCEPTABLE, "the traffic selectors do not name one routing protocol")
+    if replaces is not None and replaces.routing_protocol != routing_protocol:
+        raise IkeError(NotifyType.TS_UNACCEPTABLE, "a rekey cannot change the routing protocol")
+    # G3: a KeyID that already names a key that we receive would make the two indistinguishable.
+    taken = {child.peer_send_id for child in children}
+    transforms = tuple(
+        OfferedTransform(proposal.number, transform)
+        for proposal in proposals
+        for transform in _alternatives(proposal)
+        if _spi_fits(proposal, transform)
+        and (transform.auth_alg, transform.kdf) in pairs
+        and transform.kdf in MASTER_KEY_LENGTH
+        and transform.send_id not in taken
+    )
+    if not transforms:
+        raise IkeError(NotifyType.NO_PROPOSAL_CHOSEN, "no transform has algorithms and a KeyID that can be used")
+    return ChildOffer(routing_protocol, transforms, replaces)
+
+
+def accept(offer: ChildOffer, choice: ChildChoice, send_ids_in_use: Collection[int]) -> ChildAgreement:
+    """Return what the policy's choice from ``offer`` amounts to.
+
+    Raises IkeError (TEMPORARY_FAILURE) when the KeyID chosen for ourselves names another child at this moment.
+    """
+    if choice.offered not in offer.transforms:
+        raise ValueError("the policy chose a transform that was not offered")
+    if choice.send_id in send_ids_in_use:
+        raise IkeError(NotifyType.TEMPORARY_FAILURE, f"KeyID {choice.send_id} is still in use here")
+    transform = choice.offered.transform
+    return ChildAgreement(
+        choice.offered.proposal_number,
+        offer.routing_protocol,
+        transform.auth_alg,
+        transform.kdf,
+        transform.ignore_tcp_options,
+        choice.send_id,
+        transform.send_id,
+    )
+
+
+def check_answer(
+    request: ChildRequest, payloads: Sequence[Payload], code_points: CodePoints, children: Collection[ChildSa]
+) -> ChildAgreement:
+    """Return what the responder chose from ``request``.
+
+    The draft's section 4.1: the accepted offer has to be one that we made. All but the KeyID, which is the
+    responder's own (G2), has to come back as it was. Raises InconsistentAnswer otherwise.
+    """
+    answered = only(SecurityAssociation, payloads)
+    if answered is None or len(answered.proposals) != 1:
+        raise InconsistentAnswer("the answer does not hold exactly one proposal")
+    proposal = answered.proposals[0]
+    if not isinstance(proposal, RkmpProposal) or proposal.protocol_id != code_points.tcp_ao_protocol:
+        raise InconsistentAnswer(f"the answer is for protocol {proposal.protocol_id}, which was not offered")
+    if len(proposal.transforms) != 1 or not isinstance(proposal.transforms[0], TcpAoTransform):
+        raise InconsistentAnswer("the accepted proposal does not hold exactly one TCP-AO transform")
+    if not 1 <= proposal.number <= len(request.proposals):
+        raise InconsistentAnswer(f"proposal {proposal.number} was not offered")
+    chosen = proposal.transforms[0]
+    if not _spi_fits(proposal, chosen):
+        raise InconsistentAnswer("the accepted proposal names another KeyID than its transform")
+    offered = next(
+        (
+            transform
+            for transform in request.proposals[proposal.number - 1]
+            if (transform.auth_alg, transform.kdf, transform.ignore_tcp_options)
+            == (chosen.auth_alg, chosen.kdf, chosen.ignore_tcp_options)
+        ),
+        None,
+    )
+    if offered is None:
+        raise InconsistentAnswer(
+            f"authentication algorithm {chosen.auth_alg} with KDF {chosen.kdf} was not in proposal {proposal.number}"
+        )
+    if named_routing_protocol(payloads) != request.routing_protocol:
+        raise InconsistentAnswer("the answer's traffic selectors are not those of the request")
+    if chosen.send_id in request.peer_send_ids_in_use or chosen.send_id in {c.peer_send_id for c in children}:
+        raise InconsistentAnswer(f"the peer announced KeyID {chosen.send_id}, which names another of its keys")
+    return ChildAgreement(
+        proposal.number,
+        request.routing_protocol,
+        chosen.auth_alg,
+        chosen.kdf,
+        chosen.ignore_tcp_options,
+        offered.send_id,
+        chosen.send_id,
+    )
+
+
+def master_key(
+    prf_id: int, sk_d: Secret, kdf: int, nonce_i: bytes, nonce_r: bytes, shared_secret: Secret | None
+) -> Secret:
+    """Return the TCP-AO master key: the leftmost octets of prf+(SK_d, [g^ir |] Ni | Nr) (G7), 20 or 16 (G9)."""
+    return child_key_material(prf_id, sk_d, nonce_i, nonce_r, MASTER_KEY_LENGTH[kdf], shared_secret)
+
+
+def child_of(
+    agreement: ChildAgreement,
+    code_points: CodePoints,
+    nonces: tuple[bytes, bytes],
+    *,
+    requester: bool,
+    created_alone: bool = False,
+    replaces: int | None = None,
+) -> ChildSa:
+    """Return the child that ``agreement`` makes; the keyword arguments are told at :class:`ChildSa`."""
+    return ChildSa(
+        code_points.tcp_ao_protocol,
+        agreement.routing_protocol,
+        agreement.send_id,
+        agreement.peer_send_id,
+        agreement.auth_alg,
+        agreement.kdf,
+        agreement.ignore_tcp_options,
+        requester,
+        *nonces,
+        created_alone=created_alone,
+        replaces=replaces,
+    )
+
+
+def request_refused(
+    request: ChildRequest,
+    reason: ChildRefusal,
+    message: str,
+    *,
+    notify_type: int | None = None,
+    rekeyed_send_id: int | None = None,
+) -> ChildRefused:
+    """Return the event that ends a request of ours without a key."""
+    return ChildRefused(
+        request.routing_protocol,
+        reason,
+        notify_type,
+        message,
+        requester=True,
+        send_ids=request.send_ids,
+        rekeyed_send_id=rekeyed_send_id,
+    )
+
+
+def offer_refused(payloads: Sequence[Payload], refusal: IkeError, replaces: ChildSa | None = None) -> ChildRefused:
+    """Return the event that tells of an offer of the peer's that we refused."""
+    return ChildRefused(
+        named_routing_protocol(payloads),
+        child_refusal(refusal.notify_type),
+        refusal.notify_type,
+        refusal.reason,
+        requester=False,
+        send_ids=(),
+        rekeyed_send_id=replaces.send_id if replaces else None,
+    )
+
+
+def _selectors(routing_protocol: int, code_points: CodePoints) -> tuple[Payload, Payload]:
+    selectors = (RoutingProtocolSelector(routing_protocol, code_points.traffic_selector_type),)
+    return TrafficSelectorsInitiator(selectors), TrafficSelectorsResponder(selectors)
+
+
+def named_routing_protocol(payloads: Sequence[Payload]) -> int | None:
+    """Return the routing protocol that both TS payloads name, each with one selector, or None (G20)."""
+    initiator = only(TrafficSelectorsInitiator, payloads)
+    responder = only(TrafficSelectorsResponder, payloads)
+    if initiator is None or responder is None or initiator.selectors != responder.selectors:
+        return None
+    if len(initiator.selectors) != 1 or not isinstance(initiator.selectors[0], RoutingProtocolSelector):
+        return None
+    return initiator.selectors[0].routing_protocol
+
+
+def _alternatives(proposal: RkmpProposal) -> Iterator[TcpAoTransform]:
+    """Yield the transforms of ``proposal`` that an answer can name.
+
+    The answer carries our KeyID in place of the offered one, so among transforms that differ in nothing else only
+    the first can be meant. Transforms of another length are passed over (G35).
+    """
+    seen: set[tuple[int, int, bool]] = set()
+    for transform in proposal.transforms:
+        if isinstance(transform, TcpAoTransform):
+            policy = (transform.auth_alg, transform.kdf, transform.ignore_tcp_options)
+            if policy not in seen:
+                seen.add(policy)
+                yield transform
+
+
+def _spi_fits(proposal: RkmpProposal, transform: TcpAoTransform) -> bool:
+    """G13: no SPI, or one octet that repeats the KeyID."""
+    return proposal.spi in (b"", bytes((transform.send_id,)))

@@ -1,0 +1,101 @@
+"""What an IKE SA knows, for its exchanges to read. Only the IKE SA itself writes here, once all is validated."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from rkmp.crypto.ike_keys import IkeKeys
+from rkmp.crypto.suites import IkeSuite
+from rkmp.ike.child_sa import ChildSa
+from rkmp.ike.events import Role
+from rkmp.ike.identity import Identity
+from rkmp.ike.policy import Policy
+from rkmp.ike.settings import IkeSettings
+from rkmp.instant import Random
+from rkmp.wire import CodePoints
+
+if TYPE_CHECKING:
+    from rkmp.ike.exchanges.exchange import Exchange
+
+
+@dataclass(frozen=True, slots=True)
+class IkeSaSecrets:
+    """What IKE_SA_INIT brings: the peer's SPI, the suite, the keys and the nonces.
+
+    ``remote_code_points`` are those of the peer's Vendor ID, None if it sent none.
+    """
+
+    remote_spi: bytes
+    suite: IkeSuite
+    keys: IkeKeys
+    nonce_i: bytes
+    nonce_r: bytes
+    remote_code_points: CodePoints | None
+
+
+@dataclass(slots=True)
+class Context:
+    """The knowledge of one IKE SA.
+
+    SPIs are 8 octets, the remote one all zero until it is known. ``init_request`` and ``init_response`` are the
+    IKE_SA_INIT messages as they travelled, which AUTH signs; empty again once it has. ``children`` are keyed by the
+    KeyID that we announced; ``being_deleted`` holds the keys of those for which a Delete of ours waits or is under
+    way. ``outstanding`` is our exchange under way. ``may_be_disputed``: as responder, IKE_AUTH is the last request that
+    was answered, so that the initiator may still complain about it (RFC 7296 2.21.2).
+    """
+
+    role: Role
+    settings: IkeSettings
+    policy: Policy
+    random: Random
+    local_spi: bytes
+    remote_spi: bytes = bytes(8)
+    secrets: IkeSaSecrets | None = None
+    init_request: bytes = b""
+    init_response: bytes = b""
+    local_identity: Identity | None = None
+    remote_identity: Identity | None = None
+    children: dict[int, ChildSa] = field(default_factory=dict)
+    being_deleted: set[int] = field(default_factory=set)
+    outstanding: Exchange | None = None
+    may_be_disputed: bool = False
+
+    @property
+    def is_initiator(self) -> bool:
+        """Whether we are the original initiator of the IKE SA."""
+        return self.role is Role.INITIATOR
+
+    @property
+    def initiator_spi(self) -> bytes:
+        """The original initiator's SPI."""
+        return self.local_spi if self.is_initiator else self.remote_spi
+
+    @property
+    def responder_spi(self) -> bytes:
+        """The original responder's SPI."""
+        return self.remote_spi if self.is_initiator else self.local_spi
+
+    @property
+    def negotiated(self) -> IkeSaSecrets:
+        """What IKE_SA_INIT brought; only to be asked for afterwards."""
+        if self.secrets is None:
+            raise AssertionError("IKE_SA_INIT is not done")
+        return self.secrets
+
+    @property
+    def peer(self) -> Identity:
+        """The authenticated peer; only to be asked for afterwards."""
+        if self.remote_identity is None:
+            raise AssertionError("the peer is not authenticated")
+        return self.remote_identity
+
+    @property
+    def send_ids_in_use(self) -> set[int]:
+        """The KeyIDs that we have announced, for children there are or by the request under way."""
+        announced = self.outstanding.announced_send_ids if self.outstanding is not None else ()
+        return {*self.children, *announced}
+
+    def child_of_peer(self, peer_send_id: int) -> ChildSa | None:
+        """Return the child for which the peer announced ``peer_send_id`` (G13), or None."""
+        return next((child for child in self.children.values() if child.peer_send_id == peer_send_id), None)

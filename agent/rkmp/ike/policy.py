@@ -1,0 +1,115 @@
+"""What an IKE SA asks of the layer above, and what that layer asks of it: credentials, authorisation, child policy.
+
+The engine implements :class:`Policy`; the IKE SA calls it while it processes a datagram and takes an
+:class:`~rkmp.errors.IkeError` for an answer: its notify type goes to the peer, its reason to the events.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from rkmp.ike.child_sa import ChildSa
+from rkmp.ike.identity import Identity
+from rkmp.secret import Secret
+from rkmp.wire import TcpAoTransform
+
+
+@dataclass(frozen=True, slots=True)
+class LocalAuthentication:
+    """How we prove who we are: the identity sent in IDi or IDr, and the pre-shared key that signs for it."""
+
+    identity: Identity
+    pre_shared_key: Secret
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteAuthentication:
+    """How the peer has to prove that it is who it says: the pre-shared key that it must have signed with."""
+
+    pre_shared_key: Secret
+
+
+@dataclass(frozen=True, slots=True)
+class ChildRequest:
+    """What to negotiate for one routing protocol (the draft's section 4.1).
+
+    ``proposals`` are sent in this order, numbered from 1; each is a list of complete alternatives, each with the
+    KeyID that we announce for it. The answer carries the peer's KeyID instead of ours, so two transforms of one
+    proposal have to differ in more than theirs (put them into two proposals). ``peer_send_ids_in_use`` are KeyIDs that
+    the peer must not choose, because keys that we hold from it carry them already. ``perfect_forward_secrecy`` adds a
+    key exchange of the IKE SA's method
+    to a CREATE_CHILD_SA; IKE_AUTH has its own from IKE_SA_INIT.
+    """
+
+    routing_protocol: int
+    proposals: tuple[tuple[TcpAoTransform, ...], ...]
+    peer_send_ids_in_use: frozenset[int] = frozenset()
+    perfect_forward_secrecy: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.proposals or not all(self.proposals):
+            raise ValueError("a child request needs proposals, each with at least one transform")
+        for proposal in self.proposals:
+            policies = {(t.auth_alg, t.kdf, t.ignore_tcp_options) for t in proposal}
+            if len(policies) != len(proposal):
+                raise ValueError("two transforms of one proposal differ in nothing but their KeyIDs")
+
+    @property
+    def send_ids(self) -> tuple[int, ...]:
+        """Every KeyID that the request announces, in order."""
+        return tuple(transform.send_id for proposal in self.proposals for transform in proposal)
+
+
+@dataclass(frozen=True, slots=True)
+class OfferedTransform:
+    """One alternative that the peer offers: the number of its proposal and the transform itself."""
+
+    proposal_number: int
+    transform: TcpAoTransform
+
+
+@dataclass(frozen=True, slots=True)
+class ChildOffer:
+    """What the peer asks us to choose from, already cleared of what nobody may choose.
+
+    ``transforms`` is never empty: pairs of algorithms that settings do not allow and KeyIDs that the peer uses for
+    another child of this IKE SA are gone. ``replaces`` is the child that the peer wants to rekey, or None.
+    """
+
+    routing_protocol: int
+    transforms: tuple[OfferedTransform, ...]
+    replaces: ChildSa | None
+
+
+@dataclass(frozen=True, slots=True)
+class ChildChoice:
+    """The answer to an offer: one of its transforms, and the KeyID that we announce for ourselves (0 to 255)."""
+
+    offered: OfferedTransform
+    send_id: int
+
+
+class Policy(Protocol):
+    """The decisions that belong to configuration. Every method may raise IkeError."""
+
+    def local_authentication(self, remote_identity: Identity | None) -> LocalAuthentication:
+        """Return how we authenticate.
+
+        ``remote_identity`` is what the initiator called itself, authenticated already; an initiator asks with None,
+        because it has not heard from the responder yet.
+        """
+
+    def remote_authentication(self, remote_identity: Identity) -> RemoteAuthentication:
+        """Return how ``remote_identity`` has to authenticate.
+
+        Raises IkeError (AUTHENTICATION_FAILED) when nobody of that name is expected here, or, for an initiator,
+        when it is not whom it meant to reach; reported as an unknown identity, apart from a wrong key.
+        """
+
+    def choose_child(self, remote_identity: Identity, offer: ChildOffer) -> ChildChoice:
+        """Choose from an authenticated peer's offer.
+
+        Raises IkeError: TS_UNACCEPTABLE when the peer has no business with that routing protocol (G22),
+        NO_PROPOSAL_CHOSEN when no transform suits, TEMPORARY_FAILURE when it may ask again later.
+        """

@@ -1,0 +1,185 @@
+"""What an IKE SA does with a datagram, in this order: header, state, integrity, payloads, meaning, change.
+
+RFC 7296 2.1 to 2.5 and 2.21. Nothing is raised on what the network brings, and nothing changes before all of a message
+is validated. What a state makes of an input is in :mod:`rkmp.ike.states`, what a message means in
+:mod:`rkmp.ike.exchanges`.
+"""
+
+from __future__ import annotations
+
+from rkmp.errors import CryptoError, IkeError, WireError
+from rkmp.ike.addressing import NO_SPI, misaddressed
+from rkmp.ike.core import IkeSaCore
+from rkmp.ike.events import CloseReason
+from rkmp.ike.exchanges import ANSWERING
+from rkmp.ike.exchanges.exchange import Closing, Payloads
+from rkmp.ike.occurrence import ENCRYPTED, check_occurrence
+from rkmp.ike.states import ACTIONS, Action, IkeSaState, message_input
+from rkmp.ike.statistics import Statistic
+from rkmp.ike.task_manager import RequestKind
+from rkmp.wire import Header, Message, Notify, NotifyType, parse_payloads
+
+Inside = tuple[int, bytes]
+"""What was in an Encrypted payload: the type of the first payload, and the octets of all."""
+
+
+class _Dropped(Exception):
+    """A datagram is not acted upon, and counted as ``statistic``."""
+
+    def __init__(self, statistic: Statistic) -> None:
+        super().__init__(statistic)
+        self.statistic = statistic
+
+
+def receive(core: IkeSaCore, datagram: bytes, now: float) -> None:
+    """Process, answer or drop one datagram."""
+    core.count(Statistic.MESSAGES_IN)
+    core.count(Statistic.OCTETS_IN, len(datagram))
+    try:
+        _receive(core, datagram, now)
+    except _Dropped as dropped:
+        core.count(dropped.statistic)
+        if core.state is IkeSaState.NEW:
+            core.end(Closing(CloseReason.NEGOTIATION_FAILED, "the message does not open an IKE SA"), now)
+    core.advance(now)
+
+
+def _receive(core: IkeSaCore, datagram: bytes, now: float) -> None:
+    try:
+        header = Header.parse(datagram)
+    except WireError:
+        raise _Dropped(Statistic.DROPPED_MALFORMED) from None
+    misfit = misaddressed(core.context, header)
+    if misfit is not None:
+        raise _Dropped(misfit)
+    if header.is_response:
+        _check_awaited(core, header)
+    elif _is_repeated(core, header, datagram):
+        return
+    action = ACTIONS[core.state][message_input(header.exchange_type, is_response=header.is_response)]
+    if action is Action.DROP:
+        raise _Dropped(Statistic.DROPPED_UNEXPECTED)
+    try:
+        message = Message.parse(datagram, core.context.settings.code_points)
+    except WireError:
+        raise _Dropped(Statistic.DROPPED_MALFORMED) from None
+    inside = _open(core, datagram, message) if ENCRYPTED[header.exchange_type] else None
+    if inside is not None:
+        core.last_heard = now
+    if header.is_response:
+        _process_response(core, message, inside, datagram, now)
+    else:
+        _process_request(core, message, inside, datagram, now, refuse=action is Action.REFUSE)
+
+
+def _check_awaited(core: IkeSaCore, header: Header) -> None:
+    awaited = core.tasks.outstanding
+    if awaited is None or awaited.message_id != header.message_id:
+        raise _Dropped(Statistic.DROPPED_STALE)
+    if awaited.exchange.exchange_type != header.exchange_type:
+        raise _Dropped(Statistic.DROPPED_UNEXPECTED)
+
+
+def _is_repeated(core: IkeSaCore, header: Header, datagram: bytes) -> bool:
+    """Return whether a request was answered before, having repeated the answer (RFC 7296 2.1)."""
+    match core.tasks.classify(header.message_id, datagram):
+        case RequestKind.NEW:
+            return False
+        case RequestKind.REPEATED:
+            core.count(Statistic.RESPONSES_REPEATED)
+            core.transmit(core.tasks.last_response)
+            return True
+        case RequestKind.STALE:
+            raise _Dropped(Statistic.DROPPED_STALE)
+        case RequestKind.OUT_OF_WINDOW:
+            raise _Dropped(Statistic.DROPPED_OUT_OF_WINDOW)
+
+
+def _open(core: IkeSaCore, datagram: bytes, message: Message) -> Inside:
+    if core.protection is None:
+        raise AssertionError("a state without keys processes protected messages")
+    try:
+        inside = core.protection.open(datagram, message)
+    except CryptoError:
+        raise _Dropped(Statistic.DROPPED_INTEGRITY) from None
+    if inside is None:
+        raise _Dropped(Statistic.DROPPED_UNAUTHENTICATED)
+    return inside
+
+
+def _payloads(core: IkeSaCore, message: Message, inside: Inside | None, *, refuse: bool = False) -> Payloads:
+    """Return the payloads that count, those inside of a protected message; IkeError where they will not do.
+
+    ``refuse``: none will, as long as the IKE SA is where it is.
+    """
+    payloads = message.payloads
+    if inside is not None:
+        try:
+            payloads = parse_payloads(*inside, core.context.settings.code_points)
+        except WireError as malformed:
+            raise IkeError(NotifyType.INVALID_SYNTAX, str(malformed)) from malformed
+    check_occurrence(message.exchange_type, payloads, is_response=message.is_response)
+    if refuse:
+        raise IkeError(NotifyType.TEMPORARY_FAILURE, "the IKE SA is being closed")
+    return payloads
+
+
+def _process_request(
+    core: IkeSaCore, message: Message, inside: Inside | None, datagram: bytes, now: float, *, refuse: bool
+) -> None:
+    context = core.context
+    exchange = ANSWERING[message.exchange_type]()
+    try:
+        payloads = _payloads(core, message, inside, refuse=refuse)
+        outcome = exchange.process_request(context, payloads, datagram)
+        answer = exchange.build_response(context)
+    except IkeError as refusal:
+        outcome = exchange.reject(context, refusal)
+        answer = (Notify(refusal.notify_type, refusal.data),)
+    if inside is None:
+        _answer_openly(core, message, answer, datagram, stateless=outcome.secrets is None)
+    elif core.protection is not None:
+        response = core.protection.seal(message.exchange_type, message.message_id, answer, is_response=True)
+        core.tasks.answered(datagram, response)
+        core.transmit(response)
+    context.may_be_disputed = outcome.identities is not None
+    core.commit(outcome, now, lingers=inside is not None)
+
+
+def _answer_openly(core: IkeSaCore, message: Message, answer: Payloads, datagram: bytes, *, stateless: bool) -> None:
+    """Send the response to IKE_SA_INIT; one that refuses names no SPI of ours, and is forgotten."""
+    if any(isinstance(payload, Notify) and payload.notify_type == NotifyType.INVALID_SYNTAX for payload in answer):
+        # RFC 7296 3.10.1: only ever returned for, and in, an encrypted message.
+        return
+    local_spi = NO_SPI if stateless else core.context.local_spi
+    response = Message(
+        message.initiator_spi, local_spi, message.exchange_type, message.message_id, answer, is_response=True
+    ).to_bytes()
+    core.transmit(response)
+    if not stateless:
+        core.tasks.answered(datagram, response)
+        core.context.init_request, core.context.init_response = datagram, response
+
+
+def _process_response(core: IkeSaCore, message: Message, inside: Inside | None, datagram: bytes, now: float) -> None:
+    request = core.tasks.outstanding
+    if request is None:
+        raise AssertionError("a response to nothing")
+    try:
+        payloads = _payloads(core, message, inside)
+        outcome = request.exchange.process_response(core.context, payloads, datagram)
+    except IkeError as fault:
+        outcome = request.exchange.disbelieve(core.context, fault)
+    if outcome is None:
+        raise _Dropped(Statistic.DROPPED_UNAUTHENTICATED)
+    if outcome.doubt is not None:
+        core.doubt(outcome.doubt, now)
+        raise _Dropped(Statistic.DROPPED_UNAUTHENTICATED)
+    if outcome.restart is not None:
+        core.count(Statistic.INIT_RESTARTS)
+        core.send_request(outcome.restart, now, restarts=True)
+        return
+    core.complete()
+    if outcome.secrets is not None:
+        core.context.init_request, core.context.init_response = request.datagram, datagram
+    core.commit(outcome, now)

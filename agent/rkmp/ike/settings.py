@@ -1,0 +1,57 @@
+"""What an IKE SA is told when it is made: algorithms, timers, code points. One frozen value; no secrets.
+
+Knows nothing of peers and their keys: those come through :mod:`rkmp.ike.policy`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rkmp.crypto.suites import DEFAULT_IKE_PROPOSALS, IkeProposal
+from rkmp.wire import DEFAULT_CODE_POINTS, AuthAlg, CodePoints, Kdf
+
+RFC_5926_PAIRS: frozenset[tuple[int, int]] = frozenset(
+    {(AuthAlg.HMAC_SHA_1_96, Kdf.HMAC_SHA1), (AuthAlg.AES_128_CMAC_96, Kdf.AES_128_CMAC)}
+)
+"""The (Auth Alg, KDF) pairs that RFC 5926 section 3.1 allows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retransmission:
+    """How long a request is repeated (RFC 7296 2.1).
+
+    The first repetition comes ``initial_timeout`` seconds after the request, each later one ``backoff`` times as
+    long after the one before, ``tries`` transmissions in all; the request has failed one more interval later.
+    """
+
+    initial_timeout: float = 1.0
+    backoff: float = 1.8
+    tries: int = 6
+
+    def interval(self, transmissions: int) -> float:
+        """Return the seconds to wait after the ``transmissions``-th transmission (counted from 1)."""
+        return self.initial_timeout * self.backoff ** (transmissions - 1)
+
+
+@dataclass(frozen=True, slots=True)
+class IkeSettings:
+    """The policy of one IKE SA. All times are in seconds.
+
+    ``require_vendor_id``: use the private code points only towards a peer that announced the same; an initiator goes
+    no further with another, a responder refuses its children.
+    ``algorithm_pairs``: the (Auth Alg, KDF) pairs that may be offered and accepted.
+    ``half_open_timeout``: how long a responder waits for IKE_AUTH after it answered IKE_SA_INIT.
+    ``unauthenticated_error_grace``: how long an exchange goes on after a refusal that cannot be trusted, in the hope
+    of a better answer (RFC 7296 2.21.1). ``linger``: how long a closed IKE SA still repeats its last response.
+    ``initial_contact``: tell the peer that we have no other IKE SA with it (RFC 7296 2.4).
+    """
+
+    proposals: tuple[IkeProposal, ...] = DEFAULT_IKE_PROPOSALS
+    code_points: CodePoints = DEFAULT_CODE_POINTS
+    require_vendor_id: bool = True
+    retransmission: Retransmission = Retransmission()
+    algorithm_pairs: frozenset[tuple[int, int]] = RFC_5926_PAIRS
+    half_open_timeout: float = 30.0
+    unauthenticated_error_grace: float = 3.0
+    linger: float = 30.0
+    initial_contact: bool = False
