@@ -84,10 +84,10 @@ class Delete(Payload):
 
 
 def _check_delete(protocol_id: int, spi_size: int, count: int, offset: int) -> None:
-    expected = _DELETE_SPI_SIZES.get(protocol_id, spi_size)
-    if spi_size != expected:
+    if spi_size != _DELETE_SPI_SIZES.get(protocol_id, spi_size):
         raise WireError(f"a Delete for protocol {protocol_id} with an SPI size of {spi_size}", offset)
-    if (count == 0) != (expected == 0):
+    is_well_counted = count == 0 if protocol_id == ProtocolId.IKE else count * spi_size > 0
+    if not is_well_counted:
         raise WireError(f"a Delete for protocol {protocol_id} of {count} SPIs of {spi_size} octets", offset)
 
 
