@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from rkmp.errors import KeyTableError
-from rkmp.keytable import Direction, KeyInstalled, KeyRemoved, KeyRow, KeyUpdated, Lifetime
+from rkmp.keytable import Direction, KeyActivated, KeyInstalled, KeyRemoved, KeyRow, KeyUpdated, Lifetime
 from rkmp.storage import Database
 from tests.keytable.rows import (
     NOON,
@@ -137,3 +137,91 @@ def test_the_same_names_are_fine_where_no_message_can_confuse_them() -> None:
     )
     with pytest.raises(KeyTableError):
         table.prepare_manual([manual_row("a"), manual_row("touching", accept_lifetime=Lifetime(NOON, NOON))])
+
+
+def test_manual_and_negotiated_keys_keep_to_their_owners() -> None:
+    table = memory_table()
+    with table.transaction(NOON) as change:
+        change.install(negotiated_row())
+    table.apply_manual(table.prepare_manual([manual_row(peers=("r3",))]), NOON)
+    with pytest.raises(KeyTableError, match="there are two keys of this name"):
+        table.prepare_manual([manual_row(peers=("r3",)), manual_row(peers=("r4",))])
+    with pytest.raises(KeyTableError, match="a negotiated key has this name"):
+        table.prepare_manual([manual_row("negotiated")])
+    with pytest.raises(KeyTableError, match="a manual key has no provenance"):
+        table.prepare_manual([negotiated_row("new", peers=("r5",))])
+    with pytest.raises(KeyTableError, match="the key is configured; change the configuration"):
+        table.remove("manual", NOON, "test")
+    with pytest.raises(KeyTableError, match="there is no such key"):
+        table.remove("absent", NOON, "test")
+
+    def install(row: KeyRow) -> None:
+        with table.transaction(NOON) as change:
+            change.install(row)
+
+    with pytest.raises(KeyTableError, match="manual keys come from the configuration"):
+        install(manual_row("other", peers=("r6",)))
+    assert {row.admin_key_name for row in table.rows()} == {"negotiated", "manual"}
+
+
+def test_a_change_of_some_manual_rows_leaves_the_others() -> None:
+    table = memory_table()
+    rows = [manual_row(name, peers=(name,)) for name in ("r3", "r4", "r5")]
+    table.apply_manual(table.prepare_manual(rows), NOON)
+    events = recorded(table)
+    changed = replace(rows[0], direction=Direction.IN)
+    prepared = table.prepare_manual_changes([changed, rows[1]], ["r3", "r4", "r5", "absent"])
+    table.apply_manual(prepared, after(1))
+    assert set(table.rows()) == {changed, rows[1]}
+    assert [(type(event), event.admin_key_name) for event in events] == [(KeyRemoved, "r5"), (KeyUpdated, "r3")]
+
+
+def test_two_changed_rows_may_exchange_their_names() -> None:
+    table = memory_table()
+    one, two = manual_row("one"), manual_row("two", local_key_name="03", peer_key_name="04")
+    table.apply_manual(table.prepare_manual([one, two]), NOON)
+    swapped = [replace(two, admin_key_name="one"), replace(one, admin_key_name="two")]
+    table.apply_manual(table.prepare_manual_changes(swapped, []), NOON)
+    assert set(table.rows()) == set(swapped)
+
+
+def test_a_block_that_takes_back_what_it_did_tells_nothing() -> None:
+    table = memory_table()
+    events = recorded(table)
+    with table.transaction(NOON) as change:
+        change.install(negotiated_row())
+        change.remove("negotiated", "never mind")
+    assert events == []
+    with table.transaction(NOON) as change:
+        change.install(negotiated_row())
+    events.clear()
+    with table.transaction(NOON) as change:
+        change.update(negotiated_row())
+    assert events == []
+
+
+def test_a_change_joins_the_transaction_of_another_room_and_falls_with_it() -> None:
+    database = Database(":memory:")
+    table = open_table(database)
+    events = recorded(table)
+
+    def install_and_fail() -> None:
+        with database.transaction():
+            with table.transaction(NOON) as change:
+                change.install(negotiated_row())
+            with table.transaction(NOON) as change:
+                change.update(replace(negotiated_row(), send_lifetime=lifetime(0, 60)))
+            assert table.get("negotiated") is not None
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        install_and_fail()
+    assert table.rows() == ()
+    assert table.rows_for(PEER, "bgp") == ()
+    with database.transaction():
+        with table.transaction(NOON) as change:
+            change.install(negotiated_row())
+        with table.transaction(NOON) as change:
+            change.remove("negotiated", "test")
+        assert events == []
+    assert [type(event) for event in events] == [KeyInstalled, KeyActivated, KeyRemoved]

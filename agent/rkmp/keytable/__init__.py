@@ -24,14 +24,23 @@ from rkmp.keytable.row import (
     fingerprint,
     key_state,
 )
-from rkmp.keytable.rules import ALGORITHMS, ALL_INTERFACES, PRIVATE_USE_PROTOCOLS, PROTOCOLS
+from rkmp.keytable.rules import (
+    ALG_IDS,
+    ALL_INTERFACES,
+    KDFS,
+    PRIVATE_USE_PROTOCOLS,
+    PROTOCOLS,
+    TCP_AO_ALGORITHMS,
+)
 from rkmp.keytable.table import KeyTable, KeyTableChange, PreparedManualRows
 
 __all__ = [
-    "ALGORITHMS",
+    "ALG_IDS",
     "ALL_INTERFACES",
+    "KDFS",
     "PRIVATE_USE_PROTOCOLS",
     "PROTOCOLS",
+    "TCP_AO_ALGORITHMS",
     "Direction",
     "KeyActivated",
     "KeyEvent",

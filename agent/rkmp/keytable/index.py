@@ -12,7 +12,7 @@ from datetime import datetime
 
 from rkmp.errors import KeyTableError
 from rkmp.keytable.row import KeyRow
-from rkmp.keytable.rules import ALGORITHMS, ALL_INTERFACES, canonical_peer
+from rkmp.keytable.rules import ALL_INTERFACES, canonical_peer
 
 Scope = tuple[str, str]
 """A peer, in canonical form, and a protocol."""
@@ -187,10 +187,10 @@ def _both_received(row: KeyRow, other: KeyRow) -> bool:
 
 
 def _both_sent(row: KeyRow, other: KeyRow) -> bool:
-    # RFC 5925 section 3.1: the IDs of MKTs MUST NOT overlap; the receiver could not tell which key it was.
+    # RFC 5925 section 3.1: the IDs of MKTs MUST NOT overlap; the receiver could not tell which key it was. A name is
+    # empty where a group's keys are told apart by their local names (RFC 7210 section 2, PeerKeyName).
     return (
-        ALGORITHMS[row.kdf, row.alg_id].is_tcp_ao
-        and ALGORITHMS[other.kdf, other.alg_id].is_tcp_ao
+        row.peer_key_name != ""
         and row.for_sending
         and other.for_sending
         and row.send_lifetime.overlaps(other.send_lifetime)

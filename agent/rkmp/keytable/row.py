@@ -66,7 +66,7 @@ class Lifetime:
         if self.end is not None:
             object.__setattr__(self, "end", _in_utc(self.end))
             if self.end < self.start:
-                raise KeyTableError(f"a lifetime ends at {self.end:%FT%TZ}, before it starts at {self.start:%FT%TZ}")
+                raise KeyTableError(f"a lifetime ends at {self.end}, before it starts at {self.start}")
 
     def contains(self, at: datetime) -> bool:
         """Whether the lifetime runs at ``at``."""
@@ -125,8 +125,8 @@ class KeyRow:
     def __post_init__(self) -> None:
         try:
             require_protocol(self.protocol)
-            require_algorithms(self.kdf, self.alg_id, len(self.key))
-            require_names(self.admin_key_name, self.local_key_name, self.peer_key_name, self.kdf, self.alg_id)
+            require_algorithms(self.protocol, self.kdf, self.alg_id, len(self.key))
+            require_names(self.protocol, self.admin_key_name, self.local_key_name, self.peer_key_name)
             require_peers(self.peers)
             require_interfaces(self.interfaces)
         except KeyTableError as error:

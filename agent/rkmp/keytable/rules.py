@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from ipaddress import ip_address
 
 from rkmp.errors import KeyTableError
@@ -16,34 +15,16 @@ from rkmp.errors import KeyTableError
 ALL_INTERFACES = "all"
 
 PROTOCOLS = ("bgp", "ldp", "msdp", "pim-port", "pcep")
+"""The routing protocols that TCP-AO protects: their keys are TCP-AO's."""
 PRIVATE_USE_PROTOCOLS = range(240, 256)
-"""Protocols without a name; the key table writes their number in decimal."""
+"""Protocols without a name; the key table writes their number in decimal. What their keys are is local agreement."""
 
+KDFS = ("none", "aes-128-cmac", "hmac-sha-1")
+ALG_IDS = ("aes-128-cmac", "aes-128-cmac-96", "hmac-sha-1-96")
+TCP_AO_ALGORITHMS = (("hmac-sha-1", "hmac-sha-1-96"), ("aes-128-cmac", "aes-128-cmac-96"))
+"""The pairs (KDF, AlgID) that RFC 5926 section 3.1 allows; both KDFs take a master key of any length."""
 
-@dataclass(frozen=True, slots=True)
-class Algorithm:
-    """One pair of KDF and AlgID that a key may be used with.
-
-    ``key_octets`` is the only length of the long-lived key, None when the algorithm takes any. ``is_tcp_ao`` marks the
-    pairs that RFC 5926 defines for TCP-AO; its key names are the KeyID octet, two digits (RFC 7210 section 5.1).
-    """
-
-    is_tcp_ao: bool
-    key_octets: int | None = None
-
-
-ALGORITHMS: dict[tuple[str, str], Algorithm] = {
-    # RFC 5926 section 3.1: each MAC names its KDF; both KDFs condition a master key of any length.
-    ("hmac-sha-1", "hmac-sha-1-96"): Algorithm(is_tcp_ao=True),
-    ("aes-128-cmac", "aes-128-cmac-96"): Algorithm(is_tcp_ao=True),
-    ("aes-128-cmac", "aes-128-cmac"): Algorithm(is_tcp_ao=False),
-    # Without a KDF the key is the MAC's own (RFC 4493 takes 16 octets, RFC 2104 any number).
-    ("none", "hmac-sha-1-96"): Algorithm(is_tcp_ao=False),
-    ("none", "aes-128-cmac-96"): Algorithm(is_tcp_ao=False, key_octets=16),
-    ("none", "aes-128-cmac"): Algorithm(is_tcp_ao=False, key_octets=16),
-}
-"""By (KDF, AlgID)."""
-
+_AES_128_KEY_OCTETS = 16
 _TCP_AO_KEY_NAME = re.compile(r"[0-9a-f]{2}")
 _KEY_NAME = re.compile(r"[0-9a-f]+")
 
@@ -58,18 +39,21 @@ def require_protocol(protocol: str) -> None:
         raise KeyTableError(f"protocol {protocol!r} is none of {', '.join(PROTOCOLS)} or {first} to {last}")
 
 
-def require_algorithms(kdf: str, alg_id: str, key_octets: int) -> None:
-    """Refuse a KDF and an AlgID that don't go together, and a key of the wrong length."""
-    algorithm = ALGORITHMS.get((kdf, alg_id))
-    if algorithm is None:
-        raise KeyTableError(f"KDF {kdf!r} cannot be used with algorithm {alg_id!r}")
+def require_algorithms(protocol: str, kdf: str, alg_id: str, key_octets: int) -> None:
+    """Refuse algorithms that the protocol cannot use, and a key that they cannot."""
+    if protocol in PROTOCOLS:
+        if (kdf, alg_id) not in TCP_AO_ALGORITHMS:
+            raise KeyTableError(f"TCP-AO does not use KDF {kdf!r} with algorithm {alg_id!r}")
+    elif kdf not in KDFS or alg_id not in ALG_IDS:
+        raise KeyTableError(f"KDF {kdf!r} or algorithm {alg_id!r} is unknown")
     if not key_octets:
         raise KeyTableError("the key is empty")
-    if algorithm.key_octets not in (None, key_octets):
-        raise KeyTableError(f"the key has {key_octets} octets; {alg_id} takes {algorithm.key_octets}")
+    # Without a KDF the key is the MAC's own (RFC 4493 section 2; RFC 2104 takes any length).
+    if kdf == "none" and alg_id.startswith("aes-128") and key_octets != _AES_128_KEY_OCTETS:
+        raise KeyTableError(f"the key has {key_octets} octets; {alg_id} without a KDF takes {_AES_128_KEY_OCTETS}")
 
 
-def require_names(admin_key_name: str, local_key_name: str, peer_key_name: str, kdf: str, alg_id: str) -> None:
+def require_names(protocol: str, admin_key_name: str, local_key_name: str, peer_key_name: str) -> None:
     """Refuse names in a form that the protocol does not have (RFC 7210 section 5.1)."""
     if not admin_key_name:
         raise KeyTableError("the administrative name is empty")
@@ -77,7 +61,7 @@ def require_names(admin_key_name: str, local_key_name: str, peer_key_name: str, 
         admin_key_name.encode("utf-8")
     except UnicodeEncodeError:
         raise KeyTableError("the administrative name is not valid Unicode") from None
-    if ALGORITHMS[kdf, alg_id].is_tcp_ao:
+    if protocol in PROTOCOLS:
         for field, name in (("local", local_key_name), ("peer", peer_key_name)):
             if not _TCP_AO_KEY_NAME.fullmatch(name):
                 raise KeyTableError(f"{field} key name {name!r} is not the two lowercase hexadecimal digits of a KeyID")

@@ -21,6 +21,7 @@ WARNING_FRACTION = 10
 """A key's end is announced when this part of its life is left, or :data:`LONGEST_WARNING` if that is shorter."""
 
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
+_END_OF_TIME = datetime.max.replace(tzinfo=UTC)
 _TICK = timedelta(microseconds=1)
 _FEW = 64
 
@@ -148,7 +149,7 @@ def _warning(row: KeyRow) -> datetime | None:
 def _instants(row: KeyRow) -> Iterator[datetime]:
     for lifetime in row.lifetimes():
         yield lifetime.start
-        if lifetime.end is not None:
+        if lifetime.end is not None and lifetime.end < _END_OF_TIME:
             yield lifetime.end + _TICK
     warning = _warning(row)
     if warning is not None:

@@ -150,11 +150,14 @@ class KeyTable:
     def prepare_manual_changes(self, changed: Iterable[KeyRow], removed: Collection[str]) -> PreparedManualRows:
         """Check a change of some manual keys: like :meth:`prepare_manual`, at a cost of its own size only.
 
-        ``changed`` rows are new, or take the place of the manual row of their name; names in ``removed`` that are no
-        manual rows are passed over.
+        ``changed`` rows are new, or take the place of the manual row of their name. Names in ``removed`` that are no
+        manual rows, or are among the changed ones, are passed over.
         """
-        different = tuple(row for row in changed if self._index.get(row.admin_key_name) != row)
-        gone = {row.admin_key_name for row in different}.union(removed)
+        rows = tuple(changed)
+        staying = {row.admin_key_name for row in rows}
+        leaving = tuple(name for name in removed if name not in staying and self._is_manual(name))
+        different = tuple(row for row in rows if _differs(row, self._index.get(row.admin_key_name)))
+        gone = {row.admin_key_name for row in different}.union(leaving)
         among_themselves = KeyIndex()
         for row in different:
             if row.provenance is not None:
@@ -165,7 +168,7 @@ class KeyTable:
             self._index.require_no_clash(row, gone)
             among_themselves.require_no_clash(row)
             among_themselves.put(row)
-        return PreparedManualRows(different, tuple(name for name in removed if self._is_manual(name)))
+        return PreparedManualRows(different, leaving)
 
     def apply_manual(self, prepared: PreparedManualRows, wall: datetime) -> None:
         """Make a prepared change and tell of it. No key may have been installed since it was prepared."""
@@ -232,6 +235,11 @@ class KeyTable:
                     subscriber(event)
         finally:
             self._is_telling = False
+
+
+def _differs(row: KeyRow, existing: KeyRow | None) -> bool:
+    # Most rows of a large configuration are the very objects of the last one.
+    return row is not existing and row != existing
 
 
 class KeyTableChange:
