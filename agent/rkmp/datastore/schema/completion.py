@@ -122,9 +122,6 @@ def _defaults(node: SchemaNode, statement: Statement) -> list[Statement]:
 
 def _own_defaults(statement: Statement) -> list[Statement]:
     found: list[Statement] = statement.search("default")
-    refines = [default.stmt_parent for default in found if default.stmt_parent.keyword == "refine"]
-    if not refines:
-        return found
-    # RFC 7950 7.13.2: a refine replaces all the defaults of a leaf-list, where pyang replaces the first by the first.
-    defaults: list[Statement] = refines[-1].search("default")
-    return defaults
+    refined = [default for default in found if default.stmt_parent.keyword == "refine"]
+    # RFC 7950 7.13.2: a refine replaces all the defaults of a leaf-list, where pyang replaces only the first.
+    return refined[-1:] or found

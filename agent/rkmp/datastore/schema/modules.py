@@ -55,6 +55,8 @@ class _Folders(Repository):
 
     def __init__(self, folders: Sequence[Path]) -> None:
         self.texts: dict[str, str] = {}
+        # pyang forgets these where it only looks for a revision.
+        self.unreadable: list[tuple[str, int, str]] = []
         self._found: list[tuple[str, str | None, tuple[str, str]]] = []
         taken: dict[str, Path] = {}
         for folder in folders:
@@ -72,12 +74,18 @@ class _Folders(Repository):
     def get_module_from_handle(self, handle: tuple[str, str]) -> tuple[str, str, str]:
         extension, path = handle
         if extension != "yang":
-            raise self.ReadError(f"{path} is not in YANG's compact syntax, the only one that is handled")
+            raise self._unreadable(path, "YANG's XML syntax is not handled")
         try:
             self.texts[path] = Path(path).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as failure:
-            raise self.ReadError(f"{path}: {failure}") from failure
-        return path, "yang", self.texts[path]
+            raise self._unreadable(path, str(failure)) from failure
+        # pyang stumbles over a last line that has no end.
+        return path, "yang", self.texts[path] + "\n"
+
+    def _unreadable(self, path: str, reason: str) -> Exception:
+        self.unreadable.append((Path(path).name, 0, reason))
+        failure: Exception = self.ReadError(reason)
+        return failure
 
 
 class _Features(dict[str, list[str]]):
@@ -108,10 +116,15 @@ def parse_modules(implemented: Mapping[str, Sequence[str]], search_path: Sequenc
     context = Context(repository)
     features = {name: tuple(sorted(set(implemented[name]))) for name in sorted(implemented)}
     context.features = _Features({name: list(enabled) for name, enabled in features.items()})
-    for name in features:
-        context.search_module(pyang_errors.Position(name), name)
-    context.validate()
-    _raise_errors(context.errors)
+    try:
+        for name in features:
+            context.search_module(pyang_errors.Position(name), name)
+        context.validate()
+    except Exception:
+        # pyang goes on after an error and can stumble over what it left behind; the error tells more.
+        _raise_errors(context.errors, repository.unreadable)
+        raise
+    _raise_errors(context.errors, repository.unreadable)
     statements: dict[str, Statement] = {}
     problems: list[tuple[str, int, str]] = []
     for (name, _), statement in sorted(context.modules.items()):
@@ -139,8 +152,9 @@ def _feature_problems(module: Statement, enabled: Iterable[str]) -> Iterator[tup
             yield problem(feature, f"the feature {name} is enabled without those that it depends on")
 
 
-def _raise_errors(errors: Iterable[tuple[Any, str, Any]]) -> None:
-    problems = [
+def _raise_errors(errors: Iterable[tuple[Any, str, Any]], unreadable: Iterable[tuple[str, int, str]]) -> None:
+    problems = [*unreadable]
+    problems += [
         (_module_at(position), position.line, pyang_errors.err_to_str(tag, arguments))
         for position, tag, arguments in errors
         if pyang_errors.err_level(tag) < _FIRST_WARNING_LEVEL
