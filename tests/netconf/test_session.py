@@ -10,7 +10,9 @@ from datetime import UTC, datetime
 import pytest
 from lxml import etree
 
-from rkmp.netconf.documents import parse_document, serialise
+from rkmp.datastore.redaction import Redactor
+from rkmp.datastore.schema import Schema
+from rkmp.netconf.documents import parse_document
 from rkmp.netconf.framing import Framing, OversizedMessage, frame
 from rkmp.netconf.hello import BASE_1_0, BASE_1_1
 from rkmp.netconf.notifications import NotificationHub
@@ -21,7 +23,7 @@ from rkmp.netconf.transport import Client
 from tests.netconf.conversation import MemoryTransport, Peer, client_hello, nc, rpc, settle
 
 LOGIN_TIME = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
-EVENT = etree.fromstring('<alarm xmlns="urn:example:alarms"><text>a</text></alarm>')
+EVENT = etree.fromstring('<alarm xmlns="urn:example:network"><text>a</text></alarm>')
 
 Handle = Callable[[Session, bytes | OversizedMessage], Awaitable[Answer]]
 
@@ -115,7 +117,7 @@ async def test_a_client_that_says_nothing_is_not_waited_for_for_ever() -> None:
 async def test_pipelined_requests_are_answered_in_their_order() -> None:
     async def slow_then_fast(session: Session, message: bytes | OversizedMessage) -> Answer:
         answer = await acknowledge(session, message)
-        await asyncio.sleep(0.01 if b'"1"' in serialise(answer.reply) else 0)  # type: ignore[arg-type]
+        await asyncio.sleep(0.01 if b'"1"' in (answer.reply or b"") else 0)
         return answer
 
     peer = await Peer(Owner(slow_then_fast).open).hello()
@@ -388,8 +390,10 @@ def subscribing(hub: NotificationHub) -> Handle:
     return handle
 
 
-async def test_notifications_follow_the_reply_that_grants_them_and_interleave_with_later_replies() -> None:
-    hub = NotificationHub()
+async def test_notifications_follow_the_reply_that_grants_them_and_interleave_with_later_replies(
+    schema: Schema,
+) -> None:
+    hub = NotificationHub(schema, Redactor(schema))
     owner = Owner(subscribing(hub))
     peer = await Peer(owner.open).hello()
     peer.send(rpc("<get/>"))
@@ -402,8 +406,8 @@ async def test_notifications_follow_the_reply_that_grants_them_and_interleave_wi
     peer.session.end(TerminationReason.OTHER)
 
 
-async def test_a_session_that_ended_receives_no_events() -> None:
-    hub = NotificationHub()
+async def test_a_session_that_ended_receives_no_events(schema: Schema) -> None:
+    hub = NotificationHub(schema, Redactor(schema))
     peer = await Peer(Owner(subscribing(hub)).open).hello()
     await peer.call("<get/>")
     peer.session.connection_lost()
@@ -416,8 +420,10 @@ async def test_a_session_that_ended_receives_no_events() -> None:
     [SessionLimits(queued_notifications=100), SessionLimits(queued_notification_octets=20_000)],
     ids=["number", "octets"],
 )
-async def test_a_subscriber_that_does_not_read_is_dropped_and_the_others_are_served(limits: SessionLimits) -> None:
-    hub = NotificationHub()
+async def test_a_subscriber_that_does_not_read_is_dropped_and_the_others_are_served(
+    schema: Schema, limits: SessionLimits
+) -> None:
+    hub = NotificationHub(schema, Redactor(schema))
     slow_owner, quick_owner = Owner(subscribing(hub), limits), Owner(subscribing(hub), limits)
     slow, quick = await Peer(slow_owner.open).hello(), await Peer(quick_owner.open).hello()
     for peer in (slow, quick):
@@ -437,8 +443,8 @@ async def test_a_subscriber_that_does_not_read_is_dropped_and_the_others_are_ser
     quick.session.end(TerminationReason.OTHER)
 
 
-async def test_notifications_wait_for_a_slow_reader_and_then_come() -> None:
-    hub = NotificationHub()
+async def test_notifications_wait_for_a_slow_reader_and_then_come(schema: Schema) -> None:
+    hub = NotificationHub(schema, Redactor(schema))
     peer = await Peer(Owner(subscribing(hub)).open).hello()
     await peer.call("<get/>")
     await peer.message()

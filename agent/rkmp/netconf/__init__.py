@@ -1,4 +1,50 @@
-"""The NETCONF server: SSH transport, framing, sessions, the operations of RFC 6241, event streams.
+"""The NETCONF server: SSH, framing, sessions, the operations of RFC 6241, YANG actions, event streams.
 
-Generic over YANG modules: nothing here knows RKMP.
+Generic over YANG modules: nothing here knows RKMP. The daemon builds one object and feeds it::
+
+    schema = load_schema({**NETCONF_MODULES, "my-module": ()}, [folder])
+    datastores = Datastores(schema, database, sealer, os.urandom, clock)
+    server = NetconfServer(datastores, clock=clock, limits=ServerLimits(sessions=100))
+
+    server.provide_state("{urn:my}top", provider)              # adds config false nodes to every <get>
+    server.handle(("{urn:my}top", "{urn:my}reset"), handler)   # an action; a path of one tag is an rpc
+    server.publish(event_time, element)                        # to whoever has a subscription
+
+    host, port = await server.listen_ssh("::", 830, [host_key], authenticator)
+    await server.close()
+
+Everything runs on one event loop and nothing is to be called from another thread. A provider gets a copy of running,
+an element ``config`` with the top-level nodes that the request can select, and adds state to its own node. A handler
+gets an ``Invocation`` whose input is valid and canonical, and returns the elements of its output; it raises RpcError
+for its caller's faults. An authenticator says which keys and which password are a user's.
+
+Nodes under nacm:default-deny-all leave in no reply and no notification.
 """
+
+from rkmp.netconf.capabilities import NETCONF_MODULES
+from rkmp.netconf.handlers import Handler, Invocation, PathStep
+from rkmp.netconf.operational import StateProvider
+from rkmp.netconf.server import NetconfServer, ServerLimits
+from rkmp.netconf.session import Session, SessionLimits, TerminationReason
+from rkmp.netconf.session_table import SessionRefused
+from rkmp.netconf.ssh import SshLimits, generate_host_key
+from rkmp.netconf.transport import Authenticator, Client, Transport
+
+__all__ = [
+    "NETCONF_MODULES",
+    "Authenticator",
+    "Client",
+    "Handler",
+    "Invocation",
+    "NetconfServer",
+    "PathStep",
+    "ServerLimits",
+    "Session",
+    "SessionLimits",
+    "SessionRefused",
+    "SshLimits",
+    "StateProvider",
+    "TerminationReason",
+    "Transport",
+    "generate_host_key",
+]

@@ -14,6 +14,8 @@ from typing import TypeAlias
 
 from lxml import etree
 
+from rkmp.datastore.redaction import Redactor
+from rkmp.datastore.schema import Schema
 from rkmp.netconf.documents import serialise
 from rkmp.netconf.namespaces import NOTIFICATION, STREAMS
 
@@ -25,9 +27,6 @@ Deliver = Callable[[bytes], None]
 
 EventFilter: TypeAlias = "Callable[[etree._Element], bool]"
 """Says whether an event (the element inside ``<notification>``) is wanted."""
-
-Conceal: TypeAlias = "Callable[[etree._Element], etree._Element]"
-"""Returns a copy of an event without what nobody may see."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +67,9 @@ class Subscription:
 class NotificationHub:
     """Where events enter and subscriptions hang. One event loop's property: not to be called from threads."""
 
-    def __init__(self, conceal: Conceal = copy.deepcopy) -> None:
-        """``conceal`` is applied to every event before filters and subscribers see it."""
-        self._conceal = conceal
+    def __init__(self, schema: Schema, redactor: Redactor) -> None:
+        self._schema = schema
+        self._redactor = redactor
         # A dict keeps the order of subscription, so that tests and readers see one order.
         self._subscriptions: dict[Subscription, None] = {}
 
@@ -94,28 +93,37 @@ class NotificationHub:
 
         ``event_time`` is when it happened, an aware datetime; ``event`` is the notification's element, or for a
         YANG 1.1 notification inside data the top-level element of its path (RFC 7950 section 7.16.2).
-        The hub keeps no reference to ``event``.
+        The hub keeps no reference to ``event``. Raises ValueError where no module defines it.
         """
         if not self._subscriptions:
             return
         # Filters see what subscribers may see: a filter that matched a secret would tell it.
-        event = self._conceal(event)
+        node = self._schema.notifications.get(str(event.tag)) or self._schema.top.get(str(event.tag))
+        if node is None:
+            raise ValueError(f"no module defines {event.tag!s}")
+        if node.default_deny_all:
+            return
+        event = copy.deepcopy(event)
+        self._redactor.remove_secrets(event, node)
         message: bytes | None = None
         for subscription in tuple(self._subscriptions):
             if not subscription.wants(event):
                 continue
             if message is None:
-                message = serialise(notification(event_time, event))
+                message = notification(event_time, event)
             subscription.deliver(message)
 
 
-def notification(event_time: datetime, event: etree._Element) -> etree._Element:
-    """Return the ``<notification>`` message that ``event`` moves into (RFC 5277 section 4)."""
+def notification(event_time: datetime, event: etree._Element) -> bytes:
+    """Return the ``<notification>`` message around ``event`` (RFC 5277 section 4).
+
+    The event is not moved into a tree of the message: that would drop declarations of prefixes that only values use.
+    """
     message = etree.Element(f"{{{NOTIFICATION}}}notification", nsmap={None: NOTIFICATION})
     etree.SubElement(message, f"{{{NOTIFICATION}}}eventTime").text = date_and_time(event_time)
-    event.tail = None
-    message.append(event)
-    return message
+    end = b"</notification>"
+    content = etree.tostring(event, encoding="UTF-8", with_tail=False)
+    return b"".join((serialise(message).removesuffix(end), content, end))
 
 
 def date_and_time(moment: datetime) -> str:

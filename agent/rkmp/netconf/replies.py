@@ -1,15 +1,19 @@
-"""The two answers to an ``<rpc>``: ``<rpc-reply>`` with content, and with rpc-errors (RFC 6241 sections 4.2 to 4.4).
+"""The answers to an ``<rpc>``: ``<rpc-reply>`` with content or with rpc-errors (RFC 6241 sections 4.2 to 4.4).
 
-Elements in, elements out. It must not know operations or sessions.
+Elements in, octets out. Content is serialised by itself and put between the tags of the reply: moving it into the
+reply's tree would cost time in proportion, and would drop declarations of prefixes that only values use. It must not
+know operations or sessions.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import TypeAlias
 
 from lxml import etree
 
 from rkmp.errors import RpcError, RpcErrors
+from rkmp.netconf.documents import serialise
 from rkmp.netconf.namespaces import BASE, base
 
 _XML_LANG = "{http://www.w3.org/XML/1998/namespace}lang"
@@ -17,6 +21,9 @@ _XML_LANG = "{http://www.w3.org/XML/1998/namespace}lang"
 RPC = base("rpc")
 RPC_REPLY = base("rpc-reply")
 RPC_ERROR = base("rpc-error")
+
+Content: TypeAlias = "Iterable[etree._Element] | bytes"
+"""Elements, or elements that have been serialised already, every prefix bound in each."""
 
 
 def reply_to(rpc: etree._Element | None) -> etree._Element:
@@ -32,25 +39,29 @@ def reply_to(rpc: etree._Element | None) -> etree._Element:
     return etree.Element(RPC_REPLY, dict(rpc.attrib), nsmap=nsmap)
 
 
-def ok_reply(rpc: etree._Element) -> etree._Element:
+def ok_reply(rpc: etree._Element) -> bytes:
     """Return a reply that holds ``<ok/>``."""
     reply = reply_to(rpc)
     etree.SubElement(reply, base("ok"))
-    return reply
+    return serialise(reply)
 
 
-def content_reply(rpc: etree._Element, content: Iterable[etree._Element]) -> etree._Element:
-    """Return a reply that holds ``content``, whose elements move into the reply."""
+def content_reply(rpc: etree._Element, content: Content) -> bytes:
+    """Return a reply that holds ``content``."""
     reply = reply_to(rpc)
-    reply.extend(content)
-    return reply
+    empty = serialise(reply).removesuffix(b"/>")
+    name = f"{reply.prefix}:rpc-reply" if reply.prefix else "rpc-reply"
+    if not isinstance(content, bytes):
+        content = b"".join(etree.tostring(element, encoding="UTF-8", with_tail=False) for element in content)
+    return b"".join((empty, b">", content, f"</{name}>".encode()))
 
 
-def error_reply(rpc: etree._Element | None, errors: Sequence[RpcError]) -> etree._Element:
+def error_reply(rpc: etree._Element | None, errors: Sequence[RpcError]) -> bytes:
     """Return a reply that holds one ``<rpc-error>`` for each of ``errors``, in their order."""
     reply = reply_to(rpc)
-    reply.extend(rpc_error_element(error) for error in errors)
-    return reply
+    for error in errors:
+        _add_rpc_error(reply, error)
+    return serialise(reply)
 
 
 def errors_of(error: RpcError | RpcErrors) -> tuple[RpcError, ...]:
@@ -58,9 +69,9 @@ def errors_of(error: RpcError | RpcErrors) -> tuple[RpcError, ...]:
     return error.errors if isinstance(error, RpcErrors) else (error,)
 
 
-def rpc_error_element(error: RpcError) -> etree._Element:
-    """Return ``error`` as an ``<rpc-error>`` element, its children in the order of RFC 6241 section 4.3."""
-    element = etree.Element(RPC_ERROR, nsmap={None: BASE})
+def _add_rpc_error(reply: etree._Element, error: RpcError) -> None:
+    """Add ``error``, its children in the order of RFC 6241 section 4.3."""
+    element = etree.SubElement(reply, RPC_ERROR)
     _text(element, "error-type", error.type)
     _text(element, "error-tag", error.tag)
     _text(element, "error-severity", error.severity)
@@ -68,17 +79,17 @@ def rpc_error_element(error: RpcError) -> etree._Element:
         _text(element, "error-app-tag", error.app_tag)
     if error.path is not None:
         path = etree.SubElement(element, base("error-path"), nsmap=dict(error.path_namespaces))
-        path.text = error.path
+        path.text = _printable(error.path)
     _text(element, "error-message", error.message).set(_XML_LANG, "en")
     if error.info:
-        info = etree.SubElement(element, base("error-info"))
+        # The prefixes of the path serve the values of error-info that are paths (RFC 7950 15.1).
+        info = etree.SubElement(element, base("error-info"), nsmap=dict(error.path_namespaces))
         for tag, text in error.info:
             # Names of appendix A are of the base namespace, whether or not whoever raised the error said so.
             qualified = tag if tag.startswith("{") else base(tag)
             namespace = etree.QName(qualified).namespace
             child = etree.SubElement(info, qualified, nsmap={None: namespace} if namespace else None)
             child.text = _printable(text)
-    return element
 
 
 def _text(parent: etree._Element, name: str, text: str) -> etree._Element:

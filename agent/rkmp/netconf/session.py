@@ -14,8 +14,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 
-from lxml import etree
-
 from rkmp.netconf.documents import serialise
 from rkmp.netconf.framing import (
     DEFAULT_MESSAGE_LIMIT,
@@ -64,7 +62,7 @@ class TerminationReason(Enum):
 class Answer:
     """What a message handler wants sent; None for ``reply`` ends the session without one."""
 
-    reply: etree._Element | None
+    reply: bytes | None
     has_errors: bool = False
     bad_rpc: bool = False
     """Whether the message was no correct ``<rpc>`` (RFC 6022: in-bad-rpcs)."""
@@ -229,7 +227,7 @@ class Session:
             self._count(answer)
             if answer.reply is None:
                 return TerminationReason.DROPPED
-            self._send(serialise(answer.reply))
+            self._send(answer.reply)
             if self.subscription is not None and not self._notifying:
                 # RFC 5277 2.1.1: notifications follow the reply that grants the subscription.
                 self._notifying = True

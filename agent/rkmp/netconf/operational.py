@@ -1,0 +1,59 @@
+"""Operational state for ``<get>``: configuration in use, with the state that providers add (RFC 6241 section 7.7).
+
+Providers are registered by the tag of a top-level node and called only when the request can select that node. It
+must not know messages or sessions.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import TypeAlias
+
+from lxml import etree
+
+from rkmp.netconf.namespaces import base
+
+StateProvider: TypeAlias = "Callable[[etree._Element], None]"
+"""Adds state below ``root``, a copy of running that holds the provider's own top-level node at most once.
+
+The node is there already where it has configuration; the provider adds to it, or appends it. Called on the event
+loop, so it must be quick and must not wait.
+"""
+
+Selects = Callable[[str], bool]
+"""Says whether a request can select the top-level node with this tag."""
+
+
+class OperationalState:
+    """The providers, and trees made of running and what they add."""
+
+    def __init__(self) -> None:
+        self._providers: dict[str, list[StateProvider]] = {}
+        self._on_request: set[str] = set()
+
+    def register(self, tag: str, provider: StateProvider, *, on_request: bool = False) -> None:
+        """Have ``provider`` add state to the top-level node ``tag`` (Clark notation); several may, in this order.
+
+        State that is ``on_request`` is there for a filter that names it and not otherwise: it has no YANG module,
+        and a client that checks what it gets against the announced modules would choke on it.
+        """
+        self._providers.setdefault(tag, []).append(provider)
+        if on_request:
+            self._on_request.add(tag)
+
+    def selects_by_default(self, tag: str) -> bool:
+        """Return whether a request without a filter selects the top-level node ``tag``."""
+        return tag not in self._on_request
+
+    def build(self, running: etree._Element, selects: Selects) -> etree._Element:
+        """Return a new tree of the selected top-level nodes of ``running``, whose own nodes are left alone."""
+        root = etree.Element(base("config"), nsmap=dict(running.nsmap))
+        for element in running:
+            if selects(str(element.tag)):
+                root.append(copy.deepcopy(element))
+        for tag, providers in self._providers.items():
+            if selects(tag):
+                for provider in providers:
+                    provider(root)
+        return root

@@ -1,0 +1,79 @@
+"""Operations that change datastores, and validate (RFC 6241 sections 7.2 to 7.4, 8.3, 8.6 and 8.7).
+
+Parameters in, one call of the datastores out: what an edit means, what is valid and who may change what is theirs
+to know. Each call carries the whole request out or, with an RpcError, nothing of it.
+"""
+
+from __future__ import annotations
+
+from lxml import etree
+
+from rkmp.errors import RpcError
+from rkmp.netconf.namespaces import base
+from rkmp.netconf.operations.request import Operation, Outcome, Request
+
+_ALL = ("running", "candidate", "startup")
+
+
+async def edit_config(request: Request) -> Outcome:
+    """Apply ``<config>`` to the target."""
+    config = request.parameter("config")
+    if config is None:
+        # The schema has a mandatory choice of config and url, and no feature url; this holds without it, too.
+        raise RpcError("missing-element", "edit-config has no config", info=[(base("bad-element"), "config")])
+    request.server.datastores.edit(
+        request.datastore("target"),
+        config,
+        session_id=request.session.id,
+        default_operation=request.text("default-operation", "merge"),
+        test_option=request.text("test-option", "test-then-set"),
+        error_option=request.text("error-option", "stop-on-error"),
+    )
+    return None
+
+
+async def copy_config(request: Request) -> Outcome:
+    """Replace the target by the source, a datastore or the ``<config>`` of the request."""
+    request.server.datastores.copy(_source(request), request.datastore("target"), session_id=request.session.id)
+    return None
+
+
+async def delete_config(request: Request) -> Outcome:
+    """Empty the startup datastore; no other can be deleted."""
+    request.server.datastores.delete(request.datastore("target"), session_id=request.session.id)
+    return None
+
+
+async def validate(request: Request) -> Outcome:
+    """Check the source in full, without changing anything."""
+    request.server.datastores.validate(_source(request))
+    return None
+
+
+async def commit(request: Request) -> Outcome:
+    """Make candidate the running configuration."""
+    request.server.datastores.commit(session_id=request.session.id)
+    return None
+
+
+async def discard_changes(request: Request) -> Outcome:
+    """Make candidate what running is."""
+    request.server.datastores.discard(session_id=request.session.id)
+    return None
+
+
+def _source(request: Request) -> str | etree._Element:
+    """Return the name of the source, or the ``<config>`` element that stands in its place."""
+    source = request.parameter("source")
+    config = None if source is None else source.find(base("config"))
+    return request.datastore("source") if config is None else config
+
+
+OPERATIONS = (
+    Operation(base("edit-config"), edit_config, {"target": ("running", "candidate")}),
+    Operation(base("copy-config"), copy_config, {"source": (*_ALL, "config"), "target": _ALL}),
+    Operation(base("delete-config"), delete_config, {"target": ("startup",)}),
+    Operation(base("validate"), validate, {"source": (*_ALL, "config")}),
+    Operation(base("commit"), commit),
+    Operation(base("discard-changes"), discard_changes),
+)

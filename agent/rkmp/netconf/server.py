@@ -1,0 +1,218 @@
+"""The NETCONF server as one object: what the daemon builds, feeds and closes.
+
+Owns the sessions, the event stream, the operational state and the listeners, and wires them together; opens a
+session for every transport that a listener authenticated. It must not know what any operation does.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from lxml import etree
+
+from rkmp.datastore.datastores import Datastores
+from rkmp.datastore.redaction import Redactor
+from rkmp.netconf.capabilities import announced_capabilities
+from rkmp.netconf.data_content import DataWriter
+from rkmp.netconf.dispatch import Dispatcher, turn_away
+from rkmp.netconf.handlers import Handler, HandlerRegistry
+from rkmp.netconf.monitoring import NETCONF_STATE, Monitoring
+from rkmp.netconf.notifications import NETCONF, NotificationHub, provide_streams
+from rkmp.netconf.operational import OperationalState, StateProvider
+from rkmp.netconf.operations.request import ServerContext
+from rkmp.netconf.session import MessageHandler, Session, SessionLimits, TerminationReason
+from rkmp.netconf.session_table import SessionRefused, SessionTable
+from rkmp.netconf.ssh import SshEndpoint, SshLimits
+from rkmp.netconf.statistics import ServerCounters
+from rkmp.netconf.transport import Authenticator, Client, Transport
+from rkmp.netconf.yang_library import MODULES_STATE, YANG_LIBRARY_TREE, YangLibrary
+from rkmp.secret import Secret
+
+_log = logging.getLogger(__name__)
+
+_TURNED_AWAY_AT_ONCE = 16
+"""Sessions over the limit that may be told so at a time; further ones do not get as far as a hello."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerLimits:
+    """Bounds of a server, of each of its sessions and of each of its SSH listeners."""
+
+    sessions: int = 1024
+    """Sessions at a time; the next one is answered with resource-denied and closed."""
+    session: SessionLimits = field(default_factory=SessionLimits)
+    ssh: SshLimits = field(default_factory=SshLimits)
+
+
+class NetconfServer:
+    """A NETCONF server over the datastores of one schema. Everything happens on the event loop it is used on."""
+
+    def __init__(
+        self, datastores: Datastores, *, clock: Callable[[], datetime], limits: ServerLimits | None = None
+    ) -> None:
+        """``clock`` returns the time now, aware, in UTC.
+
+        The schema of ``datastores`` must implement the modules of ``rkmp.netconf.NETCONF_MODULES``.
+        """
+        self.limits = limits or ServerLimits()
+        schema = datastores.schema
+        self._datastores = datastores
+        self._clock = clock
+        self._capabilities = announced_capabilities(schema)
+        self._sessions = SessionTable()
+        self._turned_away: set[Session] = set()
+        self._counters = ServerCounters()
+        redactor = Redactor(schema)
+        self._hub = NotificationHub(schema, redactor)
+        self._state = OperationalState()
+        self._handlers = HandlerRegistry(schema)
+        self._dispatcher = Dispatcher(
+            ServerContext(
+                datastores=datastores,
+                redactor=redactor,
+                writer=DataWriter(schema),
+                state=self._state,
+                handlers=self._handlers,
+                hub=self._hub,
+                sessions=self._sessions,
+                clock=clock,
+            )
+        )
+        self._endpoints: list[SshEndpoint] = []
+        self._closed = False
+        self._provide_own_state(clock())
+
+    def _provide_own_state(self, start_time: datetime) -> None:
+        library = YangLibrary(self._datastores.schema)
+        monitoring = Monitoring(
+            capabilities=self._capabilities,
+            datastores=self._datastores,
+            sessions=self._sessions,
+            counters=self._counters,
+            start_time=start_time,
+        )
+        self.provide_state(NETCONF_STATE, monitoring.provide)
+        self.provide_state(YANG_LIBRARY_TREE, library.provide_yang_library)
+        self.provide_state(MODULES_STATE, library.provide_modules_state)
+        self._state.register(NETCONF, provide_streams, on_request=True)
+
+    # What the agent's other rooms plug in.
+
+    def provide_state(self, tag: str, provider: StateProvider) -> None:
+        """Have ``provider`` add state to the top-level data node ``tag`` (Clark notation) of every ``<get>``."""
+        self._state.register(tag, provider)
+
+    def handle(self, path: Sequence[str], handler: Handler) -> None:
+        """Have ``handler`` carry out the rpc or action at ``path``, Clark tags from the top, choices left out.
+
+        Raises ValueError where there is no such operation or it has a handler.
+        """
+        self._handlers.register(path, handler)
+
+    @property
+    def handled(self) -> tuple[tuple[str, ...], ...]:
+        """The paths of all rpcs and actions that have a handler."""
+        return tuple(self._handlers)
+
+    def publish(self, event_time: datetime, event: etree._Element) -> None:
+        """Send a notification to whoever subscribed; ``event`` stays the caller's.
+
+        ``event`` is the notification's element, or for a notification inside data the top-level element of its path.
+        """
+        self._hub.publish(event_time, event)
+
+    @property
+    def has_subscribers(self) -> bool:
+        """Whether anyone listens; a costly event need not be built otherwise."""
+        return self._hub.has_subscribers
+
+    @property
+    def capabilities(self) -> tuple[str, ...]:
+        """The URIs of the server's hello."""
+        return self._capabilities
+
+    @property
+    def sessions(self) -> tuple[Session, ...]:
+        """The sessions that live now."""
+        return tuple(self._sessions)
+
+    # Listeners and sessions.
+
+    async def listen_ssh(
+        self, host: str, port: int, host_keys: Sequence[Secret], authenticator: Authenticator
+    ) -> tuple[str, int]:
+        """Serve NETCONF over SSH on an address; return the address, with the port that was got where 0 was asked for.
+
+        ``host_keys`` are private keys, PEM in OpenSSH's or PKCS #8 format. Raises OSError where the address cannot
+        be had, ValueError for a host key that is none.
+        """
+        endpoint = SshEndpoint(
+            host,
+            port,
+            host_keys=host_keys,
+            authenticator=authenticator,
+            open_session=self.open_session,
+            limits=self.limits.ssh,
+        )
+        await endpoint.start()
+        self._endpoints.append(endpoint)
+        return endpoint.address
+
+    def open_session(self, client: Client, transport: Transport) -> Session:
+        """Return a session for an authenticated client; the transport starts it. Raises SessionRefused."""
+        if self._closed:
+            raise SessionRefused("the server is closing")
+        if len(self._sessions) < self.limits.sessions:
+            session = self._new_session(client, transport, self._dispatcher.answer, self._session_ended)
+            self._sessions.add(session)
+            self._counters.in_sessions += 1
+            return session
+        if len(self._turned_away) >= _TURNED_AWAY_AT_ONCE:
+            raise SessionRefused("there are too many sessions")
+        _log.warning("session of %s turned away: there are %d sessions", client.username, len(self._sessions))
+        session = self._new_session(client, transport, turn_away, lambda ended, _: self._turned_away.discard(ended))
+        self._turned_away.add(session)
+        return session
+
+    def _new_session(
+        self,
+        client: Client,
+        transport: Transport,
+        handler: MessageHandler,
+        on_end: Callable[[Session, TerminationReason], None],
+    ) -> Session:
+        return Session(
+            self._sessions.next_id(),
+            client,
+            transport,
+            handler=handler,
+            capabilities=self._capabilities,
+            limits=self.limits.session,
+            login_time=self._clock(),
+            on_end=on_end,
+            totals=self._counters.messages,
+        )
+
+    def _session_ended(self, session: Session, reason: TerminationReason) -> None:
+        self._sessions.remove(session)
+        if reason is TerminationReason.BAD_HELLO:
+            self._counters.in_bad_hellos += 1
+        elif reason not in (TerminationReason.CLOSED, TerminationReason.KILLED):
+            self._counters.dropped_sessions += 1
+        _log.info("session %d of %s ended: %s", session.id, session.client.username, reason.value)
+        self._datastores.release(session.id)
+
+    async def close(self) -> None:
+        """End every session and listener, and return when nothing of them runs."""
+        self._closed = True
+        sessions = (*self._sessions, *self._turned_away)
+        for session in sessions:
+            session.end(TerminationReason.OTHER, flush=True)
+        for endpoint in self._endpoints:
+            await endpoint.close()
+        self._endpoints.clear()
+        for session in sessions:
+            await session.wait_ended()
