@@ -1,0 +1,153 @@
+"""From the validated subtree ``/rkmp`` to what the engine is configured with, one frozen object for each list entry.
+
+Each function reads one container or entry and nothing outside of it, so that an entry which did not change needs not
+be read again. Values that their YANG types admit and that still mean nothing raise RpcError with the leaf's path.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import ip_address
+
+from rkmp.crypto.suites import (
+    DEFAULT_IKE_PROPOSALS,
+    ENCRYPTION_BY_NAME,
+    INTEGRITY_BY_NAME,
+    KEY_EXCHANGE_BY_NAME,
+    PRF_BY_NAME,
+    IkeProposal,
+)
+from rkmp.datastore.defaults import Instance
+from rkmp.datastore.schema import Schema
+from rkmp.engine.configuration import (
+    AssociationConfiguration,
+    IkePolicy,
+    Initiate,
+    Listener,
+    PeerConfiguration,
+    ProposalConfiguration,
+    TransformConfiguration,
+)
+from rkmp.ike import Identity, Retransmission
+from rkmp.northbound.names import Rkmp
+from rkmp.northbound.reading import boolean, container, invalid_value, number, value
+from rkmp.northbound.values import AUTH_ALGORITHMS, IGNORE_TCP_OPTIONS, TCP_AO_KDFS, routing_protocol_number, secret
+from rkmp.secret import Secret
+from rkmp.wire import CodePoints
+
+
+@dataclass(frozen=True, slots=True)
+class EntryReaders:
+    """What reads each list of ``/rkmp``; the entries of other nodes are read together, as the globals."""
+
+    schema: Schema
+
+    def listener(self, entry: Instance) -> Listener:
+        """Read an entry of ``listen``."""
+        return Listener(
+            name=value(entry, Rkmp.NAME),
+            address=address(value(entry, Rkmp.ADDRESS)),
+            port=int(value(entry, Rkmp.PORT)),
+        )
+
+    def pre_shared_key(self, entry: Instance) -> Secret:
+        """Read an entry of ``pre-shared-key``."""
+        notation = container(entry, Rkmp.SECRET)
+        return secret(notation.value(Rkmp.KEYSTRING), notation.value(Rkmp.HEXADECIMAL_STRING))
+
+    def ike_policy(self, entry: Instance) -> IkePolicy:
+        """Read an entry of ``ike-policy``."""
+        retransmission = container(entry, Rkmp.RETRANSMISSION)
+        numbered = {int(value(each, Rkmp.NUMBER)): self._ike_proposal(each) for each in entry.entries(Rkmp.PROPOSAL)}
+        return IkePolicy(
+            name=value(entry, Rkmp.NAME),
+            proposals=tuple(numbered[number] for number in sorted(numbered)) or DEFAULT_IKE_PROPOSALS,
+            lifetime=int(value(entry, Rkmp.LIFETIME)),
+            retain_ike_sa=boolean(entry, Rkmp.RETAIN_IKE_SA),
+            retransmission=Retransmission(
+                initial_timeout=float(value(retransmission, Rkmp.INITIAL_TIMEOUT)),
+                backoff=float(value(retransmission, Rkmp.BACKOFF)),
+                tries=int(value(retransmission, Rkmp.TRIES)),
+            ),
+            liveness_interval=int(value(entry, Rkmp.LIVENESS_INTERVAL)),
+        )
+
+    def _ike_proposal(self, entry: Instance) -> IkeProposal:
+        return IkeProposal(
+            encryption=tuple(ENCRYPTION_BY_NAME[name] for name in entry.values(Rkmp.ENCRYPTION)),
+            integrity=tuple(INTEGRITY_BY_NAME[name] for name in entry.values(Rkmp.INTEGRITY)),
+            prf=tuple(PRF_BY_NAME[name] for name in entry.values(Rkmp.PRF)),
+            key_exchange=tuple(KEY_EXCHANGE_BY_NAME[name] for name in entry.values(Rkmp.KEY_EXCHANGE)),
+        )
+
+    def proposal(self, entry: Instance) -> ProposalConfiguration:
+        """Read an entry of ``proposal``; ``security-protocol`` has one value so far, which is what it is read as."""
+        return ProposalConfiguration(
+            name=value(entry, Rkmp.NAME),
+            transforms=tuple(_transform(each) for each in entry.entries(Rkmp.TRANSFORM)),
+        )
+
+    def peer(self, entry: Instance) -> PeerConfiguration:
+        """Read an entry of ``peer``; ``description`` is the operator's own."""
+        authentication = container(entry, Rkmp.AUTHENTICATION)
+        local, remote = container(authentication, Rkmp.LOCAL), container(authentication, Rkmp.REMOTE)
+        peer_address = address(value(entry, Rkmp.ADDRESS))
+        associations = (_association(each, peer_address) for each in entry.entries(Rkmp.ASSOCIATION))
+        return PeerConfiguration(
+            name=value(entry, Rkmp.NAME),
+            address=peer_address,
+            ike_policy=value(entry, Rkmp.IKE_POLICY),
+            local_pre_shared_key=value(local, Rkmp.PRE_SHARED_KEY),
+            remote_pre_shared_key=value(remote, Rkmp.PRE_SHARED_KEY),
+            associations={association.protocol: association for association in associations},
+            port=int(value(entry, Rkmp.PORT)),
+            enabled=boolean(entry, Rkmp.ENABLED),
+            listener=entry.value(Rkmp.LISTEN),
+            initiate=Initiate(value(entry, Rkmp.INITIATE)),
+            remote_identity=self.identity(remote.container(Rkmp.IDENTITY)),
+        )
+
+    def identity(self, identity: Instance | None) -> Identity | None:
+        """Read the presence container of an identity; None where it is absent. Raises RpcError."""
+        if identity is None:
+            return None
+        try:
+            return Identity.parse(value(identity, Rkmp.TYPE), value(identity, Rkmp.VALUE))
+        except ValueError as error:
+            raise invalid_value(self.schema, identity, Rkmp.VALUE, str(error)) from None
+
+    def code_points(self, numbers: Instance) -> CodePoints:
+        """Read ``code-points``."""
+        return CodePoints(
+            tcp_ao_protocol=int(value(numbers, Rkmp.TCP_AO_PROTOCOL_ID)),
+            ldp_discovery_protocol=int(value(numbers, Rkmp.LDP_DISCOVERY_PROTOCOL_ID)),
+            traffic_selector_type=int(value(numbers, Rkmp.TRAFFIC_SELECTOR_TYPE)),
+        )
+
+
+def address(text: str) -> str:
+    """Return an address as RFC 5952 writes it, so that equal addresses are equal strings."""
+    return str(ip_address(text))
+
+
+def _transform(entry: Instance) -> TransformConfiguration:
+    return TransformConfiguration(
+        name=value(entry, Rkmp.NAME),
+        auth_alg=AUTH_ALGORITHMS[value(entry, Rkmp.AUTH_ALG)],
+        kdf=TCP_AO_KDFS[value(entry, Rkmp.KDF)],
+        ignore_tcp_options=IGNORE_TCP_OPTIONS in value(entry, Rkmp.FLAGS).split(),
+        send_id=number(entry, Rkmp.SEND_ID),
+    )
+
+
+def _association(entry: Instance, peer_address: str) -> AssociationConfiguration:
+    neighbor = entry.value(Rkmp.NEIGHBOR)
+    return AssociationConfiguration(
+        protocol=routing_protocol_number(value(entry, Rkmp.PROTOCOL)),
+        neighbor=peer_address if neighbor is None else address(neighbor),
+        proposals=entry.values(Rkmp.PROPOSAL),
+        enabled=boolean(entry, Rkmp.ENABLED),
+        key_lifetime=int(value(entry, Rkmp.KEY_LIFETIME)),
+        rollover_lead=number(entry, Rkmp.ROLLOVER_LEAD),
+        overlap=number(entry, Rkmp.OVERLAP),
+    )

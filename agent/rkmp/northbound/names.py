@@ -1,0 +1,176 @@
+"""The names of our YANG modules as Clark tags: each written once, here, and nowhere else in the agent.
+
+One class a module; a member's tag is its own name in YANG's spelling. tests/northbound holds the classes against the
+modules, in both directions.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+RKMP_NAMESPACE = "urn:rkmp:yang:rkmp"
+KEY_TABLE_NAMESPACE = "urn:rkmp:yang:crypto-key-table"
+
+KEY_TABLE_PREFIX = "ckt"
+"""The prefix that the schema binds to the key table's namespace; identities of that module are written with it."""
+
+MODULES: Mapping[str, Sequence[str]] = {"rkmp-types": (), "crypto-key-table": (), "rkmp": ()}
+"""The modules that the northbound serves, with their features, for ``load_schema``."""
+
+
+class Rkmp(enum.StrEnum):
+    """What module ``rkmp`` defines, and the nodes that it uses from ``rkmp-types``."""
+
+    @staticmethod
+    def _generate_next_value_(name: str, *_: Any) -> str:
+        return f"{{{RKMP_NAMESPACE}}}{name.lower().replace('_', '-')}"
+
+    # Configuration
+    RKMP = enum.auto()
+    ENABLED = enum.auto()
+    LISTEN = enum.auto()
+    NAME = enum.auto()
+    ADDRESS = enum.auto()
+    PORT = enum.auto()
+    CODE_POINTS = enum.auto()
+    TCP_AO_PROTOCOL_ID = enum.auto()
+    LDP_DISCOVERY_PROTOCOL_ID = enum.auto()
+    TRAFFIC_SELECTOR_TYPE = enum.auto()
+    REQUIRE_VENDOR_ID = enum.auto()
+    LOCAL_IDENTITY = enum.auto()
+    TYPE = enum.auto()
+    VALUE = enum.auto()
+    CREDENTIALS = enum.auto()
+    PRE_SHARED_KEY = enum.auto()
+    SECRET = enum.auto()
+    KEYSTRING = enum.auto()
+    HEXADECIMAL_STRING = enum.auto()
+    IKE_POLICY = enum.auto()
+    PROPOSAL = enum.auto()
+    NUMBER = enum.auto()
+    ENCRYPTION = enum.auto()
+    INTEGRITY = enum.auto()
+    PRF = enum.auto()
+    KEY_EXCHANGE = enum.auto()
+    LIFETIME = enum.auto()
+    RETAIN_IKE_SA = enum.auto()
+    RETRANSMISSION = enum.auto()
+    INITIAL_TIMEOUT = enum.auto()
+    BACKOFF = enum.auto()
+    TRIES = enum.auto()
+    LIVENESS_INTERVAL = enum.auto()
+    SECURITY_PROTOCOL = enum.auto()
+    TRANSFORM = enum.auto()
+    SEND_ID = enum.auto()
+    AUTH_ALG = enum.auto()
+    KDF = enum.auto()
+    FLAGS = enum.auto()
+    PEER = enum.auto()
+    DESCRIPTION = enum.auto()
+    INITIATE = enum.auto()
+    AUTHENTICATION = enum.auto()
+    LOCAL = enum.auto()
+    REMOTE = enum.auto()
+    METHOD = enum.auto()
+    IDENTITY = enum.auto()
+    ASSOCIATION = enum.auto()
+    PROTOCOL = enum.auto()
+    NEIGHBOR = enum.auto()
+    KEY_LIFETIME = enum.auto()
+    ROLLOVER_LEAD = enum.auto()
+    OVERLAP = enum.auto()
+
+    # State
+    STATE = enum.auto()
+    CURRENT_KEY = enum.auto()
+    NEXT_KEY = enum.auto()
+    RECV_ID = enum.auto()
+    ESTABLISHED_AT = enum.auto()
+    NEXT_ROLLOVER_AT = enum.auto()
+    ROLLOVERS = enum.auto()
+    LAST_ERROR = enum.auto()
+    IKE_SA = enum.auto()
+    LOCAL_SPI = enum.auto()
+    REMOTE_SPI = enum.auto()
+    ROLE = enum.auto()
+    REKEY_AT = enum.auto()
+    REMOTE_IDENTITY = enum.auto()
+    AUTH_METHOD = enum.auto()
+    MESSAGES_IN = enum.auto()
+    MESSAGES_OUT = enum.auto()
+    OCTETS_IN = enum.auto()
+    OCTETS_OUT = enum.auto()
+    IKE_SPI_LOCAL = enum.auto()
+    IKE_SPI_REMOTE = enum.auto()
+    NEGOTIATED_AT = enum.auto()
+    # Inside of it the leaves have the names of the engine's counters.
+    STATISTICS = enum.auto()
+    RECEIVED_NOTIFY = enum.auto()
+    COUNT = enum.auto()
+
+    # Actions
+    REKEY = enum.auto()
+    INITIATE_NOW = enum.auto()
+    CLEAR = enum.auto()
+    ADMIN_KEY_NAME = enum.auto()
+
+    # Notifications
+    IKE_SA_UP = enum.auto()
+    IKE_SA_DOWN = enum.auto()
+    ASSOCIATION_STATE_CHANGE = enum.auto()
+    NEGOTIATION_FAILURE = enum.auto()
+    AUTHENTICATION_FAILURE = enum.auto()
+    ROLLOVER_STARTED = enum.auto()
+    ROLLOVER_COMPLETED = enum.auto()
+    REASON = enum.auto()
+    FROM = enum.auto()
+    TO = enum.auto()
+    NOTIFY_TYPE = enum.auto()
+    REPLACED_KEY_NAME = enum.auto()
+
+
+class KeyTableNames(enum.StrEnum):
+    """What module ``crypto-key-table`` defines."""
+
+    @staticmethod
+    def _generate_next_value_(name: str, *_: Any) -> str:
+        return f"{{{KEY_TABLE_NAMESPACE}}}{name.lower().replace('_', '-')}"
+
+    # Configuration
+    KEY_TABLE = enum.auto()
+    KEY = enum.auto()
+    ADMIN_KEY_NAME = enum.auto()
+    LOCAL_KEY_NAME = enum.auto()
+    PEER_KEY_NAME = enum.auto()
+    PEER = enum.auto()
+    INTERFACE = enum.auto()
+    PROTOCOL = enum.auto()
+    TCP_AO = enum.auto()
+    IGNORE_TCP_OPTIONS = enum.auto()
+    KDF = enum.auto()
+    ALG_ID = enum.auto()
+    HEXADECIMAL_STRING = enum.auto()
+    KEYSTRING = enum.auto()
+    DIRECTION = enum.auto()
+    SEND_LIFETIME = enum.auto()
+    ACCEPT_LIFETIME = enum.auto()
+    START = enum.auto()
+    END = enum.auto()
+
+    # State
+    STATE = enum.auto()
+    SELECTED_FOR_SENDING = enum.auto()
+    FINGERPRINT = enum.auto()
+    # Inside of it the leaves have the names of the states.
+    COUNT = enum.auto()
+
+    # Notifications
+    KEY_INSTALLED = enum.auto()
+    KEY_ACTIVATED = enum.auto()
+    KEY_EXPIRING = enum.auto()
+    KEY_EXPIRED = enum.auto()
+    KEY_REMOVED = enum.auto()
+    SECONDS_LEFT = enum.auto()
+    REASON = enum.auto()

@@ -1,0 +1,85 @@
+"""What YANG's names and notations stand for: tables and functions between canonical text and the agent's own values.
+
+Functions that read raise ValueError with a reason for the operator, and never put a secret into it. They must not
+know where in a tree a value stands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from rkmp.engine.protocols import PROTOCOL_NAMES
+from rkmp.keytable import ALG_IDS, KDFS, PROTOCOLS
+from rkmp.northbound.names import KEY_TABLE_PREFIX
+from rkmp.secret import Secret
+from rkmp.wire import AuthAlg, Kdf
+
+AUTH_ALGORITHMS: Mapping[str, int] = {
+    "hmac-sha-1-96": AuthAlg.HMAC_SHA_1_96,
+    "aes-128-cmac-96": AuthAlg.AES_128_CMAC_96,
+}
+TCP_AO_KDFS: Mapping[str, int] = {
+    "kdf-hmac-sha1": Kdf.HMAC_SHA1,
+    "kdf-aes-128-cmac": Kdf.AES_128_CMAC,
+}
+"""The draft's code points by the names of ``rkmp-types``."""
+
+IGNORE_TCP_OPTIONS = "ignore-tcp-options"
+"""The bit of ``transform-flags`` that is the draft's O bit."""
+
+ROUTING_PROTOCOLS: Mapping[str, int] = {name: number for number, name in PROTOCOL_NAMES.items()}
+
+KEY_TABLE_IDENTITIES = frozenset({*PROTOCOLS, *KDFS, *ALG_IDS})
+"""The names of the key table that are identities of YANG; its other protocols are plain numbers."""
+
+BEGINNING = datetime.min.replace(tzinfo=UTC)
+"""The start of a lifetime that has none."""
+
+
+def routing_protocol_number(text: str) -> int:
+    """Return the Rtg. Prot. ID of a value of ``routing-protocol``."""
+    known = ROUTING_PROTOCOLS.get(text)
+    return int(text) if known is None else known
+
+
+def key_table_name(text: str) -> str:
+    """Return the key table's name for a value that is an identity, or a number, in the key table's module."""
+    return text.rpartition(":")[2]
+
+
+def key_table_text(name: str) -> str:
+    """Return the canonical value for a name of the key table: an identity has the schema's prefix."""
+    return f"{KEY_TABLE_PREFIX}:{name}" if name in KEY_TABLE_IDENTITIES else name
+
+
+def octets(text: str) -> bytes:
+    """Return the octets of a hexadecimal string, with or without colons."""
+    return bytes.fromhex(text.replace(":", ""))
+
+
+def secret(keystring: str | None, hexadecimal: str | None) -> Secret:
+    """Return a secret in whichever notation it is given."""
+    if keystring is not None:
+        return Secret(keystring.encode("ascii"))
+    if hexadecimal is not None:
+        return Secret(octets(hexadecimal))
+    raise ValueError("the secret is missing")
+
+
+def moment(text: str) -> datetime:
+    """Return the time that a ``utc-date-and-time`` tells; its pattern also admits days that no month has."""
+    try:
+        return datetime.fromisoformat(text).astimezone(UTC)
+    except ValueError as error:
+        raise ValueError(f"{text} is no date and time: {error}") from None
+
+
+def date_and_time(at: datetime) -> str:
+    """Return an aware datetime as yang:date-and-time in UTC."""
+    return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def boolean(value: bool) -> str:
+    """Return the value of a boolean leaf."""
+    return "true" if value else "false"
