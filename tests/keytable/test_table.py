@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from rkmp.errors import KeyTableError
-from rkmp.keytable import Direction, KeyActivated, KeyInstalled, KeyRemoved, KeyRow, KeyUpdated, Lifetime
+from rkmp.keytable import Direction, KeyActivated, KeyInstalled, KeyRemoved, KeyRow, KeyUpdated
 from rkmp.storage import Database
 from tests.keytable.rows import (
     NOON,
@@ -135,8 +135,16 @@ def test_the_same_names_are_fine_where_no_message_can_confuse_them() -> None:
             manual_row("eth1", interfaces=("eth1",), peers=("192.0.2.4",)),
         ]
     )
-    with pytest.raises(KeyTableError):
-        table.prepare_manual([manual_row("a"), manual_row("touching", accept_lifetime=Lifetime(NOON, NOON))])
+
+
+def test_lifetimes_that_only_touch_overlap() -> None:
+    """Both ends belong to a lifetime: in that instant two keys would match."""
+    early = manual_row("early", accept_lifetime=lifetime(0, 10), send_lifetime=lifetime(0, 5))
+    late = manual_row("late", accept_lifetime=lifetime(10, 20), send_lifetime=lifetime(12, 20))
+    for pair in ([early, late], [late, early]):
+        with pytest.raises(KeyTableError, match="accept lifetimes overlap"):
+            memory_table().prepare_manual(pair)
+    memory_table().prepare_manual([early, replace(late, accept_lifetime=lifetime(10.000001, 20))])
 
 
 def test_manual_and_negotiated_keys_keep_to_their_owners() -> None:

@@ -173,3 +173,22 @@ def test_a_database_in_memory_works_alike_and_leaves_no_file(tmp_path: Path, mon
 def test_closing_inside_a_transaction_is_a_bug(database: Database) -> None:
     with database.transaction(), pytest.raises(RuntimeError, match="inside a transaction"):
         database.close()
+
+
+def test_what_was_deleted_is_nowhere_in_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "rkmp.db"
+    with Database(path) as database:
+        database.migrate("notes", NOTES)
+        with database.transaction() as transaction:
+            transaction.execute_many(INSERT, [("a note to keep",), ("a note to forget",)])
+        with database.transaction() as transaction:
+            assert transaction.execute("DELETE FROM notes WHERE text = ?", ("a note to forget",)) == 1
+    content = path.read_bytes()
+    assert b"a note to keep" in content
+    assert b"a note to forget" not in content
+
+
+def test_a_commit_is_synchronised_before_it_is_acknowledged(database: Database) -> None:
+    full, write_ahead = 2, "wal"
+    assert database.rows("PRAGMA synchronous") == [(full,)]
+    assert database.rows("PRAGMA journal_mode") == [(write_ahead,)]

@@ -47,12 +47,12 @@ class KeySchedule:
         self._latest = _LONG_AGO
 
     def next_change(self, wall: datetime) -> datetime | None:
-        """Return the next instant for :meth:`advance`, which has passed if that is overdue at ``wall``."""
+        """Return the next instant for :meth:`advance`: ``wall`` itself when that is overdue, None when never."""
         if wall < self._latest:
             return wall
         while self._heap and not self._is_current(*self._heap[0]):
             heappop(self._heap)
-        return self._heap[0][0] if self._heap else None
+        return max(wall, self._heap[0][0]) if self._heap else None
 
     def advance(self, wall: datetime) -> Iterator[KeyEvent]:
         """Bring every row up to ``wall`` and yield what there is to tell, in the order of the instants."""
@@ -76,8 +76,6 @@ class KeySchedule:
             self._counts[KeyState.PENDING] += 1
         else:
             watch.row = row
-            warning = _warning(row)
-            watch.is_warned = watch.is_warned and warning is not None and warning <= wall
         yield from self._observe(watch, wall)
 
     def discard(self, admin_key_name: str) -> None:

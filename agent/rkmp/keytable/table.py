@@ -197,7 +197,7 @@ class KeyTable:
         return lambda: self._subscribers.remove(subscriber)
 
     def next_change(self, wall: datetime) -> datetime | None:
-        """Return when :meth:`handle_time` has something to do next, which may have passed; None when never."""
+        """Return when :meth:`handle_time` has something to do next: ``wall`` itself when overdue, None when never."""
         return self._schedule.next_change(wall)
 
     def handle_time(self, wall: datetime) -> None:
