@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from lxml import etree
 
 from rkmp.datastore.schema import SchemaNode
 from rkmp.errors import SchemaError
@@ -176,6 +177,25 @@ def test_prefixes_mean_what_they_mean_where_the_condition_is_written(tmp_path: P
     )
     schema = compiled(tmp_path, target, refining)
     assert at(schema, "/m:d/a").musts[0].expression.selects == {at(schema, "/t:c/b")}
+
+
+def test_unprefixed_identities_belong_to_the_module_that_the_condition_is_written_in(tmp_path: Path) -> None:
+    target = module("identity base; container c { leaf type { type identityref { base base; } } }", name="t")
+    augmenting = module(
+        "identity mine { base t:base; } feature f; identity off { base mine; if-feature f; }"
+        "augment /t:c { when \"derived-from-or-self(t:type, 'mine') or t:type = 'mine' or t:type = 't:base'\";"
+        "leaf a { type string; must \"not(derived-from(../t:type, 'off'))\"; } }",
+        header="import t { prefix t; }",
+    )
+    schema = compiled(tmp_path, target, augmenting)
+    root = schema.new_root()
+    container = etree.SubElement(root, "{urn:t}c")
+    leaf = etree.SubElement(container, "{urn:t}type")
+    (when,) = at(schema, "/t:c/m:a").whens
+    leaf.text = "m:mine"
+    assert when.expression.holds(container, root)
+    leaf.text = "t:other"
+    assert not when.expression.holds(container, root)
 
 
 def test_a_must_that_a_deviation_adds(tmp_path: Path) -> None:

@@ -168,6 +168,14 @@ def test_an_identity_of_an_imported_module_is_a_base_but_no_value(tmp_path: Path
         value_type.check("lib:there", namespaces)
 
 
+def test_a_leafref_into_a_module_that_is_only_imported_is_refused(tmp_path: Path) -> None:
+    target = module("leaf a { type string; }", name="t")
+    user = module('leaf b { type leafref { path "/x:a"; } }', header="import t { prefix x; }")
+    assert "the path /x:a does not lead to a leaf: t is not implemented" in refusal(
+        tmp_path, target, user, implemented={"m": []}
+    )
+
+
 def test_an_augment_of_a_module_that_is_only_imported_is_refused(tmp_path: Path) -> None:
     target = module("container c;", name="t")
     augment = module('augment "/t:c" { leaf a { type string; } }', header="import t { prefix t; }")

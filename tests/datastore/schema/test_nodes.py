@@ -8,7 +8,7 @@ import pytest
 from lxml import etree
 
 from rkmp.datastore.schema import NodeKind, Schema, SchemaNode
-from rkmp.errors import SchemaError
+from rkmp.errors import InvalidValue, SchemaError
 from tests.datastore.modules import at, compiled, module
 
 
@@ -385,16 +385,25 @@ def test_if_feature_on_other_statements(tmp_path: Path) -> None:
         "feature f; grouping g { leaf a { type string; } } container u { uses g { if-feature f; } }"
         "container t; augment /t { if-feature f; leaf b { type string; } } rpc r { if-feature f; }"
         "notification n { if-feature f; } container q { action x { if-feature f; } notification y { if-feature f; } }"
-        "identity i; identity j { base i; if-feature f; } container v { uses g { refine a { if-feature f; } } }"
+        "identity i; identity j { base i; if-feature f; } leaf k { type identityref { base i; } }"
+        "container v { uses g { refine a { if-feature f; } } }"
     )
     off, on = compiled(tmp_path, text), compiled(tmp_path, text, features=["f"])
+
+    def accepts(schema: Schema, value: str) -> bool:
+        value_type = at(schema, "/m:k").type
+        assert value_type is not None
+        try:
+            return bool(value_type.check(value, schema.value_namespaces))
+        except InvalidValue:
+            return False
 
     def found(schema: Schema) -> list[bool]:
         q = at(schema, "/m:q")
         return [
             *(bool(at(schema, path).children) for path in ("/m:u", "/m:t", "/m:v")),
             *(bool(kind) for kind in (schema.rpcs, schema.notifications, q.actions, q.notifications)),
-            ("m", "j") in schema.identities,
+            accepts(schema, "m:j"),
         ]
 
     assert found(off) == [False] * 8

@@ -235,7 +235,12 @@ class _Compiler:
         # RFC 7950 6.4.1: unprefixed names have the namespace of the context node.
         namespace = context.namespace if context is not None else node.namespace
         try:
-            expression = Expression(statement.arg, self._inventory.prefixes(statement), namespace)
+            expression = Expression(
+                statement.arg,
+                self._inventory.prefixes(statement),
+                namespace,
+                self._inventory.namespace_around(statement),
+            )
         except XPathSyntaxError as fault:
             raise SchemaError([problem(statement, str(fault))]) from fault
         self._completion.expressions.append((expression, context, statement))

@@ -5,6 +5,7 @@ Follows RFC 7950 sections 6.4 (XPath), 7.6.1 and 7.7.2 (defaults) and 9.9 (leafr
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 
 from rkmp.datastore.instance_path import canonical_instance_identifier
@@ -66,13 +67,21 @@ class Completion:
         self._bind(leafref.path, schema, functions, node, statement)
         targets = [target for target in leafref.path.selects if target.type is not None]
         if len(targets) != 1:
-            self._problems.append(problem(statement, f"the path {leafref.path.text} does not lead to a leaf"))
+            reason = f"the path {leafref.path.text} does not lead to a leaf{self._only_imported(leafref.path)}"
+            self._problems.append(problem(statement, reason))
         elif node.config and leafref.require_instance and not targets[0].config:
             # RFC 7950 9.9.3; pyang looks at leaves only, not into unions.
             self._problems.append(problem(statement, f"the path {leafref.path.text} leads from configuration to state"))
         else:
             leafref.target = targets[0]
             leafref.referred = targets[0].type
+
+    def _only_imported(self, path: Expression) -> str:
+        """RFC 7950 5.6.5: a module whose nodes a leafref leads to must be implemented."""
+        named = re.findall(r"([\w.-]+):", path.text)
+        modules = (module for module in self._inventory.modules.values() if not module.implemented)
+        missing = [module.name for module in modules if module.namespace in map(path.prefixes.get, named)]
+        return f": {missing[0]} is not implemented" if missing else ""
 
     def _refuse_circle(self, node: SchemaNode, statement: Statement) -> None:
         met: set[SchemaNode] = set()

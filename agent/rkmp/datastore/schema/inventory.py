@@ -19,9 +19,9 @@ IdentityKey = tuple[str, str]
 class Inventory:
     """The modules of one schema.
 
-    ``modules`` are all of them by name, ``nsmap`` binds a unique prefix to each namespace, ``identities`` are those
-    whose features are enabled, ``identity_values`` the canonical text of each that may be the value of an identityref,
-    by the namespace and name that a value is written with.
+    ``modules`` are all of them by name, ``nsmap`` binds a unique prefix to each namespace, ``identities`` are all that
+    are defined. ``identity_values`` gives for each that may be the value of an identityref the namespace and name that
+    it is written with, and its canonical text.
     """
 
     def __init__(self, parsed: ParsedModules) -> None:
@@ -30,13 +30,15 @@ class Inventory:
         self.modules = _modules(parsed)
         self.nsmap = _unique_prefixes(self.modules.values())
         self._bound = {namespace: prefix for prefix, namespace in self.nsmap.items()}
-        self.identities = _identities(parsed)
-        self.identity_values = {
-            key: ((self.modules[key[0]].namespace, key[1]), f"{self.prefix_of(key[0])}:{key[1]}")
-            for key in self.identities
+        self.identities: dict[IdentityKey, Identity] = {}
+        self.identity_values: dict[IdentityKey, tuple[tuple[str, str], str]] = {}
+        for statement in (identity for module in parsed.statements.values() for identity in module.search("identity")):
+            name, identity = _identity_key(statement)
+            self.identities[name, identity] = Identity(name, identity, _ancestors(statement))
             # RFC 7950 9.10.2: the values are the identities of implemented modules.
-            if self.modules[key[0]].implemented
-        }
+            if self.modules[name].implemented and not hasattr(statement, "i_not_implemented"):
+                written = (self.modules[name].namespace, identity)
+                self.identity_values[name, identity] = written, f"{self.prefix_of(name)}:{identity}"
 
     def prefix_of(self, name: str) -> str:
         """The prefix that the schema binds to a module's namespace."""
@@ -61,8 +63,12 @@ class Inventory:
     def value_namespaces(self, statement: Statement) -> Mapping[str | None, str]:
         """What prefixes mean in a value that a module contains; without one it is the module's own namespace."""
         namespaces: dict[str | None, str] = dict(self.prefixes(statement).items())
-        namespaces[None] = self.modules[module_name(statement.i_orig_module)].namespace
+        namespaces[None] = self.namespace_around(statement)
         return namespaces
+
+    def namespace_around(self, statement: Statement) -> str:
+        """The namespace of the module in whose text a statement stands: RFC 7950's "current module" of identities."""
+        return self.modules[module_name(statement.i_orig_module)].namespace
 
     def content_id(self) -> str:
         """32 hex digits that change with any module, feature, deviation or text (RFC 8525 section 3, content-id)."""
@@ -114,19 +120,11 @@ def _unique_prefixes(modules: Iterable[Module]) -> dict[str, str]:
     return bound
 
 
-def _identities(parsed: ParsedModules) -> dict[IdentityKey, Identity]:
+def _identity_key(statement: Statement) -> IdentityKey:
+    return module_name(statement.i_module), str(statement.arg)
+
+
+def _ancestors(statement: Statement) -> frozenset[IdentityKey]:
     """RFC 7950 7.18.2: an identity is derived from its bases and from everything that they are derived from."""
-    found: dict[IdentityKey, Identity] = {}
-
-    def key(statement: Statement) -> IdentityKey:
-        return module_name(statement.i_module), str(statement.arg)
-
-    def ancestors(statement: Statement) -> frozenset[IdentityKey]:
-        bases = [base.i_identity for base in statement.search("base")]
-        return frozenset(key(base) for base in bases).union(*(ancestors(base) for base in bases))
-
-    for module in parsed.statements.values():
-        for statement in module.search("identity"):
-            if not hasattr(statement, "i_not_implemented"):
-                found[key(statement)] = Identity(*key(statement), ancestors(statement))
-    return found
+    bases = [base.i_identity for base in statement.search("base")]
+    return frozenset(_identity_key(base) for base in bases).union(*(_ancestors(base) for base in bases))

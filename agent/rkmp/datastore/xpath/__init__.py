@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 class Expression:
     """One XPath expression.
 
-    ``text`` is as written, ``prefixes`` those in scope there, ``default_namespace`` what unprefixed names belong to.
+    ``text`` is as written, ``prefixes`` those in scope there, ``default_namespace`` what unprefixed names belong to
+    and ``identity_namespace`` what unprefixed identities do: the module in whose text it stands (RFC 7950 10.4.1).
     After ``bind``: ``reads`` holds the schema nodes that can change the outcome, ``selects`` those that a node-set
     result can hold, ``exact`` whether ``reads`` is known to be all of them.
     """
@@ -37,6 +38,7 @@ class Expression:
         "_uses_root",
         "default_namespace",
         "exact",
+        "identity_namespace",
         "prefixes",
         "reads",
         "selects",
@@ -44,11 +46,18 @@ class Expression:
         "text",
     )
 
-    def __init__(self, text: str, prefixes: Mapping[str, str], default_namespace: str | None) -> None:
+    def __init__(
+        self,
+        text: str,
+        prefixes: Mapping[str, str],
+        default_namespace: str | None,
+        identity_namespace: str | None = None,
+    ) -> None:
         """Raises XPathSyntaxError."""
         self.text = text
         self.prefixes = prefixes
         self.default_namespace = default_namespace
+        self.identity_namespace = identity_namespace
         self.syntax: Syntax = parse(text)
         self.reads: frozenset[SchemaNode] = frozenset()
         self.selects: frozenset[SchemaNode] = frozenset()
@@ -72,7 +81,7 @@ class Expression:
         # Imported here, since the nodes that an analysis walks are compiled with this module.
         from rkmp.datastore.xpath.analysis import Analysis
 
-        analysis = Analysis(schema, self.prefixes, self.default_namespace, frozenset(context))
+        analysis = Analysis(schema, self.prefixes, self.default_namespace, self.identity_namespace, frozenset(context))
         tree, self.selects = analysis.rewrite(self.syntax)
         self.reads = frozenset(analysis.reads)
         self.exact = analysis.exact

@@ -108,7 +108,8 @@ class Analysis:
     """One expression analysed in one context.
 
     ``prefixes`` are those in scope where it was written, ``default_namespace`` what an unprefixed name belongs to
-    (None: no namespace at all, as in a NETCONF filter), ``context`` the schema nodes of the initial context node.
+    and ``identity_namespace`` what an unprefixed identity does (None: no namespace at all, as in a NETCONF filter),
+    ``context`` the schema nodes of the initial context node.
     After ``rewrite``: ``reads`` are the schema nodes met on the way or selected, ``functions`` the YANG functions
     called, ``exact`` false when some step could not be followed and ``reads`` is only a lower bound.
     """
@@ -116,6 +117,7 @@ class Analysis:
     schema: Schema
     prefixes: Mapping[str, str]
     default_namespace: str | None
+    identity_namespace: str | None
     context: Nodes
     reads: set[SchemaNode] = field(default_factory=set)
     functions: set[str] = field(default_factory=set)
@@ -172,8 +174,8 @@ class Analysis:
 
     def _value_namespaces(self) -> dict[str | None, str]:
         namespaces: dict[str | None, str] = dict(self.prefixes.items())
-        if self.default_namespace is not None:
-            namespaces[None] = self.default_namespace
+        if self.identity_namespace is not None:
+            namespaces[None] = self.identity_namespace
         return namespaces
 
     def _rewrite_call(self, call: Call, at: Nodes) -> tuple[Syntax, Nodes]:
@@ -211,7 +213,7 @@ class Analysis:
             # What a prefix means is known where it is written, not in a value.
             raise XPathSyntaxError(f"an identity in {function}() that is not a literal is not handled")
         prefix, colon, name = written.value.partition(":")
-        namespace = self.prefixes.get(prefix) if colon else self.default_namespace
+        namespace = self.prefixes.get(prefix) if colon else self.identity_namespace
         module = self.schema.module_of(namespace) if namespace is not None else None
         identity = name if colon else prefix
         if module is None or (module.name, identity) not in self.schema.identities:
