@@ -41,10 +41,15 @@ def instance_path(schema: Schema, element: etree._Element) -> InstancePath:
     """The path of ``element`` from the top-level node of its tree down, with keys.
 
     The tree is rooted at a ``config``-like element (anything that is not itself in the schema's top level), at a
-    top-level data node, or at an rpc or notification. Elements that the schema does not know get a step with their
-    own name, so that a path can also point at what is wrong.
+    top-level data node, or at an rpc or notification. A ``config`` of the base namespace is a root wherever it is, as
+    inside of an edit-config. Elements that the schema does not know get a step with their own name, so that a path
+    can also point at what is wrong.
     """
-    chain = [element, *element.iterancestors()]
+    chain = [element]
+    for ancestor in element.iterancestors():
+        if ancestor.tag == schema.root.tag:
+            break
+        chain.append(ancestor)
     while len(chain) > 1 and not _known_at_top(schema, chain[-1]):
         chain.pop()
     chain.reverse()
