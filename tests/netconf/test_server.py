@@ -1,0 +1,106 @@
+"""The server as the daemon has it: how many sessions, what plugs in, and how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+from lxml import etree
+
+from rkmp.datastore.schema import Schema
+from rkmp.netconf import Invocation, ServerLimits, SessionLimits, SessionRefused, TerminationReason
+from rkmp.netconf.hello import BASE_1_0
+from rkmp.netconf.server import _TURNED_AWAY_AT_ONCE
+from tests.netconf.agents import NET, NOW, Agent, Fault, fault_of, net, require_ok
+from tests.netconf.conversation import MemoryTransport, rpc
+
+
+@pytest.mark.parametrize("version", [None, BASE_1_0])
+async def test_a_session_over_the_limit_is_told_so_and_closed(schema: Schema, version: str | None) -> None:
+    agent = Agent(schema, ServerLimits(sessions=2))
+    first, second = await agent.connect(), await agent.connect()
+    third = await (agent.connect() if version is None else agent.connect(version))
+    reply = await third.call("<get/>", 'a="b"')
+    assert fault_of(reply) == Fault("rpc", "resource-denied")
+    assert reply.get("a") == "b"
+    assert await third.octets() is None
+    require_ok(await first.call("<discard-changes/>"))
+    assert third.session not in agent.server.sessions
+    require_ok(await second.call("<close-session/>"))
+    await second.ended()
+    require_ok(await (await agent.connect()).call("<discard-changes/>"))
+    await agent.close()
+
+
+@pytest.mark.parametrize("message", [b"not XML", b"x" * 2000])
+async def test_a_session_over_the_limit_is_told_so_whatever_it_sends(schema: Schema, message: bytes) -> None:
+    agent = Agent(schema, ServerLimits(sessions=0, session=SessionLimits(message_octets=1000)))
+    peer = await agent.connect()
+    peer.send(message)
+    assert fault_of(await peer.message()) == Fault("rpc", "resource-denied")
+    assert await peer.octets() is None
+    await agent.close()
+
+
+async def test_sessions_over_the_limit_are_few(schema: Schema) -> None:
+    agent = Agent(schema, ServerLimits(sessions=0))
+    waiting = [agent.open() for _ in range(_TURNED_AWAY_AT_ONCE)]
+    with pytest.raises(SessionRefused):
+        agent.open()
+    waiting[0].session.connection_lost()
+    agent.open()
+    assert not agent.server.sessions
+    await agent.close()
+
+
+async def test_every_session_has_its_own_id(agent: Agent) -> None:
+    peers = [await agent.connect() for _ in range(20)]
+    assert len({peer.session.id for peer in peers}) == 20
+
+
+async def test_closing_the_server_ends_every_session_and_refuses_new_ones(agent: Agent) -> None:
+    started = asyncio.Event()
+
+    async def hang(invocation: Invocation) -> Sequence[etree._Element] | None:
+        started.set()
+        await asyncio.Event().wait()
+        return None
+
+    agent.server.handle((net("forget"),), hang)
+    idle, busy, silent = await agent.connect(), await agent.connect(), agent.open()
+    busy.send(rpc(f'<forget xmlns="{NET}"/>'))
+    await started.wait()
+    await agent.server.close()
+    for peer in (idle, busy, silent):
+        assert peer.session.ended is TerminationReason.OTHER
+        assert peer.transport.closed
+    assert not agent.server.sessions
+    with pytest.raises(SessionRefused):
+        agent.server.open_session(agent.client("alice"), MemoryTransport())
+
+
+async def test_what_has_a_handler_can_be_listed(agent: Agent) -> None:
+    async def handler(invocation: Invocation) -> Sequence[etree._Element] | None:
+        return None
+
+    agent.server.handle((net("forget"),), handler)
+    assert agent.server.handled == ((net("forget"),),)
+    with pytest.raises(ValueError, match="a handler already"):
+        agent.server.handle((net("forget"),), handler)
+
+
+async def test_publishing_without_subscribers_is_free(agent: Agent) -> None:
+    assert not agent.server.has_subscribers
+    agent.server.publish(NOW, etree.Element("{urn:nowhere}event"))
+
+
+async def test_sessions_do_not_hear_of_each_other(agent: Agent) -> None:
+    """Requests of many sessions at once: every one gets its own replies, in its own order."""
+    peers = [await agent.connect() for _ in range(10)]
+    for index, peer in enumerate(peers):
+        for number in range(5):
+            peer.send(rpc("<discard-changes/>", f"{index}.{number}"))
+    for index, peer in enumerate(peers):
+        replies = [await peer.message() for _ in range(5)]
+        assert [reply.get("message-id") for reply in replies] == [f"{index}.{number}" for number in range(5)]
