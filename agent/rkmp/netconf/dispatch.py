@@ -102,7 +102,8 @@ def _operation_of(rpc: etree._Element) -> etree._Element:
             raise RpcError("unknown-namespace", "rpc is not in the base namespace", type="rpc", info=info)
         info = [(base("bad-element"), name.localname)]
         raise RpcError("unknown-element", f"{name.localname} where an rpc is expected", type="rpc", info=info)
-    if "message-id" not in rpc.attrib:
+    # The attribute is unqualified in RFC 6241; the netconf package's client qualifies it, and can mean nothing else.
+    if "message-id" not in rpc.attrib and base("message-id") not in rpc.attrib:
         info = [(base("bad-attribute"), "message-id"), (base("bad-element"), "rpc")]
         raise RpcError("missing-attribute", "rpc has no message-id", type="rpc", info=info)
     operations = list(rpc.iterchildren(tag=etree.Element))
