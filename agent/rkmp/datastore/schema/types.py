@@ -27,7 +27,9 @@ Namespaces = Mapping[str | None, str]
 # White space around a number is dropped, as XML Schema and the other servers do; elsewhere it is part of the value.
 _XML_SPACE = " \t\r\n"
 _INTEGER = re.compile(r"[+-]?[0-9]+")
-_DEFAULT_INTEGER = re.compile(r"(?P<sign>[+-]?)(?:0[xX](?P<hex>[0-9a-fA-F]+)|0(?P<octal>[0-7]+)|(?P<decimal>[0-9]+))")
+_DEFAULT_INTEGER = re.compile(
+    r"(?P<sign>[+-]?)(?:0[xX](?P<hex>[0-9a-fA-F]+)|0(?P<octal>[0-7]+)|(?P<decimal>0|[1-9][0-9]*))"
+)
 _DECIMAL = re.compile(r"(?P<sign>[+-]?)(?P<whole>[0-9]+)(?:\.(?P<fraction>[0-9]+))?")
 
 
