@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from lxml import etree
 
-from rkmp.datastore.instance_path import InstancePath, quoted
+from rkmp.datastore.instance_path import InstancePath
 from rkmp.datastore.layout import Layout
+from rkmp.datastore.xpath.syntax import quoted
 
 
 def step_text(element: etree._Element, layout: Layout) -> str:
@@ -37,6 +38,16 @@ def path_text(element: etree._Element, layout: Layout, parent: etree._Element | 
         at, above = at.getparent(), above.parent
     steps.append("")
     return "/".join(reversed(steps))
+
+
+def path_below(entry: etree._Element, layout: Layout, leaf: Layout) -> InstancePath:
+    """The path of a leaf below ``entry``, with containers only between them, whether or not it is there."""
+    names = []
+    step: Layout | None = leaf
+    while step is not None and step is not layout:
+        names.append(step.name)
+        step = step.parent
+    return InstancePath("/".join([path_text(entry, layout), *reversed(names)]), namespaces_of(leaf))
 
 
 def namespaces_of(layout: Layout) -> dict[str, str]:

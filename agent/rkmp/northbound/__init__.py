@@ -8,5 +8,6 @@ from __future__ import annotations
 from rkmp.northbound.configuration import NorthboundConfiguration
 from rkmp.northbound.engine_access import EngineAccess, PreparedEngine
 from rkmp.northbound.names import MODULES
+from rkmp.northbound.northbound import Northbound, Server
 
-__all__ = ["MODULES", "EngineAccess", "NorthboundConfiguration", "PreparedEngine"]
+__all__ = ["MODULES", "EngineAccess", "Northbound", "NorthboundConfiguration", "PreparedEngine", "Server"]

@@ -14,9 +14,9 @@ from lxml import etree
 
 from rkmp.datastore.defaults import Instance
 from rkmp.datastore.edits import Edit
-from rkmp.datastore.instance_path import quoted
 from rkmp.datastore.schema import Schema, SchemaNode
 from rkmp.datastore.subscribers import Change, PreparedChange
+from rkmp.datastore.xpath.syntax import quoted
 from rkmp.engine.configuration import EngineConfiguration
 from rkmp.errors import EngineRefusal, KeyTableError, RpcError
 from rkmp.keytable import KeyTable, PreparedManualRows
@@ -66,6 +66,7 @@ class NorthboundConfiguration:
         self._key_list = _node_at(schema, KEYS)
         self.current = EngineConfiguration()
         """What the engine was last configured with."""
+        self._has_started = False
 
     def prepare(self, change: Change) -> PreparedChange:
         """Get the engine and the key table ready for ``change``.
@@ -74,19 +75,33 @@ class NorthboundConfiguration:
         """
         rows = self._prepare_keys(change) if change.touches(KeyTableNames.KEY_TABLE) else None
         configuration = self._configuration(change) if change.touches(Rkmp.RKMP) else self.current
-        engine = None
-        if configuration is not self.current:
-            try:
-                engine = self._engine.prepare(configuration)
-            except EngineRefusal as refusal:
-                raise self._refusal(refusal) from refusal
-        return _Prepared(self, configuration, engine, rows)
+        is_news = configuration is not self.current or not self._has_started
+        return _Prepared(self, configuration, self._prepare_engine(configuration) if is_news else None, rows)
+
+    def start(self) -> None:
+        """Configure the engine where no configuration has done so: it listens and tidies up with none, too.
+
+        Raises RpcError where it cannot.
+        """
+        if not self._has_started:
+            _Prepared(self, self.current, self._prepare_engine(self.current), None).apply()
+
+    def took(self, configuration: EngineConfiguration) -> None:
+        """Note what the engine is configured with now."""
+        self.current = configuration
+        self._has_started = True
 
     def apply_keys(self, rows: PreparedManualRows) -> None:
         """Make a prepared change of the manual keys."""
         self._key_table.apply_manual(rows, self._clock())
 
     # The engine
+
+    def _prepare_engine(self, configuration: EngineConfiguration) -> PreparedEngine:
+        try:
+            return self._engine.prepare(configuration)
+        except EngineRefusal as refusal:
+            raise self._refusal(refusal) from refusal
 
     def _configuration(self, change: Change) -> EngineConfiguration:
         """Return the configuration after ``change``; the very object of the last one where nothing is different."""
@@ -169,8 +184,8 @@ class _Prepared:
         """Carry the change out: keys first, so that the engine finds their KeyIDs taken."""
         if self._rows is not None:
             self._owner.apply_keys(self._rows)
-        self._owner.current = self._configuration
         if self._engine is not None:
+            self._owner.took(self._configuration)
             self._engine.apply()
 
     def abort(self) -> None:

@@ -5,10 +5,11 @@ Follows RFC 7950 sections 6.4 (XPath), 7.6.1 and 7.7.2 (defaults) and 9.9 (leafr
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator, Sequence
 
-from rkmp.datastore.instance_path import canonical_instance_identifier
+from rkmp.datastore.schema.instance_identifier import canonical_instance_identifier
 from rkmp.datastore.schema.inventory import Inventory
 from rkmp.datastore.schema.modules import Statement, problem
 from rkmp.datastore.schema.nodes import NodeKind, Schema, SchemaNode
@@ -42,7 +43,7 @@ class Completion:
         if self._problems:
             return
         for value_type in instance_identifiers:
-            value_type.canonicalise = lambda text, namespaces: canonical_instance_identifier(schema, text, namespaces)
+            value_type.canonicalise = functools.partial(canonical_instance_identifier, schema)
         for expression, context, statement in self.expressions:
             self._bind(expression, schema, functions, context, statement)
         for node, statement in self.leaves:

@@ -114,7 +114,7 @@ class YangFunctions:
         return leafref.path.select(element, _root_of(element))
 
     def _identified(self, element: etree._Element, value: str) -> list[etree._Element]:
-        from rkmp.datastore.instance_path import find_instance
+        from rkmp.datastore.schema.instance_identifier import find_instance
 
         found = find_instance(self._schema, _root_of(element), value)
         return [] if found is None else [found]

@@ -442,3 +442,13 @@ def _render_step(step: Step) -> str:
             test = f"{kind}()"
     axis = "" if step.axis == "child" else f"{step.axis}::"
     return axis + test + "".join(f"[{render(predicate)}]" for predicate in step.predicates)
+
+
+def quoted(value: str) -> str:
+    """An XPath 1.0 literal of ``value``; XPath has no escapes, so a value with both quotes becomes a concat()."""
+    if "'" not in value:
+        return f"'{value}'"
+    if '"' not in value:
+        return f'"{value}"'
+    pieces = ["'" + piece + "'" for piece in value.split("'")]
+    return "concat(" + ', "\'", '.join(pieces) + ")"
