@@ -1,14 +1,17 @@
-"""Two engines that we did not write, as judges of documents: yangson and libyang.
+"""Judges of documents: two engines that we did not write, yangson and libyang, and our own datastores.
 
-Each says None for a valid document and otherwise what it found wrong, in its own words.
+Each says None for a valid document and otherwise what it found wrong, the first two in their own words.
 """
 
 from __future__ import annotations
 
+import copy
 import functools
 import json
+import os
 import re
 import xml.etree.ElementTree as ET
+from datetime import UTC, datetime
 from pathlib import Path
 
 import oopt_gnpy_libyang as libyang
@@ -17,6 +20,11 @@ from yangson.datamodel import DataModel
 from yangson.enumerations import ContentType, ValidationScope
 from yangson.exceptions import YangsonException
 
+from rkmp.datastore.datastores import Datastores
+from rkmp.datastore.schema import load_schema
+from rkmp.errors import RpcError, RpcErrors
+from rkmp.secret import Secret
+from rkmp.storage import IN_MEMORY, Database, KeyEncryptionKey, Sealer
 from tests.yang.modules import MODULES, NAMES, STANDARD_MODULES
 
 IMPORTED = ("ietf-inet-types", "ietf-yang-types", "ietf-netconf-acm")
@@ -86,4 +94,28 @@ def libyang_verdict(document: etree._Element, *, config: bool = True) -> str | N
     except libyang.Error:
         found = context.errors()
         return "; ".join(f"{error.app_tag or '-'}: {error.message}" for error in found) or "refused"
+    return None
+
+
+Answer = tuple[str, str | None]
+"""An error-tag with its error-app-tag."""
+
+
+@functools.cache
+def _datastores() -> Datastores:
+    schema = load_schema(dict.fromkeys(NAMES, ()), [MODULES])
+    sealer = Sealer(KeyEncryptionKey(Secret(bytes(32))), "datastores")
+    return Datastores(schema, Database(IN_MEMORY), sealer, os.urandom, lambda: datetime.now(UTC))
+
+
+def our_verdict(document: etree._Element) -> Answer | None:
+    """Return what a client of ours would be answered first, or None."""
+    config = etree.Element("config")
+    config.extend(copy.deepcopy(list(document)))
+    try:
+        _datastores().validate(config)
+    except RpcErrors as refusal:
+        return refusal.errors[0].tag, refusal.errors[0].app_tag
+    except RpcError as error:
+        return error.tag, error.app_tag
     return None

@@ -1,4 +1,4 @@
-"""What the modules accept and refuse, by the verdict of two engines that are not ours."""
+"""What the modules accept and refuse, by the verdict of two engines that are not ours, and of ours."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from lxml import etree
 
-from tests.yang.judges import libyang_verdict, yangson_verdict
+from tests.yang.judges import Answer, libyang_verdict, our_verdict, yangson_verdict
 
 DOCUMENTS = Path(__file__).parent / "documents"
 NAMESPACES = {"r": "urn:rkmp:yang:rkmp", "k": "urn:rkmp:yang:crypto-key-table"}
@@ -287,6 +287,30 @@ ACCEPTED: dict[str, tuple[Edit, ...]] = {
 }
 
 
+# What a client is answered (the table of rpc-errors in docs/reference), by what the other engines call it.
+ANSWERS: dict[str, Answer] = {
+    "instance-required": ("data-missing", "instance-required"),
+    "-required": ("data-missing", "instance-required"),
+    "data-not-unique": ("operation-failed", "data-not-unique"),
+    "too-few-elements": ("operation-failed", "too-few-elements"),
+    "missing-choice": ("data-missing", "missing-choice"),
+    "Mandatory": ("missing-element", None),
+    "case": ("bad-element", None),
+    "state": ("unknown-element", None),
+    "must-violation": ("operation-failed", "must-violation"),
+}
+INVALID_VALUE = ("invalid-value", None)
+
+
+def answer_to(name: str) -> Answer:
+    _, by_yangson, by_libyang = BROKEN[name]
+    if by_libyang == "identity":
+        # yangson does not look at the base of an identity, and stumbles later.
+        return INVALID_VALUE
+    called = {*by_libyang.split("|"), *by_yangson.split("|")}
+    return next((answer for words, answer in ANSWERS.items() if words in called), INVALID_VALUE)
+
+
 def edited(edits: tuple[Edit, ...]) -> etree._Element:
     root = document("full")
     for edit in edits:
@@ -297,6 +321,7 @@ def edited(edits: tuple[Edit, ...]) -> etree._Element:
 def test_the_shortest_document_that_must_be_accepted_is() -> None:
     assert yangson_verdict(document("router")) is None
     assert libyang_verdict(document("router")) is None
+    assert our_verdict(document("router")) is None
 
 
 @pytest.mark.parametrize("name", ACCEPTED)
@@ -304,6 +329,7 @@ def test_accepted(name: str) -> None:
     root = edited(ACCEPTED[name])
     assert yangson_verdict(root) is None
     assert libyang_verdict(root) is None
+    assert our_verdict(root) is None
 
 
 @pytest.mark.parametrize("name", BROKEN)
@@ -313,3 +339,4 @@ def test_refused_for_the_right_reason(name: str) -> None:
     for verdict, expected in ((yangson_verdict(root), by_yangson), (libyang_verdict(root), by_libyang)):
         assert verdict is not None, f"accepted; expected {expected}"
         assert any(word.lower() in verdict.lower() for word in expected.split("|")), verdict
+    assert our_verdict(root) == answer_to(name)
