@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lxml import etree
 
+from rkmp.datastore.redaction import Redactor
 from rkmp.datastore.schema import Schema, load_schema
 from rkmp.netconf.data_content import DataWriter
 from rkmp.netconf.documents import parse_document
@@ -32,7 +33,7 @@ def tree_of(schema: Schema, *top_level: etree._Element) -> etree._Element:
 
 def written(schema: Schema, tree: etree._Element) -> etree._Element:
     before = [shape(child) for child in tree]
-    data = parse_document(DataWriter(schema).data(tree))
+    data = parse_document(DataWriter(schema, Redactor(schema)).data(tree))
     assert data.tag == "{urn:ietf:params:xml:ns:netconf:base:1.0}data"
     assert [shape(child) for child in data] == before
     return data
@@ -47,7 +48,7 @@ def network(name: str = "lab") -> etree._Element:
 
 
 def test_names_have_no_prefix(schema: Schema) -> None:
-    octets = DataWriter(schema).data(tree_of(schema, network()))
+    octets = DataWriter(schema, Redactor(schema)).data(tree_of(schema, network()))
     assert b"<net:" not in octets
     assert f'<network xmlns="{NET}"><name>lab</name><peer><name>a</name></peer></network></data>'.encode() in octets
 

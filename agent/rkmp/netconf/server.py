@@ -72,8 +72,7 @@ class NetconfServer:
         self._dispatcher = Dispatcher(
             ServerContext(
                 datastores=datastores,
-                redactor=redactor,
-                writer=DataWriter(schema),
+                writer=DataWriter(schema, redactor),
                 state=self._state,
                 handlers=self._handlers,
                 hub=self._hub,

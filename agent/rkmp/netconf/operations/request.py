@@ -13,7 +13,6 @@ from typing import TypeAlias
 from lxml import etree
 
 from rkmp.datastore.datastores import Datastores
-from rkmp.datastore.redaction import Redactor
 from rkmp.datastore.schema import Schema
 from rkmp.netconf.data_content import DataWriter
 from rkmp.netconf.handlers import HandlerRegistry
@@ -30,7 +29,6 @@ class ServerContext:
     """What operations work on; one for the whole server."""
 
     datastores: Datastores
-    redactor: Redactor
     writer: DataWriter
     state: OperationalState
     handlers: HandlerRegistry

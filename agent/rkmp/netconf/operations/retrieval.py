@@ -26,14 +26,8 @@ async def get(request: Request) -> Outcome:
 
 
 def _data(request: Request, tree: etree._Element, selection: SubtreeFilter | None) -> bytes:
-    """Return ``<data>`` with what is selected of ``tree``, whose own elements stay where they are."""
-    redactor = request.server.redactor
-    if selection is None:
-        data = redactor.without_secrets(tree)
-    else:
-        data = selection.apply(tree)
-        redactor.remove_secrets(data)
-    return request.server.writer.data(data)
+    """Return ``<data>`` with what is selected of ``tree``."""
+    return request.server.writer.data(tree if selection is None else selection.apply(tree))
 
 
 OPERATIONS = (
