@@ -177,17 +177,20 @@ def _tokens(expression: str) -> Iterator[_Token]:
         position = match.end()
 
 
+# What a client's filter may cost. Walks over a tree recurse, here and in libxml2, so its height is bounded, too.
+MAXIMUM_LENGTH = 65_536
+MAXIMUM_HEIGHT = 100
+
+
 def parse(expression: str) -> Syntax:
     """The syntax tree of an XPath 1.0 expression; raises XPathSyntaxError."""
+    if len(expression) > MAXIMUM_LENGTH:
+        raise XPathSyntaxError(f"the expression is longer than {MAXIMUM_LENGTH} characters")
     parser = _Parser(expression)
     tree = parser.expression()
     parser.expect_end()
     _require_height(tree)
     return tree
-
-
-# Walks over a tree recurse; this keeps them, and libxml2, from exhausting the stack on a client's filter.
-MAXIMUM_HEIGHT = 100
 
 
 def _require_height(tree: Syntax) -> None:
@@ -416,7 +419,9 @@ def render(tree: Syntax) -> str:
 
 
 def _operand(tree: Syntax) -> str:
-    return f"({render(tree)})" if isinstance(tree, Binary | Negation) else render(tree)
+    # After a bare "/" an operator's name would be read as a step.
+    enclosed = isinstance(tree, Binary | Negation) or tree == Path(True, ())
+    return f"({render(tree)})" if enclosed else render(tree)
 
 
 def _render_path(path: Path) -> str:
