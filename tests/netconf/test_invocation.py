@@ -134,6 +134,16 @@ async def test_secrets_in_output_are_not_sent(agent: Agent) -> None:
     assert [child.tag for child in reply] == [net("restarts")]
 
 
+async def test_secrets_deep_in_output_are_not_sent(agent: Agent) -> None:
+    way = etree.Element(net("way"), nsmap={None: NET})
+    way.extend([leaf("length", "2"), leaf("token", SECRET.decode())])
+    agent.server.handle(TRACE, Recorder(way))
+    peer = await agent.connect()
+    reply = await peer.call(f'<trace xmlns="{NET}">{INPUT}<via><hop>1</hop></via></trace>')
+    assert SECRET not in etree.tostring(reply)
+    assert reply.findtext(f"{net('way')}/{net('length')}") == "2"
+
+
 async def test_output_that_lacks_what_is_mandatory_is_our_fault(agent: Agent) -> None:
     await agent.load()
     agent.server.handle(RESTART, Recorder())

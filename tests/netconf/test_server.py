@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from collections.abc import Sequence
 
 import pytest
@@ -13,7 +15,7 @@ from rkmp.netconf import Invocation, ServerLimits, SessionLimits, SessionRefused
 from rkmp.netconf.hello import BASE_1_0
 from rkmp.netconf.server import _TURNED_AWAY_AT_ONCE
 from tests.netconf.agents import NET, NOW, Agent, Fault, fault_of, net, require_ok
-from tests.netconf.conversation import MemoryTransport, rpc
+from tests.netconf.conversation import MemoryTransport, rpc, settle
 
 
 @pytest.mark.parametrize("version", [None, BASE_1_0])
@@ -104,3 +106,31 @@ async def test_sessions_do_not_hear_of_each_other(agent: Agent) -> None:
     for index, peer in enumerate(peers):
         replies = [await peer.message() for _ in range(5)]
         assert [reply.get("message-id") for reply in replies] == [f"{index}.{number}" for number in range(5)]
+
+
+async def test_nothing_of_a_session_is_kept_when_it_has_ended(agent: Agent) -> None:
+    gone: weakref.WeakSet[object] = weakref.WeakSet()
+    for end in ("close", "drop", "kill", "bad hello", "framing"):
+        for _ in range(5):
+            peer = agent.open() if end == "bad hello" else await agent.connect()
+            gone.add(peer.session)
+            if end == "close":
+                require_ok(await peer.call("<close-session/>"))
+            elif end == "drop":
+                peer.send_octets(b"\n#500\n<rpc")
+                peer.session.connection_lost()
+            elif end == "kill":
+                killer = await agent.connect()
+                require_ok(
+                    await killer.call(f"<kill-session><session-id>{peer.session.id}</session-id></kill-session>")
+                )
+                require_ok(await killer.call("<close-session/>"))
+                await killer.ended()
+            else:
+                peer.send_octets(b"x]]>]]>")
+            await peer.ended()
+    del peer, killer
+    await settle()
+    gc.collect()
+    assert not gone
+    assert not agent.server.sessions

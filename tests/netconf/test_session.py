@@ -111,6 +111,14 @@ async def test_a_client_that_says_nothing_is_not_waited_for_for_ever() -> None:
     assert owner.ends == [(7, TerminationReason.TIMEOUT)]
 
 
+async def test_a_client_that_closes_its_side_instead_of_a_hello_is_gone() -> None:
+    owner = Owner()
+    peer = Peer(owner.open)
+    peer.session.eof_received()
+    await peer.ended()
+    assert owner.ends == [(7, TerminationReason.DROPPED)]
+
+
 # Requests and replies.
 
 

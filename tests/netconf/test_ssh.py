@@ -27,6 +27,7 @@ from tests.netconf.conversation import PATIENCE, client_hello, nc, rpc
 
 HOST_KEY = generate_host_key()
 ALICE_KEY = asyncssh.generate_private_key("ssh-ed25519")
+ALICE_RSA_KEY = asyncssh.generate_private_key("ssh-rsa", key_size=2048)
 STRANGERS_KEY = asyncssh.generate_private_key("ssh-ed25519")
 PASSWORD = "correct horse"
 
@@ -42,7 +43,8 @@ class Users:
     def authorized_keys(self, user: str) -> Iterable[str]:
         if self.broken:
             raise StorageError("the disk refused")
-        return ["not a key", ALICE_KEY.export_public_key().decode()] if user == "alice" else []
+        keys = ["not a key", *(key.export_public_key().decode() for key in (ALICE_RSA_KEY, ALICE_KEY))]
+        return keys if user == "alice" else []
 
     async def check_password(self, user: str, password: Secret) -> bool:
         await asyncio.sleep(0)
@@ -299,6 +301,17 @@ async def test_a_client_with_weak_algorithms_only_is_turned_away(options: dict[s
     async with serving() as server:
         with pytest.raises(asyncssh.KeyExchangeFailed):
             await server.connect(**options)
+
+
+async def test_signatures_with_sha_1_are_not_offered() -> None:
+    async with serving() as server:
+        with pytest.raises(asyncssh.KeyExchangeFailed):
+            await server.connect(server_host_key_algs=["ssh-rsa"])
+        async with await server.connect(client_keys=[ALICE_RSA_KEY]) as connection:
+            await Wire.open(connection)
+            offered = connection._server_sig_algs
+    assert b"rsa-sha2-512" in offered
+    assert b"ssh-rsa" not in offered
 
 
 # Sessions and connections.

@@ -9,7 +9,7 @@ import pytest
 from lxml import etree
 
 from rkmp.datastore.schema import Schema, load_schema
-from rkmp.netconf.capabilities import NETCONF_MODULES
+from rkmp.netconf.capabilities import NETCONF_MODULES, announced_capabilities
 from rkmp.netconf.yang_library import YangLibrary
 from tests.netconf.conftest import MODULES
 from tests.netconf.judge import require_valid_state
@@ -91,6 +91,8 @@ def test_submodules_and_deviations_are_told(tmp_path: Path) -> None:
     library.provide_yang_library(root)
     library.provide_modules_state(root)
     module = "l:yang-library/l:module-set/l:module[l:name='big']"
+    (uri,) = (uri for uri in announced_capabilities(schema) if uri.startswith("urn:big"))
+    assert uri == "urn:big?module=big&revision=2026-01-01&deviations=other"
     assert texts(root, f"{module}/l:deviation") == ["other"]
     assert texts(root, f"{module}/l:submodule/l:name") == ["big-part"]
     assert texts(root, f"{module}/l:submodule/l:revision") == ["2026-01-03"]

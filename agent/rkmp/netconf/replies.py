@@ -29,14 +29,12 @@ Content: TypeAlias = "Iterable[etree._Element] | bytes"
 def reply_to(rpc: etree._Element | None) -> etree._Element:
     """Return an empty reply to ``rpc``, which carries its attributes and namespace declarations unmodified.
 
-    RFC 6241 section 4.1 asks for both. None stands for a request that could not be read: the reply has no attributes.
+    RFC 6241 section 4.1 asks for both; an ``<rpc>`` declares the base namespace itself. None stands for a request
+    that could not be read: the reply has no attributes.
     """
     if rpc is None:
         return etree.Element(RPC_REPLY, nsmap={None: BASE})
-    nsmap = dict(rpc.nsmap)
-    if BASE not in nsmap.values():
-        nsmap["nc" if nsmap.get("nc") is None else "nc-base"] = BASE
-    return etree.Element(RPC_REPLY, dict(rpc.attrib), nsmap=nsmap)
+    return etree.Element(RPC_REPLY, dict(rpc.attrib), nsmap=dict(rpc.nsmap))
 
 
 def ok_reply(rpc: etree._Element) -> bytes:

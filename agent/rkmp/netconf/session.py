@@ -194,8 +194,9 @@ class Session:
         try:
             reason = await self._serve()
         except FramingError as error:
-            # RFC 6242 4.2: the two sides are out of step; no reply could be trusted to be understood.
-            _log.warning("session %d of %s: %s", self.id, self.client.username, error)
+            # RFC 6242 4.2: the two sides are out of step; no reply could be trusted to be understood. The log gets
+            # words and not the exception, which would keep the session alive in a handler that keeps records.
+            _log.warning("session %d of %s: %s", self.id, self.client.username, str(error))
             reason = TerminationReason.DROPPED
         finally:
             # The replies to the requests before this end are still owed, whatever ended it.
@@ -212,7 +213,7 @@ class Session:
         try:
             self.client_hello = read_client_hello(message)
         except BadHello as error:
-            _log.warning("session %d of %s: bad hello: %s", self.id, self.client.username, error)
+            _log.warning("session %d of %s: bad hello: %s", self.id, self.client.username, str(error))
             return TerminationReason.BAD_HELLO
         self._framing = self._decoder.framing = self.client_hello.framing
         while not self.closing:

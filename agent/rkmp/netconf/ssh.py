@@ -39,7 +39,17 @@ KEY_EXCHANGES = (
     "diffie-hellman-group16-sha512",
     "diffie-hellman-group14-sha256",
 )
-
+# Of host keys and of users' keys; without SHA-1, which "ssh-rsa" stands for.
+SIGNATURES = (
+    "ssh-ed25519",
+    "sk-ssh-ed25519@openssh.com",
+    "ecdsa-sha2-nistp256",
+    "ecdsa-sha2-nistp384",
+    "ecdsa-sha2-nistp521",
+    "sk-ecdsa-sha2-nistp256@openssh.com",
+    "rsa-sha2-512",
+    "rsa-sha2-256",
+)
 
 OpenSession = Callable[[Client, Transport], Session]
 """Makes the session of a new channel, not started yet. Raises SessionRefused."""
@@ -119,6 +129,7 @@ class SshEndpoint:
             kex_algs=KEY_EXCHANGES,
             encryption_algs=CIPHERS,
             mac_algs=MACS,
+            signature_algs=SIGNATURES,
             # Compression before and after login costs memory per connection that the client decides about.
             compression_algs=["none"],
             gss_host=None,

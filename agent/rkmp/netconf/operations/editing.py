@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from lxml import etree
 
-from rkmp.errors import RpcError
 from rkmp.netconf.namespaces import base
 from rkmp.netconf.operations.request import Operation, Outcome, Request
 
@@ -17,10 +16,8 @@ _ALL = ("running", "candidate", "startup")
 
 async def edit_config(request: Request) -> Outcome:
     """Apply ``<config>`` to the target."""
-    config = request.parameter("config")
-    if config is None:
-        # The schema has a mandatory choice of config and url, and no feature url; this holds without it, too.
-        raise RpcError("missing-element", "edit-config has no config", info=[(base("bad-element"), "config")])
+    # The schema has a mandatory choice of config and url, and no feature url.
+    (config,) = request.operation.iterchildren(base("config"))
     request.server.datastores.edit(
         request.datastore("target"),
         config,

@@ -44,28 +44,24 @@ async def action(request: Request) -> Outcome:
 async def _invoke(
     request: Request, node: SchemaNode, element: etree._Element, steps: tuple[PathStep, ...], handler: Handler
 ) -> Outcome:
-    if node.input is not None:
-        check_content(request.server.schema, node.input, element, canonicalise=True)
+    # A node without input or output has no data children of its own, and so allows nothing either.
+    check_content(request.server.schema, node.input or node, element, canonicalise=True)
     session = request.session
     output = await handler(Invocation(node, element, steps, session.client.username, session.id))
-    return _checked_output(request, node, output or ()) or None
+    return _checked_output(request.server.schema, node, output or ()) or None
 
 
-def _checked_output(request: Request, node: SchemaNode, output: Sequence[etree._Element]) -> list[etree._Element]:
+def _checked_output(schema: Schema, node: SchemaNode, output: Sequence[etree._Element]) -> list[etree._Element]:
     """Return what the client may see of a handler's output. Raises BrokenHandler where the schema has it not so."""
     holder = reply_to(None)
     holder.extend(output)
-    if node.output is None:
-        if len(holder):
-            raise BrokenHandler(f"{node.schema_path} has no output")
-        return []
     try:
-        check_content(request.server.schema, node.output, holder, canonicalise=False)
+        check_content(schema, node.output or node, holder, canonicalise=False)
     except RpcErrors as errors:
         # Values are left out: only names of nodes are safe to log.
         found = ", ".join(f"{error.tag} at {error.path}" for error in errors.errors)
         raise BrokenHandler(f"output of {node.schema_path}: {found}") from None
-    _drop_secrets(node.output, holder)
+    _drop_secrets(node.output or node, holder)
     return list(holder)
 
 

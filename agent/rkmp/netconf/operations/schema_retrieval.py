@@ -42,17 +42,15 @@ async def get_schema(request: Request) -> Outcome:
     # Canonical identity values carry a prefix; the identity has been found valid.
     if schema_format is not None and schema_format.rpartition(":")[2] != YANG_FORMAT:
         raise _not_found("format", "schemas are had in the format yang only")
-    found = [text for text in schema_texts(request.server.schema) if text.identifier == identifier]
-    if not found:
+    # A schema has one revision of each module and submodule, and their names share one space (RFC 7950 5.1): what
+    # RFC 6022 has for more than one match cannot happen.
+    found = next((text for text in schema_texts(request.server.schema) if text.identifier == identifier), None)
+    if found is None:
         raise _not_found("identifier", f"there is no schema {identifier}")
-    if version is not None:
-        found = [text for text in found if text.version == version]
-        if not found:
-            raise _not_found("version", f"there is no version {version} of {identifier}")
-    if len(found) > 1:
-        raise RpcError("operation-failed", f"there is more than one version of {identifier}", app_tag="data-not-unique")
+    if version is not None and version != found.version:
+        raise _not_found("version", f"there is no version {version} of {identifier}")
     data = etree.Element(f"{{{MONITORING}}}data", nsmap={None: MONITORING})
-    data.text = found[0].text
+    data.text = found.text
     return [data]
 
 
