@@ -130,7 +130,7 @@ def _selection(node: SchemaNode, step: Step, text: str, namespaces: Namespaces) 
                 if key_type is None or tag in keys:
                     raise InvalidValue(f"{text!r} has a predicate on what is not a key of {node.name}")
                 keys[tag] = key_type.check(literal, namespaces)
-            case Number(number) if number.isdigit() and int(number) > 0 and position is None:
+            case Number(number) if number.isdigit() and len(number) < 20 and int(number) > 0 and position is None:
                 position = int(number)
             case _:
                 raise InvalidValue(f"{text!r} has a predicate that an instance-identifier cannot have")

@@ -64,7 +64,15 @@ def _text(value: Any) -> str:
         value = value[0] if value else ""
     if isinstance(value, etree._Element):
         return "".join(value.itertext(etree.Element)) if len(value) else value.text or ""
-    return str(value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return _number_text(value) if isinstance(value, float) else str(value)
+
+
+def _number_text(value: float) -> str:
+    if not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    return str(int(value)) if value == int(value) else repr(value)
 
 
 class YangFunctions:
@@ -116,7 +124,11 @@ class YangFunctions:
     def _identified(self, element: etree._Element, value: str) -> list[etree._Element]:
         from rkmp.datastore.schema.instance_identifier import find_instance
 
-        found = find_instance(self._schema, _root_of(element), value)
+        try:
+            found = find_instance(self._schema, _root_of(element), value)
+        except InvalidValue:
+            # A value of another member of a union.
+            return []
         return [] if found is None else [found]
 
     def derived_from(self, _context: object, nodes: Any, identity: Any) -> bool:
