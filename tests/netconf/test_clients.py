@@ -6,12 +6,11 @@ import asyncio
 import contextlib
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-import asyncssh
 import pytest
 from lxml import etree
 from ncclient.operations import RPCError
@@ -22,33 +21,22 @@ from netconf.error import RPCError as NetconfRPCError
 
 from ncclient import manager
 from rkmp.datastore.schema import Schema
-from rkmp.netconf import Invocation, generate_host_key
-from rkmp.secret import Secret
+from rkmp.netconf import Invocation
 from tests.netconf.agents import NET, NOW, PEERS, SECRET, Agent, net
+from tests.netconf.over_ssh import ALICE_KEY, HOST_KEY, PASSWORD, Users
 
 NC = {"nc": "urn:ietf:params:xml:ns:netconf:base:1.0", "n": NET}
-PASSWORD = "correct horse"
-HOST_KEY = generate_host_key()
-KEY = asyncssh.generate_private_key("ssh-ed25519")
 ALARM = etree.fromstring(f'<alarm xmlns="{NET}"><severity>major</severity><secret>{SECRET.decode()}</secret></alarm>')
 NETWORK_C = f'<network xmlns="{NET}"><peer><name>c</name></peer></network>'
 ADD_C = f'<config xmlns="{NC["nc"]}">{NETWORK_C}</config>'
 BAD_MTU = ADD_C.replace("</peer>", "<mtu>1</mtu></peer>")
 
 # The clients have no type annotations.
-connect: Any = manager.connect
+ncclient_connect: Any = manager.connect
 to_element: Any = to_ele
 NetconfSession: Any = NetconfSSHSession
 
 _Result = TypeVar("_Result")
-
-
-class Users:
-    def authorized_keys(self, user: str) -> Iterable[str]:
-        return [KEY.export_public_key().decode()] if user == "alice" else []
-
-    def check_password(self, user: str, password: Secret) -> bool:
-        return user == "alice" and password == Secret(PASSWORD.encode())
 
 
 @dataclass
@@ -82,7 +70,7 @@ class Served:
             "look_for_keys": False,
             "timeout": 20,
         }
-        with connect(**(defaults | settings)) as client:
+        with ncclient_connect(**(defaults | settings)) as client:
             yield client
 
 
@@ -92,7 +80,7 @@ async def served(schema: Schema, tmp_path: Path) -> AsyncIterator[Served]:
     await agent.load()
     _, port = await agent.server.listen_ssh("127.0.0.1", 0, [HOST_KEY], Users())
     key_file = tmp_path / "id_ed25519"
-    key_file.write_bytes(KEY.export_private_key())
+    key_file.write_bytes(ALICE_KEY.export_private_key())
     key_file.chmod(0o600)
     yield Served(agent, port, key_file)
     await agent.close()

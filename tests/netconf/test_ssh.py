@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -12,45 +12,22 @@ from typing import Any
 import asyncssh
 import pytest
 
-from rkmp.errors import StorageError
 from rkmp.netconf.documents import parse_document
-from rkmp.netconf.framing import FrameDecoder, Framing, OversizedMessage, frame
+from rkmp.netconf.framing import Framing, OversizedMessage, frame
 from rkmp.netconf.hello import BASE_1_0, BASE_1_1
 from rkmp.netconf.replies import content_reply, ok_reply
 from rkmp.netconf.session import Answer, Session, SessionLimits, TerminationReason
 from rkmp.netconf.session_table import SessionRefused
-from rkmp.netconf.ssh import CIPHERS, SshEndpoint, SshLimits, generate_host_key
+from rkmp.netconf.ssh import CIPHERS, SshEndpoint, SshLimits
 from rkmp.netconf.statistics import MessageCounters
 from rkmp.netconf.transport import Client, Transport
 from rkmp.secret import Secret
-from tests.netconf.conversation import PATIENCE, client_hello, nc, rpc
+from tests.netconf.conversation import PATIENCE, nc, rpc
+from tests.netconf.over_ssh import ALICE_KEY, ALICE_RSA_KEY, HOST_KEY, PASSWORD, Users, Wire, connect, eventually
 
-HOST_KEY = generate_host_key()
-ALICE_KEY = asyncssh.generate_private_key("ssh-ed25519")
-ALICE_RSA_KEY = asyncssh.generate_private_key("ssh-rsa", key_size=2048)
 STRANGERS_KEY = asyncssh.generate_private_key("ssh-ed25519")
-PASSWORD = "correct horse"
 
 BIG_TEXT = "x" * 5_000_000
-
-
-class Users:
-    """One user, alice, with a key and a password; a lock-out that behaves like a failing store."""
-
-    def __init__(self) -> None:
-        self.broken = False
-
-    def authorized_keys(self, user: str) -> Iterable[str]:
-        if self.broken:
-            raise StorageError("the disk refused")
-        keys = ["not a key", *(key.export_public_key().decode() for key in (ALICE_RSA_KEY, ALICE_KEY))]
-        return keys if user == "alice" else []
-
-    async def check_password(self, user: str, password: Secret) -> bool:
-        await asyncio.sleep(0)
-        if self.broken:
-            raise StorageError("the disk refused")
-        return user == "alice" and password == Secret(PASSWORD.encode())
 
 
 async def answer(session: Session, message: bytes | OversizedMessage) -> Answer:
@@ -107,16 +84,7 @@ class Server:
         self.port = self.endpoint.address[1]
 
     async def connect(self, **options: Any) -> asyncssh.SSHClientConnection:
-        settings: dict[str, Any] = {
-            "host": "127.0.0.1",
-            "port": self.port,
-            "username": "alice",
-            "client_keys": [ALICE_KEY],
-            "known_hosts": None,
-            "config": None,
-            "agent_path": None,
-        }
-        return await asyncssh.connect(**(settings | options))
+        return await connect(self.port, **options)
 
 
 @contextlib.asynccontextmanager
@@ -130,49 +98,6 @@ async def serving(**settings: Any) -> AsyncIterator[Server]:
             await server.endpoint.close()
             for session in server.sessions:
                 await session.wait_ended()
-
-
-class Wire:
-    """A NETCONF client on one channel."""
-
-    def __init__(self, process: asyncssh.SSHClientProcess[bytes]) -> None:
-        self.process = process
-        self._decoder = FrameDecoder()
-        self.framing = Framing.END_OF_MESSAGE
-
-    @classmethod
-    async def open(cls, connection: asyncssh.SSHClientConnection, **options: Any) -> Wire:
-        wire = cls(await connection.create_process(subsystem="netconf", encoding=None, **options))
-        assert (await wire.receive()).startswith(b"<?xml")
-        wire.send(client_hello(BASE_1_1))
-        wire.framing = Framing.CHUNKED
-        return wire
-
-    def send(self, message: bytes) -> None:
-        self.process.stdin.write(frame(message, self.framing))
-
-    async def receive(self) -> bytes:
-        async with asyncio.timeout(PATIENCE):
-            while True:
-                self._decoder.framing = self.framing
-                message = self._decoder.next_message()
-                if message is not None:
-                    assert isinstance(message, bytes)
-                    return message
-                octets = await self.process.stdout.read(65536)
-                if not octets:
-                    raise EOFError
-                self._decoder.receive(octets)
-
-    async def call(self, operation: str) -> bytes:
-        self.send(rpc(operation))
-        return await self.receive()
-
-
-async def eventually(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(PATIENCE):
-        while not condition():  # noqa: ASYNC110 - what is waited for has no event of its own
-            await asyncio.sleep(0.005)
 
 
 # Who gets in.
