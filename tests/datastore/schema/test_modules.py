@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sysconfig
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import pytest
 
-from rkmp.datastore.schema import load_schema, standard_modules
+from rkmp.datastore.schema import load_schema, modules, standard_modules
 from rkmp.errors import SchemaError
 from tests.datastore.modules import at, compiled, module, write
 
@@ -26,6 +28,34 @@ def test_every_folder_of_standard_modules_exists_and_holds_modules() -> None:
     folders = standard_modules()
     assert folders == tuple(sorted(folders))
     assert all(any(folder.glob("*.yang")) for folder in folders)
+
+
+@pytest.mark.parametrize("listed", [None, [], PackageNotFoundError("pyang")])
+def test_standard_modules_are_found_when_the_list_of_installed_files_is_not(
+    monkeypatch: pytest.MonkeyPatch, listed: object
+) -> None:
+    found = standard_modules()
+
+    def files(_name: str) -> object:
+        if isinstance(listed, Exception):
+            raise listed
+        return listed
+
+    monkeypatch.setattr(modules, "files", files)
+    assert standard_modules() == found
+
+
+def test_an_installation_without_standard_modules_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(modules, "files", lambda _name: [])
+    monkeypatch.setattr(sysconfig, "get_path", lambda _name: str(tmp_path))
+    with pytest.raises(SchemaError, match="pyang:0: the installed pyang package has no YANG modules"):
+        standard_modules()
+
+
+def test_files_that_are_no_modules_are_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_text("modules")
+    (tmp_path / "folder.yang").mkdir()
+    assert compiled(tmp_path, module("leaf a { type string; }")).top
 
 
 def test_an_own_module_wins_over_a_standard_one(tmp_path: Path) -> None:
@@ -68,6 +98,13 @@ def test_an_error_of_a_module_has_its_line_and_reason(tmp_path: Path) -> None:
     ((name, line, reason),) = caught.value.problems
     assert (name, line) == ("m", 6)
     assert "nosuch" in reason
+
+
+@pytest.mark.parametrize(
+    "body", ["leaf a { type string; default; }", "list l { key; leaf a { type string; } }", "leaf a { type; }"]
+)
+def test_a_missing_argument_is_refused(tmp_path: Path, body: str) -> None:
+    assert "m:1: " in refusal(tmp_path, module(body))
 
 
 def test_every_error_is_reported_at_once(tmp_path: Path) -> None:

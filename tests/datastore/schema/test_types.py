@@ -498,6 +498,20 @@ def test_a_leafref_in_a_grouping_leads_where_each_use_says(tmp_path: Path) -> No
         assert value_type.target is at(own, f"{path}/v")
 
 
+def test_unprefixed_names_in_the_path_of_a_typedef(tmp_path: Path) -> None:
+    """YANG 1.1 reads them where the typedef is used (RFC 7950 6.4.1); YANG 1 left it open: where it is written."""
+    typedef = 'typedef t { type leafref { path "/a"; } } leaf a { type int8; }'
+    old = f'module old {{ namespace "urn:old"; prefix old; {typedef} }}'
+    new = module(typedef, name="new")
+    user = module(
+        "leaf a { type string; } leaf o { type old:t; } leaf n { type new:t; }",
+        header="import old { prefix old; } import new { prefix new; }",
+    )
+    own = compiled(tmp_path, old, new, user)
+    targets = {leaf: value.target for leaf in "on" if isinstance(value := type_of(own, leaf), LeafrefType)}
+    assert targets == {"o": at(own, "/old:a"), "n": at(own, "/m:a")}
+
+
 def test_a_leafref_over_keys_and_through_choices_and_operations(tmp_path: Path) -> None:
     own = compiled(
         tmp_path,

@@ -57,6 +57,7 @@ DOCUMENT = """
       <loose>m:fruit</loose><see>/m:shop/m:item[m:name='nosuch']</see></item>
     <item><name>c</name><kind>m:food</kind><like>nosuch</like><loose>5</loose>
       <mixed>/m:shop/m:item[m:name='a']</mixed></item>
+    <item><name>d</name><kind>m:not-an-identity</kind></item>
     <favourite>a</favourite>
   </shop>
   <total xmlns="urn:m">3</total>

@@ -39,8 +39,8 @@ KNOWN_EXTENSIONS = frozenset(
     }
 )
 
-_NODE_KINDS = {kind.value: kind for kind in NodeKind}
 _OPERATIONS = frozenset({NodeKind.RPC, NodeKind.ACTION, NodeKind.NOTIFICATION})
+_IN_A_WRITTEN_CASE = frozenset({"uses", *(kind.value for kind in NodeKind)})
 _CHOICE_OR_CASE = frozenset({NodeKind.CHOICE, NodeKind.CASE})
 
 
@@ -134,10 +134,7 @@ class _Compiler:
         module = self._inventory.module_of(statement)
         if hasattr(statement, "i_not_implemented") or not module.implemented:
             return None
-        kind = _NODE_KINDS.get(statement.keyword)
-        if kind is None:
-            self._problems.append(problem(statement, f"the statement {statement.keyword} is not handled"))
-            return None
+        kind = NodeKind(statement.keyword)
         self._check_extensions(statement)
         node = SchemaNode(
             kind=kind,
@@ -189,20 +186,11 @@ class _Compiler:
         node.children = tuple(children)
         node.data_children = _data_nodes(children)
         if node.kind is NodeKind.LIST:
-            self._set_keys(node, statement)
+            _set_keys(node, statement)
             node.uniques = _uniques(node, statement)
         if node.kind is NodeKind.CHOICE:
             default = argument(statement, "default")
             node.default_case = next((child for child in children if child.name == default), None)
-
-    def _set_keys(self, node: SchemaNode, statement: Statement) -> None:
-        names = (argument(statement, "key") or "").split()
-        node.keys = tuple(f"{{{node.namespace}}}{name.rpartition(':')[2]}" for name in names)
-        for key in node.keys:
-            if key in node.data_children:
-                node.data_children[key].is_key = True
-            else:
-                self._problems.append(problem(statement, f"the key {key} is not implemented"))
 
     def _set_type(self, node: SchemaNode, statement: Statement) -> None:
         node.type = self._types.compile(statement.search_one("type"), node.namespace)
@@ -292,9 +280,7 @@ def _data_nodes(children: Iterable[SchemaNode]) -> dict[str, SchemaNode]:
 
 def _is_implicit_case(statement: Statement) -> bool:
     """RFC 7950 7.9.2: a case that no statement wrote; pyang gives it no substatement that defines data."""
-    return statement.keyword == "case" and not any(
-        inner.keyword in _NODE_KINDS or inner.keyword == "uses" for inner in statement.substmts
-    )
+    return statement.keyword == "case" and not any(inner.keyword in _IN_A_WRITTEN_CASE for inner in statement.substmts)
 
 
 def _set_entries(node: SchemaNode, statement: Statement) -> None:
@@ -304,6 +290,13 @@ def _set_entries(node: SchemaNode, statement: Statement) -> None:
     node.min_elements = int(argument(statement, "min-elements") or 0)
     most = argument(statement, "max-elements") or "unbounded"
     node.max_elements = None if most == "unbounded" else int(most)
+
+
+def _set_keys(node: SchemaNode, statement: Statement) -> None:
+    names = (argument(statement, "key") or "").split()
+    node.keys = tuple(f"{{{node.namespace}}}{name.rpartition(':')[2]}" for name in names)
+    for key in node.keys:
+        node.data_children[key].is_key = True
 
 
 def _uniques(node: SchemaNode, statement: Statement) -> tuple[tuple[tuple[str, ...], ...], ...]:

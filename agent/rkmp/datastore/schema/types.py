@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -60,14 +61,15 @@ class Pattern:
         return (self.expression.match(value) is None) is self.inverted
 
 
-class ValueType:
+class ValueType(ABC):
     """Base of the value types. ``name`` is the built-in type's name."""
 
+    __slots__ = ()
     name: ClassVar[str]
 
+    @abstractmethod
     def check(self, text: str, namespaces: Namespaces) -> str:
         """The canonical form of ``text``; raises InvalidValue."""
-        raise NotImplementedError
 
     def check_default(self, text: str, namespaces: Namespaces) -> str:
         """The canonical form of a ``default`` statement's argument; ``namespaces`` are the module's prefixes."""

@@ -12,7 +12,7 @@ from typing import Any
 
 from lxml import etree
 
-from rkmp.datastore.schema.nodes import Schema, SchemaNode
+from rkmp.datastore.schema.nodes import Schema
 from rkmp.datastore.schema.patterns import compile_pattern
 from rkmp.datastore.schema.types import (
     BitsType,
@@ -35,20 +35,18 @@ def typed_value(schema: Schema, element: etree._Element) -> tuple[ValueType, str
     if node is None or node.type is None:
         return None
     text = element.text or ""
-    return _deciding_type(schema, node, text), text
+    return _deciding_type(schema, node.type, text), text
 
 
-def _deciding_type(schema: Schema, node: SchemaNode, text: str) -> ValueType:
-    if node.type is None:
-        raise TypeError(f"{node!r} has no value")
-    for member in member_types(node.type):
+def _deciding_type(schema: Schema, value_type: ValueType, text: str) -> ValueType:
+    for member in member_types(value_type):
         candidate = effective_type(member)
         try:
             candidate.check(text, schema.value_namespaces)
         except InvalidValue:
             continue
         return candidate
-    return effective_type(node.type)
+    return effective_type(value_type)
 
 
 def _first(nodes: Any) -> etree._Element | None:
