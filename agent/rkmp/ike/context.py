@@ -96,6 +96,11 @@ class Context:
         announced = self.outstanding.announced_send_ids if self.outstanding is not None else ()
         return {*self.children, *announced}
 
+    @property
+    def may_learn_of_children(self) -> bool:
+        """Whether our request under way asks for a child, which the peer may have made and we not heard of yet."""
+        return self.outstanding is not None and bool(self.outstanding.announced_send_ids)
+
     def child_of_peer(self, peer_send_id: int) -> ChildSa | None:
         """Return the child for which the peer announced ``peer_send_id`` (G13), or None."""
         return next((child for child in self.children.values() if child.peer_send_id == peer_send_id), None)

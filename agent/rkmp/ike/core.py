@@ -133,13 +133,15 @@ class IkeSaCore:
             return
         self.complete()
         outcome = request.exchange.abandon(self.context, request.doubt, timed_out=True)
-        is_silent = request.doubt is None
-        if self.state is IkeSaState.ESTABLISHED and is_silent:
-            self.events.append(LivenessFailed(request.transmissions))
+        if request.doubt is not None or outcome.closing is not None:
+            self.commit(outcome, now)
+            return
+        # Silence counts for more than that we were closing: there may be keys that only one side has.
+        silence = f"the peer answered none of {request.transmissions} transmissions of a request"
+        self._closing = Closing(CloseReason.LIVENESS_FAILED, silence)
+        self.events.append(LivenessFailed(request.transmissions))
         self.commit(outcome, now)
-        if is_silent:
-            silence = f"the peer answered none of {request.transmissions} transmissions of a request"
-            self.end(Closing(CloseReason.LIVENESS_FAILED, silence), now)
+        self.end(self._closing, now)
 
     # -- changes -----------------------------------------------------------------------------------------------------
 
@@ -172,13 +174,20 @@ class IkeSaCore:
             self.begin_closing(Farewell.deleting(self.close_when_established))
 
     def begin_closing(self, farewell: Exchange) -> None:
-        """Let ``farewell`` be the last request; what is under way still comes to its end, what waits does not."""
+        """Let ``farewell`` be the last request.
+
+        What is under way still comes to its end, and the peer is told of keys that are gone; nothing else that waits
+        is begun.
+        """
         if self.state is IkeSaState.CLOSING:
             return
         self._closing = farewell.closing
         self.move(IkeSaState.CLOSING)
         for exchange in self.tasks.drop_queue():
-            self._abandon(exchange)
+            if exchange.deleted_send_ids:
+                self.tasks.enqueue(exchange)
+            else:
+                self._abandon(exchange)
         self.tasks.enqueue(farewell)
 
     def end(self, closing: Closing, now: float, *, lingers: bool = False) -> None:

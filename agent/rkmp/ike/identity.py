@@ -63,7 +63,7 @@ class Identity:
                     raise ValueError(f"{text!r} is not a mail address")
                 value = local_part.encode("ascii") + b"@" + _domain_name(domain)
             case IdType.DER_ASN1_DN:
-                value = x509.Name.from_rfc4514_string(text).public_bytes()
+                value = _distinguished_name(text)
             case _:
                 value = bytes.fromhex(text)
         if not value:
@@ -127,3 +127,10 @@ def _domain_name(text: str) -> bytes:
     ):
         raise ValueError(f"{text!r} is not a domain name")
     return name.encode("ascii")
+
+
+def _distinguished_name(text: str) -> bytes:
+    try:
+        return x509.Name.from_rfc4514_string(text).public_bytes()
+    except ValueError as fault:
+        raise ValueError(f"{text!r} is not a distinguished name as RFC 4514 writes them") from fault

@@ -11,6 +11,7 @@ from typing import Self, final
 
 from rkmp.ike.addressing import new_spi
 from rkmp.ike.child_sa import ChildSa
+from rkmp.ike.collisions import Nonces
 from rkmp.ike.context import Context
 from rkmp.ike.core import IkeSaCore
 from rkmp.ike.events import ChildDeletion, CloseReason, Event, Role
@@ -163,14 +164,14 @@ class IkeSa:
 
     def create_child(self, request: ChildRequest, now: float) -> None:
         """Ask for a key for a further routing protocol; ends in ChildKeysEstablished or ChildRefused."""
-        self._request(CreateChildSa(request), now)
+        self._request(CreateChildSa(request, known=self._known_nonces), now)
 
     def rekey_child(self, send_id: int, request: ChildRequest, now: float) -> None:
         """Ask for a key that replaces the one for which we announced ``send_id``; ends as :meth:`create_child` does.
 
         The replaced key stays until :meth:`delete_child` (G25).
         """
-        self._request(CreateChildSa(request, send_id), now)
+        self._request(CreateChildSa(request, send_id, known=self._known_nonces), now)
 
     def delete_child(self, send_id: int, now: float) -> None:
         """Tell the peer that the key for which we announced ``send_id`` is gone; ends in ChildDeleted.
@@ -201,6 +202,10 @@ class IkeSa:
     def abandon(self, message: str, now: float, reason: CloseReason = CloseReason.CLOSED_LOCALLY) -> None:
         """End the IKE SA without a word to the peer, nor a change to its keys."""
         self._core.end(Closing(reason, message), now)
+
+    @property
+    def _known_nonces(self) -> frozenset[Nonces]:
+        return frozenset(child.nonces for child in self._core.context.children.values())
 
     def _request(self, exchange: Exchange, now: float) -> None:
         core = self._core

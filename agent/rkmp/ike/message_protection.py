@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import final
 
 from rkmp.crypto.protection import Protector
-from rkmp.errors import CryptoError
 from rkmp.ike.context import Context
 from rkmp.wire import Encrypted, Message, Payload, serialise_payloads
 
@@ -53,7 +52,5 @@ class MessageProtection:
         if len(message.payloads) != 1 or not isinstance(message.payloads[0], Encrypted):
             return None
         sealed = message.payloads[0]
-        if not sealed.body:
-            raise CryptoError("an Encrypted payload without content")
-        associated_data = datagram[: -len(sealed.body)]
+        associated_data = datagram[: len(datagram) - len(sealed.body)]
         return sealed.first_payload, self._incoming.open(associated_data, sealed.body)

@@ -12,7 +12,7 @@ from rkmp.ike.addressing import NO_SPI, misaddressed
 from rkmp.ike.core import IkeSaCore
 from rkmp.ike.events import CloseReason
 from rkmp.ike.exchanges import ANSWERING
-from rkmp.ike.exchanges.exchange import Closing, Payloads
+from rkmp.ike.exchanges.exchange import Closing, Payloads, Postponed
 from rkmp.ike.occurrence import ENCRYPTED, check_occurrence
 from rkmp.ike.states import ACTIONS, Action, IkeSaState, message_input
 from rkmp.ike.statistics import Statistic
@@ -136,6 +136,8 @@ def _process_request(
     except IkeError as refusal:
         outcome = exchange.reject(context, refusal)
         answer = (Notify(refusal.notify_type, refusal.data),)
+    except Postponed:
+        raise _Dropped(Statistic.POSTPONED) from None
     if inside is None:
         _answer_openly(core, message, answer, datagram, stateless=outcome.secrets is None)
     elif core.protection is not None:

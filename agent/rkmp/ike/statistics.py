@@ -31,5 +31,7 @@ class Statistic(enum.StrEnum):
     DROPPED_UNAUTHENTICATED = "dropped-unauthenticated"
     """A message that anybody might have sent: an answer to IKE_SA_INIT that cannot be used, or one without protection
     where there should be."""
+    POSTPONED = "postponed"
+    """A Delete of the IKE SA that has to come again, because a key was being negotiated."""
     INIT_RESTARTS = "init-restarts"
     """Our IKE_SA_INIT requests that were made anew, with a cookie or for another group."""

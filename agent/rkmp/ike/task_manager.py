@@ -74,7 +74,7 @@ class TaskManager:
         self.next_message_id = 0
         self.expected_message_id = 0
 
-    # -- our requests ------------------------------------------------------------------------------------------
+    # -- our requests ------------------------------------------------------------------------------------------------
 
     def enqueue(self, exchange: Exchange) -> None:
         """Let ``exchange`` wait behind all others."""
@@ -169,7 +169,7 @@ class TaskManager:
         request.due = now + self._retransmission.interval(request.transmissions)
         return Due.RETRANSMIT
 
-    # -- the peer's requests -----------------------------------------------------------------------------------
+    # -- the peer's requests -----------------------------------------------------------------------------------------
 
     def classify(self, message_id: int, datagram: bytes) -> RequestKind:
         """Return what a request of the peer is.

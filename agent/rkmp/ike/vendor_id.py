@@ -31,7 +31,11 @@ def announced_code_points(payloads: Iterable[Payload]) -> CodePoints | None:
             continue
         numbers = payload.data[len(VENDOR_ID_PREFIX) :]
         if len(numbers) == 3:
-            return CodePoints(*numbers)
+            try:
+                return CodePoints(*numbers)
+            except ValueError:
+                # Numbers that cannot be: whatever that peer speaks, it is not what we do.
+                return None
     return None
 
 

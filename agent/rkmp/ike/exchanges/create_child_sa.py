@@ -46,13 +46,20 @@ from rkmp.wire import (
 class CreateChildSa(Exchange):
     """Asks for ``request``; ``rekeys`` is the KeyID that we announced for the child that it is to replace, if any.
 
-    ``method`` is the key exchange to do, where it is not that of the IKE SA: what the peer asked for instead.
+    ``known`` are the nonces of the children that there were when somebody wanted this one: what the peer makes after
+    that may be for the same purpose. ``method`` is the key exchange to do, where it is not that of the IKE SA: what the
+    peer asked for instead.
     """
 
     exchange_type = ExchangeType.CREATE_CHILD_SA
 
     def __init__(
-        self, request: ChildRequest | None = None, rekeys: int | None = None, method: int | None = None
+        self,
+        request: ChildRequest | None = None,
+        rekeys: int | None = None,
+        *,
+        known: frozenset[Nonces] = frozenset(),
+        method: int | None = None,
     ) -> None:
         self._request = request
         self._rekeys = rekeys
@@ -60,7 +67,7 @@ class CreateChildSa(Exchange):
         self._nonce = b""
         self._key_exchange: PendingKeyExchange | None = None
         self._rekeyed: ChildSa | None = None
-        self._known: frozenset[Nonces] = frozenset()
+        self._known = known
         self._response: Payloads = ()
 
     # -- as requester ------------------------------------------------------------------------------------------------
@@ -77,11 +84,12 @@ class CreateChildSa(Exchange):
     def build_request(self, context: Context) -> Payloads:
         """Return SA, Nonce, TSi and TSr, with REKEY_SA and KE where they belong."""
         rekey = self._name_rekeyed(context)
+        if self._rekeys is None and self._rival(context) is not None:
+            raise self._withdrawn(ChildRefusal.ALREADY_REPLACED, "the peer has made a key for this protocol meanwhile")
         if not context.send_ids_in_use.isdisjoint(self.announced_send_ids):
             raise self._withdrawn(ChildRefusal.TEMPORARY_FAILURE, "a KeyID of the request has come into use")
         code_points = context.settings.code_points
         self._nonce = new_nonce(context.random)
-        self._known = frozenset(child.nonces for child in context.children.values())
         key_exchange: Payloads = ()
         if self._asked.perfect_forward_secrecy:
             method = context.negotiated.suite.key_exchange if self._method is None else self._method
@@ -145,7 +153,7 @@ class CreateChildSa(Exchange):
         child = context.children.get(self._rekeys)
         if child is None or child.send_id in context.being_deleted:
             raise self._withdrawn(ChildRefusal.CHILD_SA_NOT_FOUND, f"there is no key {self._rekeys} to replace")
-        if child.replaced_by is not None:
+        if child.replaced_by is not None or child.redundant:
             raise self._withdrawn(ChildRefusal.ALREADY_REPLACED, f"key {self._rekeys} has been replaced already")
         self._rekeyed = child
         return (Notify(NotifyType.REKEY_SA, protocol_id=child.security_protocol, spi=bytes((child.send_id,))),)
@@ -178,7 +186,7 @@ class CreateChildSa(Exchange):
         was_changed = self._method != context.negotiated.suite.key_exchange
         if self._key_exchange is None or wanted is None or wanted not in allowed - {self._method} or was_changed:
             return None
-        return CreateChildSa(self._asked, self._rekeys, wanted)
+        return CreateChildSa(self._asked, self._rekeys, known=self._known, method=wanted)
 
     def _finish(self, payloads: Payloads) -> Secret | None:
         answer = only(KeyExchange, payloads)
@@ -194,7 +202,7 @@ class CreateChildSa(Exchange):
     def _established(self, context: Context, child: ChildSa, shared_secret: Secret | None) -> Outcome:
         secrets = context.negotiated
         key = master_key(secrets.suite.prf, secrets.keys.sk_d, child.kdf, *child.nonces, shared_secret)
-        rival = self._rival(context, child)
+        rival = self._rival(context)
         redundant = rival is not None and is_redundant(child.nonces, rival.nonces)
         event = ChildKeysEstablished(
             child,
@@ -213,14 +221,14 @@ class CreateChildSa(Exchange):
             changed.append(replace(context.children[self._rekeys], replaced_by=child.send_id))
         return Outcome(events=(event,), children=tuple(changed))
 
-    def _rival(self, context: Context, child: ChildSa) -> ChildSa | None:
-        """Return what the peer made for the same purpose while our request was under way (G23)."""
+    def _rival(self, context: Context) -> ChildSa | None:
+        """Return what the peer made for the same purpose since our request was wanted (G23)."""
+        purpose = (self._asked.routing_protocol, self._rekeys is None, self._rekeys)
         for other in context.children.values():
             if (
                 not other.requester
                 and other.nonces not in self._known
-                and (other.routing_protocol, other.created_alone, other.replaces)
-                == (child.routing_protocol, child.created_alone, child.replaces)
+                and (other.routing_protocol, other.created_alone, other.replaces) == purpose
             ):
                 return other
         return None
@@ -294,6 +302,8 @@ def _replaced_child(context: Context, rekey: Notify) -> ChildSa:
     """Return the child that REKEY_SA names; IkeError where it cannot be replaced (2.25.1)."""
     named = rekey.protocol_id == context.settings.code_points.tcp_ao_protocol and len(rekey.spi) == 1
     child = context.child_of_peer(rekey.spi[0]) if named else None
+    if child is None and context.may_learn_of_children:
+        raise IkeError(NotifyType.TEMPORARY_FAILURE, f"key {rekey.spi.hex()} may be one that we are being told of")
     if child is None:
         raise IkeError(NotifyType.CHILD_SA_NOT_FOUND, f"there is no key {rekey.spi.hex()} to replace")
     if child.send_id in context.being_deleted:

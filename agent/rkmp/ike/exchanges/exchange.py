@@ -73,6 +73,10 @@ class Withdrawn(Exception):
         self.outcome = outcome
 
 
+class Postponed(Exception):
+    """Raised instead of answering a request that has to wait; the peer will repeat it, and so no answer is lost."""
+
+
 class Exchange(ABC):
     """One exchange, seen from one side. Constructed without arguments for the side that answers."""
 
@@ -105,7 +109,8 @@ class Exchange(ABC):
     def process_request(self, context: Context, payloads: Payloads, message: bytes) -> Outcome:
         """Return what a request means; ``message`` is the datagram.
 
-        What it refuses in part, the response will say. Raises IkeError where all of it is unacceptable.
+        What it refuses in part, the response will say. Raises IkeError where all of it is unacceptable, and Postponed
+        where it comes too early.
         """
 
     @abstractmethod

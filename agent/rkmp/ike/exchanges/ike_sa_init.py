@@ -61,7 +61,7 @@ class IkeSaInit(Exchange):
         self._opening = opening
         self._response: Payloads = ()
 
-    # -- as requester ----------------------------------------------------------------------------------------------
+    # -- as requester ------------------------------------------------------------------------------------------------
 
     def build_request(self, context: Context) -> Payloads:
         """Return SA, KE, Nonce and our Vendor ID, behind the cookie that was asked for (2.6)."""

@@ -19,7 +19,7 @@ from rkmp.ike.events import (
     NegotiationFailed,
     NotifyReceived,
 )
-from rkmp.ike.exchanges.exchange import Closing, Exchange, Outcome, Payloads, Withdrawn
+from rkmp.ike.exchanges.exchange import Closing, Exchange, Outcome, Payloads, Postponed, Withdrawn
 from rkmp.ike.occurrence import notify_of
 from rkmp.ike.refusals import negotiation_failure, notify_name
 from rkmp.wire import FIRST_STATUS_NOTIFY, Delete, ExchangeType, Notify, NotifyType, ProtocolId
@@ -77,7 +77,17 @@ class Informational(Exchange):
         if context.may_be_disputed and dispute is not None:
             return _disputed(context, dispute)
         deletes = [payload for payload in payloads if isinstance(payload, Delete)]
-        children = _named_children(context, deletes)
+        closes = any(delete.protocol_id == ProtocolId.IKE for delete in deletes)
+        spis = _deleted_spis(context, deletes)
+        named = [context.child_of_peer(spi) for spi in spis]
+        if context.may_learn_of_children and (closes or None in named):
+            # Keys outlive the IKE SA (G15). What we asked for may have been done, with an answer that we did not get:
+            # that comes first, or the peer deletes what we then take for a key, or is the only one to hold it.
+            raise Postponed
+        if closes and context.being_deleted:
+            # The peer may not know yet what we have deleted.
+            raise Postponed
+        children = [child for child in named if child is not None]
         refused = notify_of(NotifyType.NO_PROPOSAL_CHOSEN, payloads) is not None
         doubt = None
         if refused and not children and context.outstanding is not None:
@@ -91,7 +101,7 @@ class Informational(Exchange):
         if paired:
             self._response = (Delete(context.settings.code_points.tcp_ao_protocol, tuple(paired)),)
         closing = None
-        if any(delete.protocol_id == ProtocolId.IKE for delete in deletes):
+        if closes:
             self._response = ()
             closing = Closing(CloseReason.CLOSED_BY_PEER, "the peer deleted the IKE SA")
         removed = tuple(child.send_id for child in children)
@@ -199,17 +209,13 @@ def _disputed(context: Context, dispute: Notify) -> Outcome:
     return Outcome(events=(failure, *deleted), removed=tuple(context.children), closing=Closing(reason, message))
 
 
-def _named_children(context: Context, deletes: list[Delete]) -> list[ChildSa]:
-    """Return the children that ``deletes`` name, each once; whatever else they name does not exist here (2.25.1)."""
-    named: dict[int, ChildSa] = {}
+def _deleted_spis(context: Context, deletes: list[Delete]) -> list[int]:
+    """Return the peer's KeyIDs that ``deletes`` name, each once; what is named in another way cannot be ours."""
+    named: dict[int, None] = {}
     for delete in deletes:
-        if delete.protocol_id != context.settings.code_points.tcp_ao_protocol:
-            continue
-        for spi in delete.spis:
-            child = context.child_of_peer(spi[0]) if len(spi) == 1 else None
-            if child is not None:
-                named[child.send_id] = child
-    return list(named.values())
+        if delete.protocol_id == context.settings.code_points.tcp_ao_protocol:
+            named |= {spi[0]: None for spi in delete.spis if len(spi) == 1}
+    return list(named)
 
 
 def _why_deleted(child: ChildSa, *, refused: bool) -> ChildDeletion:
