@@ -1,0 +1,210 @@
+"""Our side of a conversation with charon: IKE SAs behind one UDP socket, on the real clock."""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Container
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
+
+from rkmp.errors import IkeError
+from rkmp.ike import (
+    ChildChoice,
+    ChildOffer,
+    ChildRequest,
+    CookieKeeper,
+    Event,
+    Identity,
+    IkeSa,
+    IkeSaState,
+    IkeSettings,
+    LocalAuthentication,
+    RemoteAuthentication,
+    Statistic,
+)
+from rkmp.ike.addressing import MARKER, is_opening_request
+from rkmp.secret import Secret
+from rkmp.wire import AuthAlg, Header, Kdf, NotifyType, RoutingProtocol, TcpAoTransform
+from tests.interop.strongswan.algorithms import proposal
+from tests.interop.strongswan.charon import CHARON_NAME, ROUTER_NAME, SECRET, SwanctlResult
+
+_EventT = TypeVar("_EventT", bound=Event)
+
+Address = tuple[str, int]
+
+PATIENCE = 10.0
+TICK = 0.02
+"""Seconds until a condition is looked at again that no datagram of ours changes."""
+
+ROUTER = Identity.parse("fqdn", ROUTER_NAME)
+CHARON = Identity.parse("fqdn", CHARON_NAME)
+CHARON_SETTINGS = IkeSettings(require_vendor_id=False)
+"""charon announces no RKMP; every other setting is the default."""
+
+BGP_REQUEST = ChildRequest(
+    RoutingProtocol.BGP,
+    (
+        (TcpAoTransform(10, AuthAlg.AES_128_CMAC_96, Kdf.AES_128_CMAC),),
+        (TcpAoTransform(11, AuthAlg.HMAC_SHA_1_96, Kdf.HMAC_SHA1),),
+    ),
+)
+
+
+@dataclass
+class Router:
+    """IKE SAs, what they reported, and where their peers are.
+
+    ``cookies`` makes it ask everyone for a cookie. ``sent`` and ``received`` are datagrams as they travelled, marker
+    and all; those whose number, counted from 1, is in ``lost_outgoing`` or ``lost_incoming`` did not get through.
+    """
+
+    socket: socket.socket
+    settings: IkeSettings = CHARON_SETTINGS
+    identity: Identity = ROUTER
+    peer_identity: Identity = CHARON
+    psk: str = SECRET
+    peer_psk: str = SECRET
+    cookies: CookieKeeper | None = None
+    lost_outgoing: Container[int] = ()
+    lost_incoming: Container[int] = ()
+
+    ike_sas: list[IkeSa] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+    sent: list[bytes] = field(default_factory=list)
+    received: list[bytes] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._ways: dict[bytes, tuple[Address, bool]] = {}
+
+    # -- rkmp.ike.Policy -------------------------------------------------------------------------------------------
+
+    def local_authentication(self, remote_identity: Identity | None) -> LocalAuthentication:
+        return LocalAuthentication(self.identity, Secret(self.psk.encode()))
+
+    def remote_authentication(self, remote_identity: Identity) -> RemoteAuthentication:
+        if remote_identity != self.peer_identity:
+            raise IkeError(NotifyType.AUTHENTICATION_FAILED, f"{remote_identity} is nobody here")
+        return RemoteAuthentication(Secret(self.peer_psk.encode()))
+
+    def choose_child(self, remote_identity: Identity, offer: ChildOffer) -> ChildChoice:
+        raise AssertionError("charon cannot offer what a router would accept")
+
+    # -- what tests do -----------------------------------------------------------------------------------------------
+
+    @property
+    def address(self) -> Address:
+        """Where it is."""
+        host, port = self.socket.getsockname()[:2]
+        return host, port
+
+    @property
+    def ike_sa(self) -> IkeSa:
+        """The newest IKE SA."""
+        return self.ike_sas[-1]
+
+    @property
+    def now(self) -> float:
+        """The clock of every IKE SA here."""
+        return time.monotonic()
+
+    def initiate(self, remote: Address, child_request: ChildRequest | None = None) -> IkeSa:
+        """Begin to open an IKE SA; the marker goes in front where neither port is 500 (G37)."""
+        ike_sa = IkeSa.initiate(self.settings, self, os.urandom, child_request, self.now)
+        self.ike_sas.append(ike_sa)
+        self._ways[ike_sa.local_spi] = (remote, 500 not in (self.address[1], remote[1]))
+        self._flush()
+        return ike_sa
+
+    def run(self, until: Callable[[], bool], seconds: float = PATIENCE) -> None:
+        """Send, receive and let time pass until something is so; fail when that takes too long."""
+        deadline = self.now + seconds
+        self._flush()
+        while not until():
+            assert self.now < deadline, f"it did not happen in {seconds} seconds; what did: {self.events}"
+            self._step()
+
+    def attend(self, command: subprocess.Popen[str]) -> SwanctlResult:
+        """Do what has to be done while a command to charon is carried out, and return how that ended."""
+        with command:
+            self.run(lambda: command.poll() is not None)
+            return SwanctlResult.of(command)
+
+    def check_liveness(self) -> None:
+        """Ask the peer of the newest IKE SA whether it is there, and see that it is."""
+        answered = self.ike_sa.requests_completed
+        self.ike_sa.check_liveness(self.now)
+        self.run(lambda: self.ike_sa.requests_completed == answered + 1)
+        assert self.ike_sa.state is IkeSaState.ESTABLISHED
+
+    def has(self, kind: type[Event]) -> bool:
+        """Return whether an event of this kind was reported."""
+        return any(isinstance(event, kind) for event in self.events)
+
+    def the(self, kind: type[_EventT]) -> _EventT:
+        """Return the one event of a kind."""
+        found = [event for event in self.events if isinstance(event, kind)]
+        assert len(found) == 1, self.events
+        return found[0]
+
+    def count(self, statistic: Statistic) -> int:
+        """Return what the newest IKE SA counted."""
+        return self.ike_sa.statistics.get(statistic, 0)
+
+    # -- how it does them --------------------------------------------------------------------------------------------
+
+    def _step(self) -> None:
+        timers = [timer for sa in self.ike_sas if (timer := sa.next_timer()) is not None]
+        wait = min([TICK, *(max(0.0, timer - self.now) for timer in timers)])
+        if select.select([self.socket], [], [], wait)[0]:
+            data, remote = self.socket.recvfrom(65_535)
+            self.received.append(data)
+            if len(self.received) not in self.lost_incoming:
+                self._receive(data, (remote[0], remote[1]))
+        for ike_sa in self.ike_sas:
+            ike_sa.handle_timer(self.now)
+        self._flush()
+
+    def _receive(self, data: bytes, remote: Address) -> None:
+        is_marked = data.startswith(MARKER)
+        message = data.removeprefix(MARKER)
+        header = Header.parse(message)
+        ike_sa = self._find(header)
+        if ike_sa is None:
+            if not is_opening_request(header):
+                return
+            challenge = self.cookies.challenge(message, remote, self.now) if self.cookies else None
+            if challenge is not None:
+                self._send(challenge, remote, is_marked)
+                return
+            ike_sa = IkeSa.respond(self.settings, self, os.urandom)
+            self.ike_sas.append(ike_sa)
+        # It answers where it was asked from, and as it was asked.
+        self._ways[ike_sa.local_spi] = (remote, is_marked)
+        ike_sa.receive(message, self.now)
+
+    def _find(self, header: Header) -> IkeSa | None:
+        if is_opening_request(header):
+            return next((sa for sa in self.ike_sas if sa.remote_spi == header.initiator_spi and not sa.is_closed), None)
+        local_spi = header.responder_spi if header.is_initiator else header.initiator_spi
+        return next((sa for sa in self.ike_sas if sa.local_spi == local_spi), None)
+
+    def _flush(self) -> None:
+        for ike_sa in self.ike_sas:
+            self.events += ike_sa.events()
+            for datagram in ike_sa.datagrams():
+                self._send(datagram, *self._ways[ike_sa.local_spi])
+
+    def _send(self, message: bytes, remote: Address, is_marked: bool) -> None:
+        data = MARKER + message if is_marked else message
+        self.sent.append(data)
+        if len(self.sent) not in self.lost_outgoing:
+            self.socket.sendto(data, remote)
+
+
+def settings_for(*proposals: str) -> IkeSettings:
+    """Return settings towards charon, with proposals in its own words."""
+    return replace(CHARON_SETTINGS, proposals=tuple(proposal(text) for text in proposals))
