@@ -336,3 +336,18 @@ def test_a_silent_initiator_is_forgotten() -> None:
     assert closed(bob).reason is CloseReason.HALF_OPEN_TIMEOUT
     assert not closed(bob).was_established
     assert bob.ike_sa.is_finished
+
+
+def test_progress_is_told_by_what_was_asked_and_answered() -> None:
+    alice, bob = pair()
+    alice.initiate(request())
+    assert (alice.ike_sa.requests_completed, alice.ike_sa.requests_answered) == (0, 0)
+    settle(alice, bob)
+    assert (alice.ike_sa.role, bob.ike_sa.role) == (Role.INITIATOR, Role.RESPONDER)
+    assert (alice.ike_sa.requests_completed, alice.ike_sa.requests_answered) == (2, 0)
+    assert (bob.ike_sa.requests_completed, bob.ike_sa.requests_answered) == (0, 2)
+    bob.ike_sa.check_liveness(1.0)
+    bob.collect()
+    assert bob.ike_sa.requests_completed == 0
+    settle(alice, bob, 1.0)
+    assert (bob.ike_sa.requests_completed, alice.ike_sa.requests_answered) == (1, 1)

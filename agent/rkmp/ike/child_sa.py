@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from rkmp.wire import TcpAoTransform
-
 
 @dataclass(frozen=True, slots=True)
 class ChildSa:
@@ -42,11 +40,6 @@ class ChildSa:
     def nonces(self) -> tuple[bytes, bytes]:
         """Both nonces of the exchange that made it, for the rule of RFC 7296 2.8.1."""
         return self.nonce_i, self.nonce_r
-
-    @property
-    def transform(self) -> TcpAoTransform:
-        """The transform as we announced it."""
-        return TcpAoTransform(self.send_id, self.auth_alg, self.kdf, self.ignore_tcp_options)
 
     def without_successor(self) -> ChildSa:
         """Return the child as it is once the one that replaced it is gone: it can be rekeyed again."""

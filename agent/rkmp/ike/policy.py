@@ -110,6 +110,9 @@ class Policy(Protocol):
     def choose_child(self, remote_identity: Identity, offer: ChildOffer) -> ChildChoice:
         """Choose from an authenticated peer's offer.
 
+        Two requests for a new key that cross while both are under way are sorted out by their nonces (G23). One that
+        comes just after ours was done cannot be told from one that was meant to come later, so that is decided here.
+
         Raises IkeError: TS_UNACCEPTABLE when the peer has no business with that routing protocol (G22),
         NO_PROPOSAL_CHOSEN when no transform suits, TEMPORARY_FAILURE when it may ask again later.
         """
