@@ -116,3 +116,10 @@ def test_every_element_is_found_by_its_path(schema: Schema, root: etree._Element
 def test_an_instance_that_is_not_there_is_not_found(schema: Schema, root: etree._Element) -> None:
     for text in ("/m:c/m:l[m:a='3'][m:b='m:j']/m:v", "/m:c/m:e[.='nosuch']", "/m:c/m:s[3]", "/m:c/m:s[3]/m:v"):
         assert find_instance(schema, root, text) is None
+
+
+def test_a_refusal_stays_short(schema: Schema) -> None:
+    for text in ("/p:c" + "/p:x" * 10_000, "x" * 60_000, "/p:c" + "[1]" * 20_000):
+        with pytest.raises(InvalidValue) as caught:
+            canonical_instance_identifier(schema, text, NAMESPACES)
+        assert len(caught.value.reason) < 1000

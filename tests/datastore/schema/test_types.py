@@ -345,6 +345,12 @@ def test_a_refusal_says_what_would_be_accepted(schema: Schema) -> None:
     assert "auto" in refusal(schema, "either", "x").reason
 
 
+@pytest.mark.parametrize("leaf", ["int8", "decimal", "flag", "colour", "permissions", "identity", "octets", "either"])
+def test_a_refusal_stays_short_whatever_the_value(schema: Schema, leaf: str) -> None:
+    for text in ("x" * 100_000, "9" * 100_000, "nosuch:" + "x" * 100_000):
+        assert len(refusal(schema, leaf, text).reason) < 1000
+
+
 def test_a_value_that_breaks_a_pattern_or_length_is_not_repeated(schema: Schema) -> None:
     for leaf, text in [("lower", "SECRET"), ("short", "SECRET"), ("octets", "SECRET-SECRET")]:
         assert "SECRET" not in str(refusal(schema, leaf, text))

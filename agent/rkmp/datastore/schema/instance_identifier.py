@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from lxml import etree
 
 from rkmp.datastore.schema.nodes import NodeKind, Schema, SchemaNode
+from rkmp.datastore.schema.types import shown
 from rkmp.datastore.xpath.syntax import (
     SELF,
     Binary,
@@ -85,9 +86,9 @@ def _selections(schema: Schema, text: str, namespaces: Namespaces) -> list[_Sele
     try:
         path = parse(text)
     except XPathSyntaxError as fault:
-        raise InvalidValue(f"{text!r} is not an instance-identifier: {fault}") from None
+        raise InvalidValue(f"{shown(text)} is not an instance-identifier: {fault}") from None
     if not isinstance(path, Path) or not path.absolute or path.start is not None or not path.steps:
-        raise InvalidValue(f"{text!r} is not an instance-identifier")
+        raise InvalidValue(f"{shown(text)} is not an instance-identifier")
     selections: list[_Selection] = []
     at = schema.root
     for step in path.steps:
@@ -101,10 +102,10 @@ def _tag(step: Step, text: str, namespaces: Namespaces) -> str:
         case Step("child", NameTest(str() as prefix, name)) if name != "*":
             namespace = namespaces.get(prefix)
             if namespace is None:
-                raise InvalidValue(f"the prefix {prefix!r} in {text!r} is not bound to a namespace")
+                raise InvalidValue(f"the prefix {prefix!r} in {shown(text)} is not bound to a namespace")
             return f"{{{namespace}}}{name}"
     # RFC 7950 9.13.2: every name has a prefix in the XML encoding.
-    raise InvalidValue(f"{text!r} is not an instance-identifier")
+    raise InvalidValue(f"{shown(text)} is not an instance-identifier")
 
 
 def _child(node: SchemaNode, tag: str) -> SchemaNode:
@@ -122,20 +123,20 @@ def _selection(node: SchemaNode, step: Step, text: str, namespaces: Namespaces) 
         match predicate:
             case Binary("=", Path(False, (key_step,), None), Literal(literal)) if key_step == SELF:
                 if node.type is None or value is not None:
-                    raise InvalidValue(f"{node.name} in {text!r} cannot have the predicate [.=...]")
+                    raise InvalidValue(f"{node.name} in {shown(text)} cannot have the predicate [.=...]")
                 value = node.type.check(literal, namespaces)
             case Binary("=", Path(False, (key_step,), None), Literal(literal)):
                 tag = _tag(key_step, text, namespaces)
                 key_type = node.data_children[tag].type if tag in node.keys else None
                 if key_type is None or tag in keys:
-                    raise InvalidValue(f"{text!r} has a predicate on what is not a key of {node.name}")
+                    raise InvalidValue(f"{shown(text)} has a predicate on what is not a key of {node.name}")
                 keys[tag] = key_type.check(literal, namespaces)
             case Number(number) if number.isdigit() and len(number) < 20 and int(number) > 0 and position is None:
                 position = int(number)
             case _:
-                raise InvalidValue(f"{text!r} has a predicate that an instance-identifier cannot have")
+                raise InvalidValue(f"{shown(text)} has a predicate that an instance-identifier cannot have")
     by_value = node.kind is NodeKind.LEAF_LIST
     by_position = node.kind is NodeKind.LIST and not node.keys
     if len(keys) != len(node.keys) or (value is not None) != by_value or (position is not None) != by_position:
-        raise InvalidValue(f"{text!r} does not name one instance of {node.name}")
+        raise InvalidValue(f"{shown(text)} does not name one instance of {node.name}")
     return _Selection(node, keys, value, position)

@@ -27,11 +27,17 @@ Namespaces = Mapping[str | None, str]
 
 # White space around a number is dropped, as XML Schema and the other servers do; elsewhere it is part of the value.
 _XML_SPACE = " \t\r\n"
+LONGEST_SHOWN = 100
 _INTEGER = re.compile(r"[+-]?[0-9]+")
 _DEFAULT_INTEGER = re.compile(
     r"(?P<sign>[+-]?)(?:0[xX](?P<hex>[0-9a-fA-F]+)|0(?P<octal>[0-7]+)|(?P<decimal>0|[1-9][0-9]*))"
 )
 _DECIMAL = re.compile(r"(?P<sign>[+-]?)(?P<whole>[0-9]+)(?:\.(?P<fraction>[0-9]+))?")
+
+
+def shown(text: str) -> str:
+    """A refused value as messages show it: in quotes, and not longer than an operator reads."""
+    return repr(text) if len(text) <= LONGEST_SHOWN else repr(text[:LONGEST_SHOWN]) + "..."
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,14 +100,14 @@ class IntegerType(ValueType):
     def check(self, text: str, namespaces: Namespaces) -> str:  # noqa: ARG002
         text = text.strip(_XML_SPACE)
         if _INTEGER.fullmatch(text) is None or len(text) > 64:
-            raise InvalidValue(f"{text!r} is not a decimal integer")
+            raise InvalidValue(f"{shown(text)} is not a decimal integer")
         return self._within(int(text))
 
     def check_default(self, text: str, namespaces: Namespaces) -> str:  # noqa: ARG002
         # RFC 7950 9.2.1: only in a module may an integer be hexadecimal, or octal with a leading zero.
         match = _DEFAULT_INTEGER.fullmatch(text)
         if match is None:
-            raise InvalidValue(f"{text!r} is not an integer")
+            raise InvalidValue(f"{shown(text)} is not an integer")
         for base, digits in ((16, match["hex"]), (8, match["octal"]), (10, match["decimal"])):
             if digits is not None:
                 value = int(digits, base)
@@ -128,7 +134,7 @@ class Decimal64Type(ValueType):
         text = text.strip(_XML_SPACE)
         match = _DECIMAL.fullmatch(text) if len(text) <= 64 else None
         if match is None:
-            raise InvalidValue(f"{text!r} is not a decimal number")
+            raise InvalidValue(f"{shown(text)} is not a decimal number")
         fraction = (match["fraction"] or "").rstrip("0")
         if len(fraction) > self.fraction_digits:
             raise InvalidValue(f"{text} has more than {self.fraction_digits} fraction digits")
@@ -176,7 +182,7 @@ class BooleanType(ValueType):
 
     def check(self, text: str, namespaces: Namespaces) -> str:  # noqa: ARG002
         if text not in ("true", "false"):
-            raise InvalidValue(f"{text!r} is neither true nor false")
+            raise InvalidValue(f"{shown(text)} is neither true nor false")
         return text
 
 
@@ -189,7 +195,7 @@ class EnumerationType(ValueType):
 
     def check(self, text: str, namespaces: Namespaces) -> str:  # noqa: ARG002
         if text not in self.values:
-            raise InvalidValue(f"{text!r} is not one of {', '.join(self.values)}")
+            raise InvalidValue(f"{shown(text)} is not one of {', '.join(self.values)}")
         return text
 
 
@@ -204,9 +210,9 @@ class BitsType(ValueType):
         names = text.split()
         for name in names:
             if name not in self.positions:
-                raise InvalidValue(f"{name!r} is not one of the bits {', '.join(self.positions)}")
+                raise InvalidValue(f"{shown(name)} is not one of the bits {', '.join(self.positions)}")
         if len(set(names)) != len(names):
-            raise InvalidValue(f"a bit is set twice in {text!r}")
+            raise InvalidValue(f"a bit is set twice in {shown(text)}")
         # RFC 7950 9.7.2: ordered by position, separated by one space.
         return " ".join(sorted(names, key=self.positions.__getitem__))
 
@@ -252,10 +258,10 @@ class IdentityrefType(ValueType):
         # RFC 7950 9.10.3: without a prefix it is the default namespace of the element.
         namespace = namespaces.get(prefix if colon else None)
         if namespace is None:
-            raise InvalidValue(f"the prefix of {text!r} is not bound to a namespace")
+            raise InvalidValue(f"the prefix of {shown(text)} is not bound to a namespace")
         canonical = self.accepted.get((namespace, name if colon else prefix))
         if canonical is None:
-            raise InvalidValue(f"{text!r} is not an identity derived from {' and '.join(self.bases)}")
+            raise InvalidValue(f"{shown(text)} is not an identity derived from {' and '.join(self.bases)}")
         return canonical
 
 

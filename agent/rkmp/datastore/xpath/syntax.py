@@ -133,6 +133,8 @@ _PRECEDENCE: tuple[frozenset[str], ...] = (
     frozenset({"+", "-"}),
     frozenset({"*", "div", "mod"}),
 )
+# Characters of an expression that a message repeats.
+LONGEST_SHOWN = 200
 _NAME = r"[^\W\d][\w.\-]*"
 _TOKEN = re.compile(
     rf"""[ \t\r\n]*(?:
@@ -160,7 +162,9 @@ def _tokens(expression: str) -> Iterator[_Token]:
     while position < end:
         match = _TOKEN.match(expression, position, end)
         if match is None:
-            raise XPathSyntaxError(f"unexpected {expression[position:end].strip()[:12]!r} in {expression!r}")
+            raise XPathSyntaxError(
+                f"unexpected {expression[position:end].strip()[:12]!r} in {expression[:LONGEST_SHOWN]!r}"
+            )
         kind = str(match.lastgroup)
         text = match.group(kind)
         # XPath 1.0 section 3.7: after an operand, "*" multiplies and the operator names are operators.
@@ -235,7 +239,7 @@ class _Parser:
 
     def _fault(self) -> XPathSyntaxError:
         at = self._tokens[self._position].text if self._position < len(self._tokens) else "end"
-        return XPathSyntaxError(f"unexpected {at!r} in {self._text!r}")
+        return XPathSyntaxError(f"unexpected {at[:40]!r} in {self._text[:LONGEST_SHOWN]!r}")
 
     def _peek(self, ahead: int = 0) -> _Token | None:
         index = self._position + ahead
