@@ -77,15 +77,21 @@ class DataTree:
         """The entry with this key under ``parent``, or None."""
         return self.entries(parent, layout).by_key.get(key)
 
-    def instances(self, layout: Layout, below: etree._Element | None = None) -> Iterator[etree._Element]:
-        """Every instance of a node in the tree, or below (or at) an instance ``below`` of one of its ancestors."""
+    def instances(
+        self, layout: Layout, top: etree._Element | None = None, top_layout: Layout | None = None
+    ) -> Iterator[etree._Element]:
+        """Every instance of a node in the tree, or at and below ``top``, an instance of ``top_layout``.
+
+        Nothing where the node is not below ``top_layout``. Finds what is there, past the indexes.
+        """
         chain: list[Layout] = []
-        top = self.root if below is None else below
+        end = self.layouts.root if top_layout is None else top_layout
         step: Layout | None = layout
-        while step is not None and step.tag != top.tag:
+        while step is not None and step is not end:
             chain.append(step)
             step = step.parent
-        yield from _instances(top, chain, len(chain))
+        if step is not None:
+            yield from _instances(self.root if top is None else top, chain, len(chain))
 
     def values(self, layout: Layout) -> Values:
         """The instances of a leaf or leaf-list by value; indexed from the first time that they are asked for."""

@@ -16,7 +16,7 @@ One thread only; no method waits. Errors are RpcError or RpcErrors, after which 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 
 from lxml import etree
@@ -25,16 +25,20 @@ from rkmp.datastore import rejections
 from rkmp.datastore.candidate import Candidate
 from rkmp.datastore.data_tree import DataTree
 from rkmp.datastore.editing import Editor
-from rkmp.datastore.layout import Layouts
 from rkmp.datastore.locks import Lock, Locks
 from rkmp.datastore.marks import Operation
 from rkmp.datastore.payload import parse_payload
 from rkmp.datastore.reconcile import Reconciler
 from rkmp.datastore.schema.nodes import Schema
+from rkmp.datastore.store import Store
 from rkmp.datastore.subscribers import Change, CommitListener, ConfigurationSubscriber, PreparedChange
+from rkmp.datastore.validation import Validator
 from rkmp.errors import RkmpError, RpcError, RpcErrors, StorageError
 from rkmp.instant import Random
-from rkmp.storage import Database, Sealer
+from rkmp.storage import Database, Sealer, Transaction
+
+Mentioned = Iterable["etree._Element"] | None
+"""What ``settle`` may not delete: the conditional nodes that an edit gave content to; None for anything."""
 
 NAMES = ("running", "candidate", "startup")
 DEFAULT_OPERATIONS = {operation.value: operation for operation in (Operation.MERGE, Operation.REPLACE, Operation.NONE)}
@@ -50,12 +54,13 @@ class Datastores:
     ) -> None:
         self.schema = schema
         self._database = database
-        self._sealer = sealer
-        self._random = random
         self._clock = clock
-        self._layouts = Layouts(schema)
-        self._running = DataTree(self._layouts)
-        self._startup = DataTree(self._layouts)
+        self._validator = Validator(schema)
+        self._layouts = self._validator.layouts
+        self._store = Store(self._layouts, database, sealer, random)
+        self._running = DataTree(self._layouts, self._store.load("running", keep=True))
+        if not self._store.fits_schema:
+            self._adopt_schema()
         self._candidate = Candidate(self._running)
         self._locks = Locks()
         self._subscribers: list[ConfigurationSubscriber] = []
@@ -69,7 +74,7 @@ class Datastores:
             case "candidate":
                 return self._candidate.root
             case "startup":
-                return self._startup.root
+                return self._store.load("startup")
         raise rejections.unknown_datastore(name)
 
     # Changes
@@ -98,11 +103,12 @@ class Datastores:
         operation = DEFAULT_OPERATIONS[default_operation]
         payload = parse_payload(self._layouts, config, operation)
 
-        def carry_out(tree: DataTree) -> None:
+        def carry_out(tree: DataTree) -> Mentioned:
             editor = Editor(tree, payload, collect=error_option == "continue-on-error")
             editor.carry_out(operation)
             if editor.errors:
                 raise RpcErrors(editor.errors)
+            return editor.mentioned
 
         if target == "running":
             self._change_running(session_id, carry_out, keep=test_option != "test-only")
@@ -118,15 +124,16 @@ class Datastores:
         self._locks.require([target], session_id)
         root = self._source(source)
 
-        def carry_out(tree: DataTree) -> None:
+        def carry_out(tree: DataTree) -> Mentioned:
             Reconciler(tree).make_equal(tree.root, root, self._layouts.root)
+            return None
 
         if target == "running":
             self._change_running(session_id, carry_out)
         elif target == "candidate":
             self._change_candidate(session_id, carry_out)
         else:
-            Reconciler(self._startup).make_equal(self._startup.root, root, self._layouts.root)
+            self._copy_to_startup(source, root)
 
     def delete(self, target: str, *, session_id: int) -> None:
         """delete-config (RFC 6241 7.4); only startup can be deleted."""
@@ -135,16 +142,24 @@ class Datastores:
         if target != "startup":
             raise rejections.cannot_delete(target)
         self._locks.require([target], session_id)
-        self._startup = DataTree(self._layouts)
+        with self._writing() as transaction:
+            self._store.replace(transaction, "startup", self.schema.new_root())
 
     def validate(self, source: str | etree._Element) -> None:
         """validate (RFC 6241 8.6.4.1)."""
-        self._source(source)
+        if not isinstance(source, str):
+            self._source(source)
+        elif source == "candidate":
+            _raise_any(self._validator.check(self._candidate.current))
+        elif source == "running":
+            _raise_any(self._validator.check(self._running))
+        else:
+            _raise_any(self._validator.check(DataTree(self._layouts, self.tree(source))))
 
     def commit(self, *, session_id: int) -> None:
         """commit (RFC 6241 8.3.4.1): running becomes what the candidate is."""
         self._locks.require(["running", "candidate"], session_id)
-        self._change_running(session_id, lambda _: self._candidate.carry_over())
+        self._change_running(session_id, self._carry_over)
         self._candidate.carried_over()
 
     def discard(self, *, session_id: int) -> None:
@@ -196,32 +211,68 @@ class Datastores:
             return self.tree(source)
         tree = DataTree(self._layouts)
         Editor(tree, parse_payload(self._layouts, source, Operation.MERGE)).carry_out(Operation.MERGE)
+        _raise_any(self._validator.check(tree))
         return tree.root
 
     def _change_running(
-        self, session_id: int | None, carry_out: Callable[[DataTree], None], *, keep: bool = True
+        self, session_id: int | None, carry_out: Callable[[DataTree], Mentioned], *, keep: bool = True
     ) -> None:
         tree = self._running
         journal = tree.open_journal()
         try:
-            carry_out(tree)
+            _raise_any(self._validator.settle(tree, journal, carry_out(tree)))
+            _raise_any(self._validator.check_change(tree, journal))
             edits = journal.edits()
             if not keep or not edits:
-                tree.roll_back()
+                self._undo()
                 return
             change = Change(self.schema, tree.root, edits, tree.copy_of_before)
-            with self._prepared(change) as prepared:
-                pass
+            with self._prepared(change) as prepared, self._writing() as transaction:
+                self._store.save(transaction, "running", edits)
         except BaseException:
-            if tree.journal is not None:
-                tree.roll_back()
+            self._undo()
             raise
         tree.close_journal()
+        self._validator.kept()
         self._candidate.running_changed(edits)
         for part in prepared:
             part.apply()
         for listener in self._listeners:
             listener(session_id, edits)
+
+    def _adopt_schema(self) -> None:
+        """The modules are not those that the stored configuration was last valid with."""
+        startup = self._store.load("startup")
+        for name, root in (("running", self._running.root), ("startup", startup)):
+            errors = self._validator.check(DataTree(self._layouts, root) if name == "startup" else self._running)
+            if errors:
+                found = "; ".join(str(error) for error in errors)
+                raise StorageError(f"the stored {name} configuration is not valid under this release: {found}")
+        with self._database.transaction() as transaction:
+            self._store.adopt_schema(transaction, {"running": self._running.root, "startup": startup})
+
+    def _copy_to_startup(self, source: str | etree._Element, root: etree._Element) -> None:
+        if source == "candidate":
+            # RFC 7950 8.3.3: startup has to be valid; running is.
+            _raise_any(self._validator.check(self._candidate.current))
+        with self._writing() as transaction:
+            self._store.replace(transaction, "startup", root)
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[Transaction]:
+        try:
+            with self._database.transaction() as transaction:
+                yield transaction
+        except StorageError as error:
+            raise rejections.not_stored(str(error)) from error
+
+    def _undo(self) -> None:
+        self._running.roll_back()
+        self._validator.undone(self._running)
+
+    def _carry_over(self, _: DataTree) -> Mentioned:
+        self._candidate.carry_over()
+        return None
 
     @contextlib.contextmanager
     def _prepared(self, change: Change) -> Iterator[list[PreparedChange]]:
@@ -233,20 +284,22 @@ class Datastores:
         except BaseException as error:
             for part in reversed(prepared):
                 part.abort()
-            if isinstance(error, StorageError):
-                raise rejections.not_stored(str(error)) from error
             if isinstance(error, RkmpError) and not isinstance(error, RpcError | RpcErrors):
                 raise rejections.refused(None, str(error)) from error
             raise
 
-    def _change_candidate(self, session_id: int, carry_out: Callable[[DataTree], None], *, keep: bool = True) -> None:
+    def _change_candidate(
+        self, session_id: int, carry_out: Callable[[DataTree], Mentioned], *, keep: bool = True
+    ) -> None:
         tree = self._candidate.tree()
         journal = tree.open_journal()
         try:
-            carry_out(tree)
+            _raise_any(self._validator.settle(tree, journal, carry_out(tree)))
             edits = journal.edits()
             if not keep:
+                errors = self._validator.check(tree)
                 tree.roll_back()
+                _raise_any(errors)
                 return
         except BaseException:
             if tree.journal is not None:
@@ -254,6 +307,11 @@ class Datastores:
             raise
         tree.close_journal()
         self._candidate.edited(edits, session_id)
+
+
+def _raise_any(errors: Sequence[RpcError]) -> None:
+    if errors:
+        raise RpcErrors(errors)
 
 
 def _require_option(name: str, value: str, allowed: object) -> None:

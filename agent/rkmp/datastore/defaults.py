@@ -10,7 +10,10 @@ from collections.abc import Iterator
 
 from lxml import etree
 
-from rkmp.datastore.schema.nodes import NodeKind, Schema, SchemaNode
+from rkmp.datastore.data_tree import DataTree
+from rkmp.datastore.schema.nodes import Schema, SchemaNode
+from rkmp.datastore.validation.accessible_tree import AccessibleTree
+from rkmp.datastore.validation.constraints import Constraints, constraints_of
 
 
 class Instance:
@@ -19,20 +22,26 @@ class Instance:
     Children are named by their local name where they are of the same module, by their tag otherwise.
     """
 
-    __slots__ = ("_parent", "_schema", "element", "node")
+    __slots__ = ("_constraints", "_tree", "above", "element", "node")
 
     def __init__(
-        self, schema: Schema, node: SchemaNode, element: etree._Element | None, parent: Instance | None = None
+        self,
+        constraints: Constraints,
+        tree: etree._Element,
+        node: SchemaNode,
+        element: etree._Element | None,
+        above: Instance | None = None,
     ) -> None:
-        self._schema = schema
-        self._parent = parent
+        self._constraints = constraints
+        self._tree = tree
+        self.above = above
         self.node = node
         self.element = element
 
     @classmethod
     def root(cls, schema: Schema, tree: etree._Element) -> Instance:
         """The ``config`` element of a datastore; its children are named by their tags."""
-        return cls(schema, schema.root, tree)
+        return cls(constraints_of(schema), tree, schema.root, tree)
 
     def value(self, name: str) -> str | None:
         """The value in use of a leaf, canonical; None where it has none."""
@@ -54,72 +63,36 @@ class Instance:
         element = next(self.element.iterchildren(node.tag), None) if self.element is not None else None
         if element is None and (node.presence or not self.is_in_use(node)):
             return None
-        return Instance(self._schema, node, element, self)
+        return Instance(self._constraints, self._tree, node, element, self)
 
     def entries(self, name: str) -> Iterator[Instance]:
         """The entries of a list, in their order."""
         node = self._child_node(name)
         if self.element is not None:
             for entry in self.element.iterchildren(node.tag):
-                yield Instance(self._schema, node, entry, self)
+                yield Instance(self._constraints, self._tree, node, entry, self)
 
     def is_in_use(self, node: SchemaNode) -> bool:
         """Whether ``node``, a child that is not there, is there in effect: its case is chosen, its conditions hold."""
-        return self._case_is_chosen(node) and self._conditions_hold(node)
+        layout = self._constraints.layouts.of_node(node)
+        if layout is None:
+            return False
+        if not layout.cases and not node.whens:
+            return True
+        tree = DataTree(self._constraints.layouts, self._tree)
+        with AccessibleTree(tree, self._constraints.whens) as accessible:
+            return accessible.is_in_use(_stand(self, accessible), layout)
 
     def _child_node(self, name: str) -> SchemaNode:
         tag = name if name.startswith("{") else f"{{{self.node.namespace}}}{name}"
         return self.node.data_children[tag]
 
-    def _case_is_chosen(self, node: SchemaNode) -> bool:
-        case = node.case
-        while case is not None and case.parent is not None:
-            choice = case.parent
-            if self._has_any(case):
-                return True
-            if choice.default_case is not case or self._has_any(choice):
-                return False
-            above = choice.parent
-            case = above if above is not None and above.kind is NodeKind.CASE else None
-        return True
 
-    def _has_any(self, structure: SchemaNode) -> bool:
-        tags = tuple(structure.data_children)
-        return self.element is not None and bool(tags) and next(self.element.iterchildren(*tags), None) is not None
-
-    def _conditions_hold(self, node: SchemaNode) -> bool:
-        if not node.whens:
-            return True
-        with _Stand(self) as element:
-            dummy = etree.SubElement(element, node.tag)
-            try:
-                root = element.getroottree().getroot()
-                return all(when.expression.holds(element if when.on_parent else dummy, root) for when in node.whens)
-            finally:
-                element.remove(dummy)
-
-
-class _Stand:
-    """Puts containers without presence that are not there into the tree for the time of an evaluation."""
-
-    def __init__(self, instance: Instance) -> None:
-        self._instance = instance
-        self._added: list[etree._Element] = []
-
-    def __enter__(self) -> etree._Element:
-        return self._element(self._instance)
-
-    def __exit__(self, *_: object) -> None:
-        for element in reversed(self._added):
-            parent = element.getparent()
-            if parent is not None:
-                parent.remove(element)
-
-    def _element(self, instance: Instance) -> etree._Element:
-        if instance.element is not None:
-            return instance.element
-        if instance._parent is None:
-            raise ValueError("the root is always there")
-        element = etree.SubElement(self._element(instance._parent), instance.node.tag)
-        self._added.append(element)
-        return element
+def _stand(instance: Instance, accessible: AccessibleTree) -> etree._Element:
+    """The element of an instance; a container that is only there in effect is put into the accessible tree."""
+    if instance.element is not None:
+        return instance.element
+    layout = accessible.tree.layouts.of_node(instance.node)
+    if instance.above is None or layout is None:
+        raise ValueError(f"{instance.node!r} is not there")
+    return accessible.add(_stand(instance.above, accessible), layout)

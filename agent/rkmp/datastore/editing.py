@@ -57,7 +57,7 @@ class Editor:
     payload: Payload
     collect: bool = False
     errors: list[RpcError] = field(default_factory=list)
-    mentioned: list[tuple[etree._Element, Layout]] = field(default_factory=list)
+    mentioned: list[etree._Element] = field(default_factory=list)
     _emptied: list[tuple[etree._Element, Layout]] = field(default_factory=list)
 
     def carry_out(self, default_operation: Operation) -> None:
@@ -113,7 +113,7 @@ class Editor:
             raise rejections.data_exists(path_of(existing, layout), layout.node.name)
         else:
             if layout.node.whens:
-                self.mentioned.append((existing, layout))
+                self.mentioned.append(existing)
             self._change(place, existing, source, layout, operation)
             if mark.insert is not None:
                 self._position(existing, layout, mark)
@@ -167,6 +167,11 @@ class Editor:
         content = self._content(source, layout)
         if content is None:
             return
+        if mark.anchor is not None:
+            # An entry that is not there yet is no anchor for itself.
+            entries = self.tree.entries(place.element, layout).by_key if place.element is not None else {}
+            if mark.anchor not in entries:
+                raise self._missing_anchor(self._path(place, layout, source), layout)
         parent = self._ensure(place)
         self._leave_other_cases(parent, layout)
         self.tree.add(parent, content, layout)
@@ -197,7 +202,7 @@ class Editor:
 
         Without attributes it is in normal form as it came. Raises RpcError for an operation inside that cannot be.
         """
-        if not self.payload.marks:
+        if self.payload.is_normal:
             return None if layout.is_structural and not len(source) else source
         source.attrib.clear()
         if layout.node.has_text or layout.is_opaque:

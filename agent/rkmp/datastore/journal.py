@@ -60,6 +60,7 @@ class Journal:
 
     root: etree._Element
     steps: list[Step] = field(default_factory=list)
+    _summed: tuple[int, tuple[Edit, ...]] | None = None
 
     def is_attached(self, element: etree._Element) -> bool:
         """Whether ``element`` is in the tree now."""
@@ -70,6 +71,11 @@ class Journal:
 
     def edits(self) -> tuple[Edit, ...]:
         """What the steps amount to, in the order in which each node was first touched."""
+        if self._summed is None or self._summed[0] != len(self.steps):
+            self._summed = (len(self.steps), self._sum())
+        return self._summed[1]
+
+    def _sum(self) -> tuple[Edit, ...]:
         created: set[etree._Element] = set()
         was_there: dict[etree._Element, Removed] = {}
         first: dict[etree._Element, Step] = {}

@@ -41,9 +41,11 @@ class Layout:
     """One config node (or the root) as trees hold it.
 
     ``name`` is the qualified name in the schema's prefixes. ``children`` holds the config data nodes by tag,
-    ``rank`` is this node's place among them. ``check`` is None for a leaf that takes any text. ``cases`` are the
+    ``rank`` is this node's place among them. ``check`` is None for a leaf that takes any text, ``known`` holds
+    canonical texts by texts that have been checked before. ``cases`` are the
     (choice, case) pairs between this node and its data parent, innermost first. ``is_sealed`` marks the topmost node
-    under nacm:default-deny-all, ``is_secret`` every node from there down. ``has_row`` marks a list whose entries are
+    under nacm:default-deny-all, ``is_secret`` every node from there down,
+    ``is_plain_leaf`` a leaf or leaf-list that is not sealed by itself. ``has_row`` marks a list whose entries are
     stored one a row, ``has_rows_below`` a node that can hold such entries.
     """
 
@@ -54,6 +56,7 @@ class Layout:
     # Any: lxml types the tag of an element loosely.
     children: dict[Any, Layout] = field(default_factory=dict)
     check: Checker | None = None
+    known: dict[str, str] = field(default_factory=dict)
     cases: tuple[tuple[SchemaNode, SchemaNode], ...] = ()
     is_secret: bool = False
     is_sealed: bool = False
@@ -61,6 +64,7 @@ class Layout:
     has_rows_below: bool = False
     has_entries: bool = False
     has_cases: bool = False
+    is_plain_leaf: bool = False
     is_leaf: bool = field(init=False)
     is_leaf_list: bool = field(init=False)
     is_list: bool = field(init=False)
@@ -147,11 +151,12 @@ class Layouts:
         layout = Layout(node, name, parent)
         layout.is_secret = parent.is_secret or node.default_deny_all
         layout.is_sealed = layout.is_secret and not parent.is_secret
+        layout.is_plain_leaf = node.has_text and not layout.is_sealed
         # What is sealed is sealed whole: a row of its own would show its keys.
         layout.has_row = layout.is_list and not layout.is_secret
         layout.cases = tuple(_cases(node))
         if node.type is not None:
-            layout.check = value_checker(node.type, remember=not layout.is_secret)
+            layout.check = _checker(node.type, layout.known, remember=not layout.is_secret)
         self._of_node[node] = layout
         return layout
 
@@ -185,8 +190,8 @@ def needs_namespaces(value_type: ValueType) -> bool:
     )
 
 
-def value_checker(value_type: ValueType, *, remember: bool) -> Checker | None:
-    """The check of a type; ``remember`` lets it keep values that it has checked, which secrets must not be."""
+def _checker(value_type: ValueType, known: dict[str, str], *, remember: bool) -> Checker | None:
+    """The check of a type; with ``remember`` it keeps what it has checked in ``known``, which secrets must not be."""
     if isinstance(value_type, StringType) and not value_type.lengths and not value_type.patterns:
         return None
     if needs_namespaces(value_type):
@@ -194,14 +199,11 @@ def value_checker(value_type: ValueType, *, remember: bool) -> Checker | None:
     no_namespaces: Mapping[str | None, str] = {}
     if not remember:
         return lambda text, _: value_type.check(text, no_namespaces)
-    known: dict[str, str] = {}
 
     def check(text: str, _: etree._Element) -> str:
-        canonical = known.get(text)
-        if canonical is None:
-            canonical = value_type.check(text, no_namespaces)
-            if len(known) < _REMEMBERED_VALUES:
-                known[text] = canonical
+        canonical = value_type.check(text, no_namespaces)
+        if len(known) < _REMEMBERED_VALUES:
+            known[text] = canonical
         return canonical
 
     return check

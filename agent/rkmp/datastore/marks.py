@@ -38,7 +38,7 @@ class Operation(Enum):
     @property
     def deletes(self) -> bool:
         """Whether the element names what is to go, and its content does not matter."""
-        return self in (Operation.DELETE, Operation.REMOVE)
+        return self is Operation.DELETE or self is Operation.REMOVE
 
 
 _OPERATIONS = {operation.value: operation for operation in Operation if operation is not Operation.NONE}

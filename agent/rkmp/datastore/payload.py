@@ -7,8 +7,8 @@ emptiness are left to ``editing``, since they mean something there.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Any
 
 from lxml import etree
@@ -24,13 +24,19 @@ _HAS_ATTRIBUTES = etree.XPath("boolean(.//@*)")
 _HAS_MIXED_TEXT = etree.XPath("boolean(self::*[*]/text() | .//*[*]/text())")
 _HAS_OTHER_NODES = etree.XPath("boolean(.//comment() | .//processing-instruction())")
 
+_DELETING = (Operation.DELETE, Operation.REMOVE)
+
 
 @dataclass(frozen=True, slots=True)
 class Payload:
-    """A checked payload: the ``config`` element and the marks of the elements that have attributes."""
+    """A checked payload: the ``config`` element and the marks of the elements that have attributes.
+
+    ``is_normal`` is true when it can be moved into a tree as it is; otherwise there are attributes to act on first.
+    """
 
     config: etree._Element
     marks: dict[etree._Element, Mark]
+    is_normal: bool
 
 
 def parse_payload(layouts: Layouts, config: etree._Element, default_operation: Operation) -> Payload:
@@ -49,7 +55,7 @@ def parse_payload(layouts: Layouts, config: etree._Element, default_operation: O
     walk.children(config, layouts.root, default_operation)
     if walk.errors:
         raise RpcErrors(walk.errors)
-    return Payload(config, walk.marks)
+    return Payload(config, walk.marks, is_normal=not walk.has_attributes)
 
 
 @dataclass(slots=True)
@@ -62,6 +68,7 @@ class _Walk:
 
     def children(self, element: etree._Element, layout: Layout, operation: Operation) -> None:
         """Check everything below ``element``."""
+        deletes = operation in _DELETING
         if self.has_text or not len(element):
             self._drop_space(element, layout)
         known = layout.children
@@ -81,11 +88,17 @@ class _Walk:
             own = operation
             if self.has_attributes and child.attrib:
                 own = self._mark(child, below, operation)
+                deletes = own in _DELETING
             if below.is_leaf:
                 if len(child):
                     self._misfit(child, below, "holds elements, and is to hold a value")
-                elif below.check is not None and (not own.deletes or below.tag in layout.keys):
-                    self._value(child, below)
+                elif below.check is not None and (not deletes or below.tag in layout.keys):
+                    text = child.text or ""
+                    canonical = below.known.get(text)
+                    if canonical is None:
+                        self._value(child, below)
+                    elif canonical != text:
+                        child.text = canonical or None
             elif below.is_list:
                 self._entry(child, below, own, seen)
             elif below.is_leaf_list:
@@ -97,6 +110,8 @@ class _Walk:
                 self.children(child, below, own)
                 if below.is_structural and not len(child):
                     emptied.append(child)
+            if own is not operation:
+                deletes = operation in _DELETING
         if not in_order:
             self._disordered(element, layout)
         if layout.has_cases:
@@ -220,5 +235,8 @@ class _Walk:
 
 def put_in_order(element: etree._Element, layout: Layout) -> None:
     """Put the children of an element in the order of their layouts, those of one kind in the order they are in."""
-    children: Iterable[etree._Element] = sorted(element, key=lambda child: layout.children[child.tag].rank)
-    element[:] = children
+    children = list(element)
+    ranks = [layout.children[child.tag].rank for child in children]
+    if ranks != sorted(ranks):
+        for _, child in sorted(zip(ranks, children, strict=True), key=itemgetter(0)):
+            element.append(child)

@@ -1,0 +1,84 @@
+"""Validating what an edit can affect gives the errors that validating everything gives, neither more nor fewer."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from lxml import etree
+
+from rkmp.datastore.data_tree import DataTree
+from rkmp.datastore.editing import Editor
+from rkmp.datastore.marks import Operation
+from rkmp.datastore.payload import parse_payload
+from rkmp.datastore.validation import Validator
+from rkmp.errors import RpcError, RpcErrors
+from tests.datastore.generated import payloads
+from tests.datastore.invariants import check_tree
+from tests.datastore.servers import document, schema_of
+
+SCHEMA = schema_of("zoo")
+FULL = """
+<zoo>
+  <motto>m</motto><keeper><name>k</name></keeper>
+  <species><name>a</name><latin>strix</latin><shelf><row>1</row></shelf></species>
+  <species><name>b</name><latin>corvus</latin><weight>20</weight></species>
+  <species><name>c</name></species>
+  <cage><hall>east</hall><number>1</number><size>2</size><animal>a</animal><animal>b</animal></cage>
+  <cage><hall>west</hall><number>2</number><animal>a</animal><locked>true</locked><key-holder>a</key-holder></cage>
+  <feeding><id>1</id><hour>12</hour><species>a</species><latin>strix</latin></feeding>
+  <feeding><id>2</id><every><hours>9</hours></every></feeding>
+  <feeding><id>3</id><on-demand>a</on-demand></feeding>
+  <guest>max</guest><either>a</either>
+  <safe><pin>a</pin></safe>
+</zoo>
+<ticket><id>1</id><price>1.5</price><for-species>b</for-species></ticket>
+<ticket><id>2</id><price>2</price></ticket>
+<holiday>a</holiday><name>big</name><quota><limit>1</limit></quota>
+"""
+
+
+def identity(error: RpcError) -> tuple[object, ...]:
+    return error.tag, error.app_tag, error.path, tuple(sorted(error.info)), error.message
+
+
+@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    st.sampled_from(("", FULL)),
+    st.lists(
+        st.tuples(payloads(SCHEMA), st.sampled_from(("merge", "merge", "merge", "none", "replace"))),
+        min_size=1,
+        max_size=10,
+    ),
+)
+def test_incremental_and_full_validation_find_the_same(start: str, edits: list[tuple[str, str]]) -> None:
+    validator = Validator(SCHEMA)
+    tree = DataTree(validator.layouts)
+    for content, default_operation in [(start, "merge"), *edits]:
+        operation = Operation(default_operation)
+        try:
+            payload = parse_payload(tree.layouts, document(content), operation)
+        except RpcErrors:
+            continue
+        journal = tree.open_journal()
+        editor = Editor(tree, payload)
+        try:
+            editor.carry_out(operation)
+        except RpcError:
+            tree.roll_back()
+            continue
+        refused = validator.settle(tree, journal, editor.mentioned)
+        before = etree.tostring(tree.root)
+        incremental = [] if refused else validator.check_change(tree, journal)
+        if not refused:
+            full = validator.check(tree)
+            assert Counter(map(identity, incremental)) == Counter(map(identity, full))
+        assert etree.tostring(tree.root) == before, "validation leaves no trace"
+        if refused or incremental:
+            tree.roll_back()
+            validator.undone(tree)
+        else:
+            tree.close_journal()
+            validator.kept()
+        check_tree(tree)
