@@ -1,0 +1,152 @@
+"""What the engine is told to do: one frozen value for the whole of its configuration.
+
+The northbound rebuilds these objects from the validated datastore and hands them over in one piece; the engine
+compares old with new by name and reacts to the differences. Nothing here knows YANG or the wire.
+
+When a peer negotiates is its :class:`Initiate` setting:
+
+* ``ON_DEMAND`` (default): an IKE SA is opened when an enabled association needs a key, because it has none that is
+  valid or because its rollover is due, and by the ``initiate`` and ``rekey`` actions. A failed attempt is repeated
+  with backoff for as long as the need lasts.
+* ``IMMEDIATELY``: the same, and besides an IKE SA is kept up whenever an association is enabled, even while all keys
+  are valid, so that the loss of the peer is noticed at once and a rollover never waits for a handshake.
+* ``NEVER``: this side opens no IKE SA unless an operator asks (``initiate``, ``rekey``); it answers, and rolls keys
+  over an IKE SA that the peer opened.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from types import MappingProxyType
+from typing import TypeVar
+
+from rkmp.crypto.suites import DEFAULT_IKE_PROPOSALS, IkeProposal
+from rkmp.ike import Identity, Retransmission
+from rkmp.secret import Secret
+from rkmp.wire import DEFAULT_CODE_POINTS, CodePoints
+
+_Value = TypeVar("_Value")
+
+IKE_PORT = 500
+"""UDP port of IKE (RFC 7296 section 2)."""
+
+
+DEFAULT_RETRANSMISSION = Retransmission()
+
+
+def _no_entries() -> Mapping[str, _Value]:
+    return MappingProxyType({})
+
+
+class Initiate(enum.Enum):
+    """Who opens the IKE SA with a peer, and when; the module's docstring tells each in full."""
+
+    ON_DEMAND = "on-demand"
+    IMMEDIATELY = "immediately"
+    NEVER = "never"
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """A UDP address and port on which the engine speaks IKE."""
+
+    name: str
+    address: str
+    port: int = IKE_PORT
+
+
+@dataclass(frozen=True, slots=True)
+class IkePolicy:
+    """How to protect an IKE SA and how long to keep it. Times are in seconds; 0 turns ``liveness_interval`` off."""
+
+    name: str
+    proposals: tuple[IkeProposal, ...] = DEFAULT_IKE_PROPOSALS
+    lifetime: int = 14400
+    retain_ike_sa: bool = True
+    retransmission: Retransmission = DEFAULT_RETRANSMISSION
+    liveness_interval: int = 30
+
+
+@dataclass(frozen=True, slots=True)
+class TransformConfiguration:
+    """One complete alternative of TCP-AO policy; ``send_id`` is the KeyID we would like to announce for it."""
+
+    name: str
+    auth_alg: int
+    kdf: int
+    ignore_tcp_options: bool = False
+    send_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ProposalConfiguration:
+    """A named, ordered list of transforms for one security protocol (only TCP-AO so far)."""
+
+    name: str
+    transforms: tuple[TransformConfiguration, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AssociationConfiguration:
+    """One routing protocol whose key is negotiated with a peer.
+
+    ``protocol`` is the draft's Rtg. Prot. ID. ``neighbor`` is the address that the routing protocol peers with.
+    ``rollover_lead`` and ``overlap`` of None are a tenth of the lifetime.
+    """
+
+    protocol: int
+    neighbor: str
+    proposals: tuple[str, ...]
+    enabled: bool = True
+    key_lifetime: int = 86400
+    rollover_lead: int | None = None
+    overlap: int | None = None
+
+    @property
+    def lead(self) -> timedelta:
+        """How long before its end a key is replaced."""
+        return timedelta(seconds=self.key_lifetime / 10 if self.rollover_lead is None else self.rollover_lead)
+
+    @property
+    def overlap_time(self) -> timedelta:
+        """How long a replaced key is still accepted."""
+        return timedelta(seconds=self.key_lifetime / 10 if self.overlap is None else self.overlap)
+
+
+@dataclass(frozen=True, slots=True)
+class PeerConfiguration:
+    """A router that we negotiate with.
+
+    ``remote_identity`` of None stands for the peer's address as its identity. ``local_pre_shared_key`` and
+    ``remote_pre_shared_key`` name entries of :attr:`EngineConfiguration.pre_shared_keys`.
+    """
+
+    name: str
+    address: str
+    ike_policy: str
+    local_pre_shared_key: str
+    remote_pre_shared_key: str
+    associations: Mapping[int, AssociationConfiguration]
+    port: int = IKE_PORT
+    enabled: bool = True
+    listener: str | None = None
+    initiate: Initiate = Initiate.ON_DEMAND
+    remote_identity: Identity | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EngineConfiguration:
+    """Everything the engine is configured with; mappings are keyed by name."""
+
+    enabled: bool = True
+    listeners: Mapping[str, Listener] = field(default_factory=_no_entries)
+    code_points: CodePoints = DEFAULT_CODE_POINTS
+    require_vendor_id: bool = True
+    local_identity: Identity | None = None
+    pre_shared_keys: Mapping[str, Secret] = field(default_factory=_no_entries)
+    ike_policies: Mapping[str, IkePolicy] = field(default_factory=_no_entries)
+    proposals: Mapping[str, ProposalConfiguration] = field(default_factory=_no_entries)
+    peers: Mapping[str, PeerConfiguration] = field(default_factory=_no_entries)

@@ -1,0 +1,220 @@
+"""What the engine refuses of a configuration, and how one configuration differs from another.
+
+References between names are the data model's to hold (yang.md); they are looked at here all the same, because
+applying a configuration must not fail. A refusal says what an operator can do about it. What is checked and compared
+is what differs: an object that is the same one as before costs nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from ipaddress import ip_address
+
+from rkmp.engine.association_keys import KEY_TABLE_ALGORITHMS
+from rkmp.engine.configuration import (
+    AssociationConfiguration,
+    EngineConfiguration,
+    IkePolicy,
+    Listener,
+    PeerConfiguration,
+)
+from rkmp.engine.protocols import PROTOCOL_NAMES, protocol_name
+from rkmp.errors import EngineRefusal
+from rkmp.keytable import PRIVATE_USE_PROTOCOLS
+
+
+@dataclass(frozen=True, slots=True)
+class Differences:
+    """What is to be done to come from one configuration to another; peers that are not enabled do not count.
+
+    ``changed`` tells for each peer whether it has to authenticate anew. ``proposals`` are names whose transforms are
+    not the same any more.
+    """
+
+    removed: tuple[str, ...]
+    added: tuple[str, ...]
+    changed: Mapping[str, bool]
+    proposals: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedConfiguration:
+    """A configuration that was found fit to be applied, and how it differs from ``before``."""
+
+    configuration: EngineConfiguration
+    before: EngineConfiguration
+    differences: Differences
+
+
+def listener_of(configuration: EngineConfiguration, peer: PeerConfiguration, default: Listener) -> Listener | None:
+    """Return the listener through which we talk to ``peer``.
+
+    It is the configured one, or the first by name whose address is of the same IP version; ``default`` serves where
+    none is configured. None when there is no such listener.
+    """
+    if peer.listener is not None:
+        return configuration.listeners.get(peer.listener)
+    if not configuration.listeners:
+        return default
+    is_v6 = ":" in peer.address
+    names = sorted(name for name, listener in configuration.listeners.items() if (":" in listener.address) == is_v6)
+    return configuration.listeners[names[0]] if names else None
+
+
+def differences(before: EngineConfiguration, after: EngineConfiguration, default: Listener) -> Differences:
+    """Return what has to be done to come from ``before`` to ``after``."""
+    old = before.peers if before.enabled else {}
+    new = after.peers if after.enabled else {}
+    removed = [name for name, peer in old.items() if peer.enabled and not _is_enabled(new.get(name))]
+    added: list[str] = []
+    changed: dict[str, bool] = {}
+    is_shared = _shares_what_peers_depend_on(before, after)
+    for name, peer in new.items():
+        if not peer.enabled:
+            continue
+        previous = old.get(name)
+        if previous is None or not previous.enabled:
+            added.append(name)
+        elif previous is not peer or not is_shared:
+            is_other = _credentials(before, previous, default) != _credentials(after, peer, default)
+            if is_other or previous != peer:
+                changed[name] = is_other
+    proposals = frozenset(
+        name
+        for name, proposal in before.proposals.items()
+        if name in after.proposals and after.proposals[name].transforms != proposal.transforms
+    )
+    return Differences(tuple(removed), tuple(added), changed, proposals)
+
+
+def check(before: EngineConfiguration, after: EngineConfiguration, default: Listener) -> Differences:
+    """Return how ``after`` differs from ``before``; raise EngineRefusal when it cannot be carried out."""
+    if not after.enabled:
+        return differences(before, after, default)
+    _check_listeners(after)
+    for proposal in after.proposals.values():
+        for transform in proposal.transforms:
+            if (transform.auth_alg, transform.kdf) not in KEY_TABLE_ALGORITHMS:
+                raise EngineRefusal(
+                    f"proposal {proposal.name}, transform {transform.name}: authentication algorithm "
+                    f"{transform.auth_alg} with KDF {transform.kdf} cannot be used"
+                )
+    for policy in after.ike_policies.values():
+        _check_policy(policy)
+    is_shared = _shares_what_peers_depend_on(before, after) and before.enabled
+    same_names = before.proposals.keys() == after.proposals.keys()
+    for peer in after.peers.values():
+        if peer.enabled and not (is_shared and same_names and before.peers.get(peer.name) is peer):
+            _check_peer(after, peer, default)
+    return differences(before, after, default)
+
+
+def _is_enabled(peer: PeerConfiguration | None) -> bool:
+    return peer is not None and peer.enabled
+
+
+def _shares_what_peers_depend_on(before: EngineConfiguration, after: EngineConfiguration) -> bool:
+    return (
+        before.listeners == after.listeners
+        and before.code_points == after.code_points
+        and before.require_vendor_id == after.require_vendor_id
+        and before.local_identity == after.local_identity
+        and before.pre_shared_keys == after.pre_shared_keys
+        and before.ike_policies == after.ike_policies
+    )
+
+
+def _credentials(configuration: EngineConfiguration, peer: PeerConfiguration, default: Listener) -> tuple[object, ...]:
+    """Return what an IKE SA with the peer stands on: when it changes, the two have to meet anew."""
+    return (
+        peer.address,
+        peer.port,
+        listener_of(configuration, peer, default),
+        configuration.code_points,
+        configuration.require_vendor_id,
+        configuration.local_identity,
+        peer.remote_identity,
+        configuration.pre_shared_keys.get(peer.local_pre_shared_key),
+        configuration.pre_shared_keys.get(peer.remote_pre_shared_key),
+    )
+
+
+def _check_listeners(configuration: EngineConfiguration) -> None:
+    bound: dict[tuple[str, int], str] = {}
+    for listener in configuration.listeners.values():
+        try:
+            address = str(ip_address(listener.address))
+        except ValueError as error:
+            raise EngineRefusal(f"listener {listener.name}: {error}") from error
+        other = bound.setdefault((address, listener.port), listener.name)
+        if other != listener.name and listener.port != 0:
+            raise EngineRefusal(f"listeners {other} and {listener.name} have the same address and port")
+
+
+def _check_policy(policy: IkePolicy) -> None:
+    if not policy.proposals:
+        raise EngineRefusal(f"IKE policy {policy.name} has no proposal")
+    for number, proposal in enumerate(policy.proposals, start=1):
+        if not (proposal.encryption and proposal.prf and proposal.key_exchange):
+            raise EngineRefusal(f"IKE policy {policy.name}: proposal {number} lacks an algorithm of some kind")
+
+
+def _check_peer(configuration: EngineConfiguration, peer: PeerConfiguration, default: Listener) -> None:
+    try:
+        address = ip_address(peer.address)
+    except ValueError as error:
+        raise EngineRefusal(f"peer {peer.name}: {error}", peer=peer.name) from error
+    if address.is_unspecified or address.is_multicast:
+        raise EngineRefusal(f"peer {peer.name}: {peer.address} is not the address of one router", peer=peer.name)
+    listener = listener_of(configuration, peer, default)
+    if listener is None:
+        missing = peer.listener or f"for IPv{address.version}"
+        raise EngineRefusal(f"peer {peer.name}: there is no listener {missing}", peer=peer.name)
+    own = ip_address(listener.address)
+    if own.version != address.version:
+        raise EngineRefusal(
+            f"peer {peer.name}: {peer.address} cannot be reached through the IPv{own.version} listener {listener.name}",
+            peer=peer.name,
+        )
+    if configuration.local_identity is None and own.is_unspecified:
+        raise EngineRefusal(
+            f"peer {peer.name}: without a local identity our name is the address that we listen on, and listener "
+            f"{listener.name} listens on all of them; configure local-identity",
+            peer=peer.name,
+        )
+    for name in (peer.local_pre_shared_key, peer.remote_pre_shared_key):
+        secret = configuration.pre_shared_keys.get(name)
+        if secret is None or not len(secret):
+            what = "is missing" if secret is None else "is empty"
+            raise EngineRefusal(f"peer {peer.name}: pre-shared key {name} {what}", peer=peer.name)
+    if peer.ike_policy not in configuration.ike_policies:
+        raise EngineRefusal(f"peer {peer.name}: IKE policy {peer.ike_policy} is missing", peer=peer.name)
+    for association in peer.associations.values():
+        _check_association(configuration, peer, association)
+
+
+def _check_association(
+    configuration: EngineConfiguration, peer: PeerConfiguration, association: AssociationConfiguration
+) -> None:
+    protocol = protocol_name(association.protocol)
+
+    def refusal(reason: str) -> EngineRefusal:
+        return EngineRefusal(f"peer {peer.name}, association {protocol}: {reason}", peer=peer.name, protocol=protocol)
+
+    if association.protocol not in PROTOCOL_NAMES and association.protocol not in PRIVATE_USE_PROTOCOLS:
+        raise refusal("the protocol has no number that the draft assigns or leaves to private use")
+    try:
+        ip_address(association.neighbor)
+    except ValueError as error:
+        raise refusal(f"neighbor: {error}") from error
+    for name in association.proposals:
+        if name not in configuration.proposals:
+            raise refusal(f"proposal {name} is missing")
+    if not any(configuration.proposals[name].transforms for name in association.proposals):
+        raise refusal("there is no transform to offer")
+    lifetime = association.key_lifetime
+    if not 0 < association.lead.total_seconds() < lifetime:
+        raise refusal("the rollover lead has to be shorter than the key lifetime")
+    if not 0 < association.overlap_time.total_seconds() < lifetime:
+        raise refusal("the overlap has to be shorter than the key lifetime")

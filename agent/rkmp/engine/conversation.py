@@ -1,0 +1,220 @@
+"""One IKE SA as the engine sees it: the sans-IO object, where its peer is, and when it was last heard of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from rkmp.crypto.suites import IkeSuite
+from rkmp.engine.configuration import IkePolicy
+from rkmp.engine.policy import ConversationPolicy
+from rkmp.engine.state import IkeSaSnapshot
+from rkmp.ike import CloseReason, Identity, IkeSa, IkeSaEstablished, IkeSaState, Role, Statistic
+
+if TYPE_CHECKING:
+    from rkmp.engine.peer import Peer
+
+HINT_PATIENCE = 2.0
+"""Seconds in which a peer that somebody says has forgotten the IKE SA may prove the contrary."""
+RESPONDER_PATIENCE = 1.1
+"""The lifetime of an IKE SA ends a tenth later at its responder, so that both sides do not close it at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why an IKE SA did not come to be, for the associations that wait for it."""
+
+    reason: str
+    notify_type: int | None
+
+
+class Conversation:
+    """An IKE SA with the address that it talks to.
+
+    ``marked``: messages travel with a non-ESP marker (G37). ``role`` is ours. ``retired_because``: nothing new is begun
+    over it, and it is closed when what it owes the peer is done. ``is_mute``: what it wants to say must not be said.
+    ``busy_at`` is when it was last used for its purpose. ``owner`` is the peer once it is sure who that is: from the
+    start where we are the initiator, and for a responder when the IKE SA is established.
+    """
+
+    def __init__(
+        self,
+        ike_sa: IkeSa,
+        policy: ConversationPolicy,
+        listener: str,
+        remote: tuple[str, int],
+        *,
+        role: Role,
+        marked: bool,
+    ) -> None:
+        self.ike_sa = ike_sa
+        self.policy = policy
+        self.listener = listener
+        self.remote = remote
+        self.role = role
+        self.marked = marked
+        self.owner: Peer | None = policy.peer
+        self.established: IkeSaEstablished | None = None
+        self.established_at: datetime | None = None
+        self.failure: Failure | None = None
+        self.retired_because: str | None = None
+        self.is_mute = False
+        self.busy_at = float("-inf")
+        self._deleted: set[int] = set()
+        self._progress = (0, 0)
+        self._opened_at = float("-inf")
+        self._heard_at = float("-inf")
+        self._doubted_until: float | None = None
+
+    @property
+    def key(self) -> bytes:
+        """Our SPI, 8 octets, by which messages find this conversation."""
+        return self.ike_sa.local_spi
+
+    @property
+    def claimed_peer(self) -> Peer | None:
+        """Who the peer says it is, or seems to be by its address; nothing has proved it."""
+        candidates = self.policy.candidates
+        return self.policy.peer or (candidates[0] if len(candidates) == 1 else None)
+
+    @property
+    def ike_policy(self) -> IkePolicy | None:
+        """The policy that this IKE SA is kept by; None while, or once, there is no peer to have one."""
+        return None if self.owner is None or self.owner.is_departed else self.owner.ike_policy
+
+    def adopt(self) -> None:
+        """Take the peer at its word: it has proved who it is."""
+        self.owner = self.policy.peer
+
+    def has_progressed(self) -> bool:
+        """Whether a request was answered, in either direction, since the last call."""
+        before, self._progress = self._progress, (self.ike_sa.requests_completed, self.ike_sa.requests_answered)
+        return before != self._progress
+
+    @property
+    def is_open(self) -> bool:
+        """Whether requests of ours can be made: established and not closing."""
+        return self.ike_sa.state is IkeSaState.ESTABLISHED
+
+    @property
+    def is_opening(self) -> bool:
+        """Whether it is being established by us."""
+        return self.ike_sa.state in (IkeSaState.NEW, IkeSaState.INIT_SENT, IkeSaState.AUTH_SENT) and (
+            self.role is Role.INITIATOR
+        )
+
+    @property
+    def is_unanswered(self) -> bool:
+        """Whether nothing of the peer has reached us yet."""
+        return self.ike_sa.state in (IkeSaState.NEW, IkeSaState.INIT_SENT)
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether something new may be begun over it, now or once it is established."""
+        return self.retired_because is None and (self.is_open or self.is_opening)
+
+    @property
+    def owes_deletes(self) -> bool:
+        """Whether the peer has not confirmed yet that children are gone."""
+        return any(child.send_id in self._deleted for child in self.ike_sa.children)
+
+    def delete_child(self, send_id: int, now: float) -> None:
+        """Tell the peer that the key for which we announced ``send_id`` is gone."""
+        self._deleted.add(send_id)
+        self.ike_sa.delete_child(send_id, now)
+
+    def progress(self, *, requester: bool) -> int:
+        """Return how many requests were answered: of ours by the peer, or else of the peer by us.
+
+        What was under way when the IKE SA ended does not count: nobody knows.
+        """
+        if requester and self.ike_sa.is_closed:
+            return 0
+        return self.ike_sa.requests_completed if requester else self.ike_sa.requests_answered
+
+    def seconds_open(self, now: float) -> float:
+        """Return for how long it has been established."""
+        return now - self._opened_at if self.established is not None else 0.0
+
+    def receive(self, message: bytes, remote: tuple[str, int], now: float, *, is_marked: bool) -> None:
+        """Hand a message to the IKE SA; one that it accepts shows that the peer is there, at which port, and how."""
+        before = self.ike_sa.last_heard
+        self.ike_sa.receive(message, now)
+        if self.ike_sa.last_heard != before:
+            self._heard_at = now
+            self._doubted_until = None
+            # RFC 7296 2.23: a translator may have given the peer another port meanwhile.
+            self.remote = remote
+            self.marked = is_marked
+
+    def doubt(self, now: float) -> None:
+        """Take an unauthenticated hint that the peer has lost this IKE SA (RFC 7296 2.4, 2.21.4).
+
+        The hint alone changes nothing. A liveness check goes out, and unless the peer answers something within
+        :data:`HINT_PATIENCE` the IKE SA is given up. What a forged hint can cost is a handshake, never a key.
+        """
+        if self._doubted_until is None and self.is_open:
+            self._doubted_until = now + HINT_PATIENCE
+            self.ike_sa.check_liveness(now)
+
+    def handle_timer(self, policy: IkePolicy | None, now: float) -> None:
+        """Retransmit, check liveness, or give the IKE SA up, whichever is due."""
+        self.ike_sa.handle_timer(now)
+        if self._doubted_until is not None and self._doubted_until <= now:
+            self._doubted_until = None
+            self.ike_sa.abandon("the peer has forgotten the IKE SA", now, CloseReason.LIVENESS_FAILED)
+        if not self.is_open or policy is None or not policy.liveness_interval:
+            return
+        if self._heard_at + policy.liveness_interval <= now:
+            self._heard_at = now
+            self.ike_sa.check_liveness(now)
+
+    def next_timer(self, policy: IkePolicy | None) -> float | None:
+        """Return when :meth:`handle_timer` has something to do."""
+        moments = [self.ike_sa.next_timer(), self._doubted_until]
+        if self.is_open and policy is not None and policy.liveness_interval:
+            moments.append(self._heard_at + policy.liveness_interval)
+        known = [moment for moment in moments if moment is not None]
+        return min(known) if known else None
+
+    def expires_at(self, policy: IkePolicy) -> float:
+        """Return when the lifetime of the IKE SA ends on this side."""
+        return self._opened_at + _lifetime(policy, self.role)
+
+    def established_by(self, event: IkeSaEstablished, now: float, wall: datetime) -> None:
+        """Note that both sides are authenticated; the lifetime of the IKE SA begins."""
+        self.established = event
+        self.established_at = wall
+        self._opened_at = self._heard_at = self.busy_at = now
+
+    def snapshot(self, policy: IkePolicy) -> IkeSaSnapshot:
+        """Return what is shown of the IKE SA."""
+        event, count = self.established, self.ike_sa.statistics
+        suite: IkeSuite | None = event.suite if event else None
+        identity: Identity | None = event.remote_identity if event else None
+        ends = None
+        if self.established_at is not None:
+            ends = self.established_at + timedelta(seconds=_lifetime(policy, self.role))
+        return IkeSaSnapshot(
+            local_spi=self.ike_sa.local_spi,
+            remote_spi=self.ike_sa.remote_spi,
+            role=self.role.value,
+            state=self.ike_sa.state.value,
+            established_at=self.established_at,
+            rekey_at=ends,
+            encryption=suite.encryption_name if suite else None,
+            integrity=suite.integrity_name if suite else None,
+            prf=suite.prf_name if suite else None,
+            key_exchange=suite.key_exchange_name if suite else None,
+            remote_identity=identity.text if identity else None,
+            auth_method="psk" if event else None,
+            messages_in=count.get(Statistic.MESSAGES_IN, 0),
+            messages_out=count.get(Statistic.MESSAGES_OUT, 0),
+            octets_in=count.get(Statistic.OCTETS_IN, 0),
+            octets_out=count.get(Statistic.OCTETS_OUT, 0),
+        )
+
+
+def _lifetime(policy: IkePolicy, role: Role) -> float:
+    return policy.lifetime * (1.0 if role is Role.INITIATOR else RESPONDER_PATIENCE)

@@ -1,0 +1,363 @@
+"""The engine: every peer, every IKE SA, one clock; datagrams, timers and commands in, datagrams and events out.
+
+Sans-IO: it owns no socket and reads no clock. After any call its user takes, in this order, :meth:`Engine.events` and
+:meth:`Engine.datagrams`, and arms one timer for :meth:`Engine.next_timer`; :mod:`rkmp.engine.driver` does so on
+asyncio, the simulator of tests/engine under a virtual clock. What a message changed is durable before the call returns.
+
+The cost of a datagram or a timer does not depend on how many peers there are: IKE SAs are found by SPI, peers by
+address, deadlines in one heap. Keys are the key table's; which of them are ours is found there after a restart.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from ipaddress import ip_address
+
+from rkmp.engine.configuration import EngineConfiguration, Listener, PeerConfiguration
+from rkmp.engine.configuration_check import PreparedConfiguration, check, differences, listener_of
+from rkmp.engine.containment import contained
+from rkmp.engine.conversation import Conversation
+from rkmp.engine.datagrams import OutgoingDatagram
+from rkmp.engine.events import EngineEvent
+from rkmp.engine.peer import Peer
+from rkmp.engine.protocols import protocol_name
+from rkmp.engine.reactions import react
+from rkmp.engine.state import PeerSnapshot
+from rkmp.engine.strangers import Strangers
+from rkmp.engine.switchboard import Switchboard
+from rkmp.engine.timers import Timers
+from rkmp.errors import EngineRefusal, KeyTableError, StorageError
+from rkmp.ike import ChildRequest, CloseReason, IkeSaEstablished
+from rkmp.instant import Instant, Random
+from rkmp.keytable import KeyRow, KeyTable
+
+_log = logging.getLogger(__name__)
+
+CLOCK_TOLERANCE = timedelta(seconds=1)
+"""Civil time that has moved by more than this against the monotonic clock was set."""
+LARGEST_JITTER = 0.25
+PATIENCE_AFTER_AN_ERROR = 10.0
+"""Seconds until a peer whose affairs met a fault of ours is looked at again."""
+
+
+class Engine:
+    """Negotiates the keys of all configured peers and keeps them in ``key_table``.
+
+    ``random`` is the source of everything that must not be guessed. ``default_listener`` is what peers are talked to
+    through while the configuration has no listener; its name is the one that :meth:`receive` is called with. Not
+    configured at first: nothing happens before :meth:`apply`.
+    """
+
+    def __init__(self, key_table: KeyTable, random: Random, *, default_listener: Listener) -> None:
+        self.key_table = key_table
+        self.configuration = EngineConfiguration(enabled=False)
+        self._random = random
+        self._default_listener = default_listener
+        self._switchboard = Switchboard(random, self._candidates)
+        self._strangers = Strangers(self.report)
+        self._peers: dict[str, Peer] = {}
+        self._by_address: dict[str, dict[str, Peer]] = {}
+        self._timers: Timers[str | bytes] = Timers()
+        self._events: list[EngineEvent] = []
+        self._touched: dict[bytes, Conversation] = {}
+        self._stirred: dict[int, Peer] = {}
+        self._requests = itertools.count(1)
+        self._clock_origin: datetime | None = None
+        self._has_restored = False
+        self.now = float("-inf")
+
+    # -- configuration -------------------------------------------------------------------------------------------
+
+    def prepare(self, configuration: EngineConfiguration) -> PreparedConfiguration:
+        """Return ``configuration`` ready for :meth:`apply`; nothing changes.
+
+        Raises :class:`EngineRefusal` with a reason that an operator can act on.
+        """
+        before = self.configuration
+        return PreparedConfiguration(configuration, before, check(before, configuration, self._default_listener))
+
+    def apply(self, prepared: PreparedConfiguration, at: Instant) -> None:
+        """Make a prepared configuration the one in force. Cannot fail; what follows from it follows in time."""
+        self._enter(at)
+        change = prepared.differences
+        if prepared.before is not self.configuration:
+            change = differences(self.configuration, prepared.configuration, self._default_listener)
+        self.configuration = prepared.configuration
+        for name in change.removed:
+            self._remove_peer(name, at)
+        for name in change.added:
+            self._add_peer(self.configuration.peers[name], at)
+        for name, is_other in change.changed.items():
+            self._change_peer(self.configuration.peers[name], at, is_other=is_other)
+        if change.proposals:
+            for peer in self._peers.values():
+                peer.transforms_changed(change.proposals)
+                self._stir(peer)
+        if self.configuration.enabled and not self._has_restored:
+            self._has_restored = True
+            self._remove_orphans(at)
+        self._settle(at)
+
+    def _add_peer(self, configuration: PeerConfiguration, at: Instant) -> None:
+        peer = Peer(configuration, self, at)
+        self._peers[peer.name] = peer
+        self._by_address.setdefault(_canonical(configuration.address), {})[peer.name] = peer
+        self._stir(peer)
+
+    def _change_peer(self, configuration: PeerConfiguration, at: Instant, *, is_other: bool) -> None:
+        peer = self._peers[configuration.name]
+        self._forget_address(peer)
+        if is_other:
+            self._abandon_half_open(peer, at)
+        peer.reconfigure(configuration, at, is_other=is_other)
+        self._by_address.setdefault(_canonical(configuration.address), {})[peer.name] = peer
+        self._stir(peer)
+
+    def _remove_peer(self, name: str, at: Instant) -> None:
+        peer = self._peers.pop(name)
+        self._forget_address(peer)
+        self._timers.set(name, None)
+        self._abandon_half_open(peer, at)
+        if self.configuration.enabled:
+            peer.depart("peer removed from the configuration or disabled", at, keep_keys=False)
+        else:
+            # An agent that is switched off is an agent that stops: what was agreed stays in force (G15).
+            peer.depart("RKMP is disabled", at, keep_keys=True)
+        self._stir(peer)
+
+    def _forget_address(self, peer: Peer) -> None:
+        address = _canonical(peer.configuration.address)
+        self._by_address[address].pop(peer.name, None)
+        if not self._by_address[address]:
+            del self._by_address[address]
+
+    def _abandon_half_open(self, peer: Peer, at: Instant) -> None:
+        """End what strangers at the address of a peer have begun: who they may be has changed."""
+        for conversation in self._switchboard.half_open():
+            if peer in conversation.policy.candidates:
+                conversation.ike_sa.abandon("the configuration has changed", at.monotonic, CloseReason.REPLACED)
+                self.touch(conversation)
+
+    def _remove_orphans(self, at: Instant) -> None:
+        """Remove negotiated keys from before a restart that no association is configured for any more."""
+        orphans = [row for row in self.key_table.rows() if row.provenance is not None and not self._is_owned(row)]
+        try:
+            for row in orphans:
+                self.key_table.remove(row.admin_key_name, at.wall, "no longer configured")
+        except (StorageError, KeyTableError) as error:
+            _log.error("keys that are no longer configured cannot be removed: %s", error)
+
+    def _is_owned(self, row: KeyRow) -> bool:
+        peer = self._peers.get(row.provenance.peer) if row.provenance is not None else None
+        if peer is None:
+            return False
+        return any(
+            association.protocol == row.protocol
+            and _canonical(association.configuration.neighbor) in map(_canonical, row.peers)
+            for association in peer.associations.values()
+            if association.configuration.enabled
+        )
+
+    # -- datagrams and time --------------------------------------------------------------------------------------
+
+    def receive(self, data: bytes, listener: str, remote: tuple[str, int], at: Instant) -> None:
+        """Take in a datagram that came to ``listener`` (its name) from an address and port. Never raises."""
+        self._enter(at)
+        conversation = self._switchboard.receive(data, listener, remote, at.monotonic)
+        if conversation is not None:
+            self.touch(conversation)
+        self._settle(at)
+
+    def handle_timer(self, at: Instant) -> None:
+        """Do what is due at ``at``; harmless when nothing is."""
+        self._enter(at)
+        for key in self._timers.take_due(at.monotonic):
+            if isinstance(key, str):
+                self._peers[key].handle_timer(at)
+                self._stir(self._peers[key])
+            elif (conversation := self._switchboard.get(key)) is not None:
+                self._handle_timer_of(conversation, at)
+        self._settle(at)
+
+    def next_timer(self) -> float | None:
+        """Return the monotonic time at which :meth:`handle_timer` is to be called, or None."""
+        return self._timers.next()
+
+    def datagrams(self) -> list[OutgoingDatagram]:
+        """Return what is to be sent since the last call, in this order."""
+        return self._switchboard.datagrams()
+
+    def events(self) -> list[EngineEvent]:
+        """Return what happened since the last call, in this order."""
+        events, self._events = self._events, []
+        return events
+
+    def _handle_timer_of(self, conversation: Conversation, at: Instant) -> None:
+        policy = conversation.ike_policy
+        self._switchboard.contain(conversation, lambda: conversation.handle_timer(policy, at.monotonic), at.monotonic)
+        self.touch(conversation)
+
+    # -- commands ------------------------------------------------------------------------------------------------
+
+    def rekey(self, peer: str, protocol: int, at: Instant) -> int:
+        """Replace the key of an association now; return the number that RequestCompleted will carry.
+
+        Raises :class:`EngineRefusal` when there is no such association, or it is not enabled.
+        """
+        self._enter(at)
+        known = self._known(peer, protocol_name(protocol))
+        request = next(self._requests)
+        known.rekey(protocol, request)
+        self._stir(known)
+        self._settle(at)
+        return request
+
+    def initiate(self, peer: str, at: Instant) -> None:
+        """Negotiate now whatever the associations of ``peer`` lack, whatever its ``initiate`` setting says.
+
+        Raises :class:`EngineRefusal` when the peer is not configured and enabled.
+        """
+        self._enter(at)
+        known = self._known(peer)
+        known.initiate()
+        self._stir(known)
+        self._settle(at)
+
+    def clear(self, peer: str, at: Instant) -> None:
+        """Drop the IKE SAs and the negotiated keys of ``peer``, here and as far as possible there.
+
+        Raises :class:`EngineRefusal` when the peer is not configured and enabled.
+        """
+        self._enter(at)
+        known = self._known(peer)
+        known.clear(at)
+        self._stir(known)
+        self._settle(at)
+
+    def shut_down(self, at: Instant) -> None:
+        """Delete every IKE SA, without waiting for answers; keys stay in force (the draft's section 3.2)."""
+        self._enter(at)
+        for conversation in self._switchboard.all():
+            conversation.retired_because = "the agent stops"
+            if conversation.is_open:
+                conversation.ike_sa.close("the agent stops", at.monotonic)
+            else:
+                conversation.ike_sa.abandon("the agent stops", at.monotonic)
+            self.touch(conversation)
+        while self._touched:
+            self._digest(self._touched.pop(next(iter(self._touched))), at)
+        for peer in self._peers.values():
+            for association in peer.associations.values():
+                association.end("the agent stops")
+
+    def _known(self, name: str, protocol: str | None = None) -> Peer:
+        peer = self._peers.get(name)
+        if peer is None:
+            reason = "RKMP is disabled" if not self.configuration.enabled else f"there is no enabled peer {name}"
+            raise EngineRefusal(reason, peer=name, protocol=protocol)
+        return peer
+
+    # -- state ---------------------------------------------------------------------------------------------------
+
+    def peers(self, at: Instant) -> tuple[PeerSnapshot, ...]:
+        """Return a snapshot of every enabled peer."""
+        return tuple(peer.snapshot(at) for peer in self._peers.values())
+
+    def peer(self, name: str, at: Instant) -> PeerSnapshot | None:
+        """Return a snapshot of one enabled peer."""
+        peer = self._peers.get(name)
+        return None if peer is None else peer.snapshot(at)
+
+    def statistics(self) -> Mapping[str, int]:
+        """Return the counters of the engine and of all IKE SAs together, by name."""
+        return self._switchboard.statistics()
+
+    # -- what peers ask of the engine ----------------------------------------------------------------------------
+
+    def report(self, event: EngineEvent) -> None:
+        """Take an event for the layers above."""
+        self._events.append(event)
+
+    def jitter(self) -> float:
+        """Return a random part of a delay to add to it, from 0 to a quarter."""
+        return self._random(1)[0] / 256 * LARGEST_JITTER
+
+    def open(self, peer: Peer, request: ChildRequest, at: Instant) -> Conversation:
+        """Make an IKE SA with ``peer`` as its initiator."""
+        configuration = peer.configuration
+        remote = (_canonical(configuration.address), configuration.port)
+        conversation = self._switchboard.open(peer, request, self.listener_of(configuration), remote, at.monotonic)
+        self.touch(conversation)
+        return conversation
+
+    def touch(self, conversation: Conversation) -> None:
+        """Deal with what ``conversation`` has to say once what is being done is done."""
+        self._touched[conversation.key] = conversation
+
+    def listener_of(self, peer: PeerConfiguration) -> Listener:
+        """Return the listener through which we talk to ``peer``."""
+        return listener_of(self.configuration, peer, self._default_listener) or self._default_listener
+
+    def _candidates(self, address: str, listener: str) -> Sequence[Peer]:
+        peers = self._by_address.get(address, {}).values()
+        return [peer for peer in peers if self.listener_of(peer.configuration).name == listener]
+
+    # -- one thing after another ---------------------------------------------------------------------------------
+
+    def _enter(self, at: Instant) -> None:
+        """Note the time; when civil time was set, every lifetime lies elsewhere on the monotonic clock."""
+        self.now = at.monotonic
+        origin = at.wall - timedelta(seconds=at.monotonic)
+        if self._clock_origin is None or abs(origin - self._clock_origin) > CLOCK_TOLERANCE:
+            if self._clock_origin is not None:
+                for peer in self._peers.values():
+                    peer.handle_timer(at)
+                    self._stir(peer)
+            self._clock_origin = origin
+
+    def _stir(self, peer: Peer) -> None:
+        self._stirred[id(peer)] = peer
+
+    def _settle(self, at: Instant) -> None:
+        """Deal with IKE SAs that have something to say and peers that have something to do, until none has."""
+        while self._touched or self._stirred:
+            if self._touched:
+                self._digest(self._touched.pop(next(iter(self._touched))), at)
+            else:
+                self._pursue(self._stirred.pop(next(iter(self._stirred))), at)
+
+    def _pursue(self, peer: Peer, at: Instant) -> None:
+        if not contained(lambda: peer.pursue(at), f"peer {peer.name} is left alone for a while"):
+            self._switchboard.count_internal_error()
+            self._timers.set(peer.name, at.monotonic + PATIENCE_AFTER_AN_ERROR)
+        elif not peer.is_departed:
+            self._timers.set(peer.name, peer.next_timer(at))
+
+    def _digest(self, conversation: Conversation, at: Instant) -> None:
+        """Take the events of an IKE SA, then what it has to send: in this order (protocol.md G24)."""
+        events = conversation.ike_sa.events()
+        if conversation.owner is None and any(isinstance(event, IkeSaEstablished) for event in events):
+            conversation.adopt()
+        owner = conversation.owner
+        if owner is not None:
+            is_well = True
+            if conversation.has_progressed() or events:
+                is_well = self._switchboard.contain(
+                    conversation, lambda: react(owner, conversation, events, at), at.monotonic
+                )
+            if not is_well:
+                self.touch(conversation)
+            self._stir(owner)
+        else:
+            for event in events:
+                self._strangers.react(conversation, conversation.claimed_peer, event, at.monotonic)
+        self._switchboard.flush(conversation)
+        is_known = self._switchboard.get(conversation.key) is not None
+        self._timers.set(conversation.key, conversation.next_timer(conversation.ike_policy) if is_known else None)
+
+
+def _canonical(address: str) -> str:
+    return str(ip_address(address))

@@ -1,0 +1,45 @@
+"""From configured proposals to what a request offers: each transform with a KeyID of its own (G3, G4)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+
+from rkmp.engine.configuration import ProposalConfiguration
+from rkmp.engine.send_ids import allocate_send_id
+from rkmp.ike import ChildRequest
+from rkmp.wire import TcpAoTransform
+
+
+def child_request(
+    protocol: int,
+    proposals: Iterable[ProposalConfiguration],
+    in_use: Collection[int],
+    peer_send_ids: frozenset[int],
+    *,
+    after: int,
+) -> ChildRequest | None:
+    """Return what to ask for, or None when no KeyID is free.
+
+    ``in_use`` are the KeyIDs that must not be announced, ``peer_send_ids`` those that the peer must not; ``after`` is
+    the KeyID announced last. When KeyIDs are short, the least wanted transforms are left out. An answer carries the
+    responder's KeyID in place of ours, so one policy is offered only once: a second could not be told from the first.
+    """
+    taken = set(in_use)
+    offered: set[tuple[int, int, bool]] = set()
+    offers: list[tuple[TcpAoTransform, ...]] = []
+    for proposal in proposals:
+        transforms = []
+        for wanted in proposal.transforms:
+            policy = (wanted.auth_alg, wanted.kdf, wanted.ignore_tcp_options)
+            send_id = allocate_send_id(taken, preferred=wanted.send_id, after=after)
+            if policy in offered or send_id is None:
+                continue
+            offered.add(policy)
+            taken.add(send_id)
+            after = send_id
+            transforms.append(TcpAoTransform(send_id, *policy))
+        if transforms:
+            offers.append(tuple(transforms))
+    if not offers:
+        return None
+    return ChildRequest(protocol, tuple(offers), peer_send_ids)

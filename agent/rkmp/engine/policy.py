@@ -1,0 +1,102 @@
+"""What the engine answers when an IKE SA asks: who may be whom, with which key, and which offer to take.
+
+One :class:`ConversationPolicy` belongs to one IKE SA. An initiator's knows its peer from the start; a responder's
+learns it from the identity that the peer claims, among the peers configured for the address it calls from, and the
+claim counts for nothing until the IKE SA says that it was proved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from rkmp.engine.protocols import protocol_name
+from rkmp.engine.send_ids import allocate_send_id
+from rkmp.errors import IkeError
+from rkmp.ike import (
+    ChildChoice,
+    ChildOffer,
+    Identity,
+    LocalAuthentication,
+    RemoteAuthentication,
+)
+from rkmp.wire import NotifyType
+
+if TYPE_CHECKING:
+    from rkmp.engine.peer import Peer
+
+
+class ConversationPolicy:
+    """The :class:`rkmp.ike.Policy` of one IKE SA, whose local SPI is ``ike_sa``.
+
+    ``peer`` is None until a responder's peer has said who it is; until the IKE SA is established that is a claim.
+    """
+
+    def __init__(self, candidates: Iterable[Peer], peer: Peer | None = None) -> None:
+        self._candidates = tuple(candidates)
+        self.peer = peer
+        self.ike_sa = b""
+        self._is_initiator = peer is not None
+
+    @property
+    def candidates(self) -> tuple[Peer, ...]:
+        """Who the peer of this IKE SA may be."""
+        return self._candidates
+
+    def local_authentication(self, remote_identity: Identity | None) -> LocalAuthentication:
+        """Return our identity towards the peer and the key that proves it."""
+        peer = self.peer
+        if peer is None or peer.is_departed:
+            who = "nobody" if remote_identity is None else str(remote_identity)
+            raise IkeError(NotifyType.AUTHENTICATION_FAILED, f"{who} is not a configured peer")
+        name = peer.configuration.local_pre_shared_key
+        return LocalAuthentication(peer.local_identity, peer.secret(name))
+
+    def remote_authentication(self, remote_identity: Identity) -> RemoteAuthentication:
+        """Return the key that ``remote_identity`` has to have signed with."""
+        if self._is_initiator:
+            assert self.peer is not None  # noqa: S101 - an initiator is made with its peer
+            if remote_identity != self.peer.expected_identity:
+                raise IkeError(
+                    NotifyType.AUTHENTICATION_FAILED,
+                    f"the peer calls itself {remote_identity}, not {self.peer.expected_identity}",
+                )
+        else:
+            matches = [
+                peer for peer in self._candidates if not peer.is_departed and peer.expected_identity == remote_identity
+            ]
+            if not matches:
+                raise IkeError(NotifyType.AUTHENTICATION_FAILED, f"no peer at this address is called {remote_identity}")
+            self.peer = matches[0]
+        return RemoteAuthentication(self.peer.secret(self.peer.configuration.remote_pre_shared_key))
+
+    def choose_child(self, remote_identity: Identity, offer: ChildOffer) -> ChildChoice:
+        """Choose by our own order of preference, and announce a KeyID of ours for it."""
+        peer = self.peer
+        assert peer is not None  # noqa: S101 - only an authenticated peer gets to offer
+        association = peer.associations.get(offer.routing_protocol)
+        if association is None or not association.configuration.enabled:
+            raise IkeError(
+                NotifyType.TS_UNACCEPTABLE,
+                f"no enabled association for {protocol_name(offer.routing_protocol)} with this peer",
+            )
+        if offer.replaces is None and (reason := peer.crossing(association, remote_identity, self.ike_sa)):
+            raise IkeError(NotifyType.TEMPORARY_FAILURE, reason)
+        taken = peer.peer_send_ids_in_use(association)
+        for wanted in peer.transforms(association):
+            for offered in offer.transforms:
+                transform = offered.transform
+                if transform.send_id in taken or (
+                    (wanted.auth_alg, wanted.kdf, wanted.ignore_tcp_options)
+                    != (transform.auth_alg, transform.kdf, transform.ignore_tcp_options)
+                ):
+                    continue
+                in_use = peer.key_ids_in_use() | {transform.send_id}
+                send_id = allocate_send_id(in_use, preferred=wanted.send_id, after=transform.send_id)
+                if send_id is None:
+                    raise IkeError(NotifyType.NO_ADDITIONAL_SAS, "all 256 KeyIDs towards this peer are in use")
+                return ChildChoice(offered, send_id)
+        raise IkeError(
+            NotifyType.NO_PROPOSAL_CHOSEN,
+            f"none of the {len(offer.transforms)} transforms that the peer offers is one we accept",
+        )

@@ -1,0 +1,58 @@
+"""Why a negotiation failed, in words for the operator: one sentence for each reason that an IKE SA can give.
+
+What the IKE SA says of the single case follows after a colon. The sentences differ from each other in what to look
+at: the network, the algorithms, the code points, the secrets, the names, the peer's configuration.
+"""
+
+from __future__ import annotations
+
+from rkmp.ike import AuthenticationFailure, ChildRefusal, NegotiationFailure
+
+NEGOTIATION_FAILURES: dict[NegotiationFailure, str] = {
+    NegotiationFailure.NO_RESPONSE: "no answer from the peer",
+    NegotiationFailure.NO_PROPOSAL_CHOSEN: "no IKE proposal in common with the peer",
+    NegotiationFailure.INVALID_KE_PAYLOAD: "no key exchange method in common with the peer",
+    NegotiationFailure.INVALID_MAJOR_VERSION: "the peer speaks another version of IKE",
+    NegotiationFailure.INVALID_SYNTAX: "one side finds the other's messages malformed",
+    NegotiationFailure.UNSUPPORTED_CRITICAL_PAYLOAD: "one side insists on an extension that the other does not know",
+    NegotiationFailure.PEER_IS_NOT_RKMP: "the peer speaks IKE but does not announce RKMP",
+    NegotiationFailure.CODE_POINTS_DIFFER: "the peer uses other code points for RKMP",
+    NegotiationFailure.INCONSISTENT_ANSWER: "the peer's answer is not to what was asked",
+    NegotiationFailure.REFUSED: "the peer refuses",
+}
+
+AUTHENTICATION_FAILURES: dict[AuthenticationFailure, str] = {
+    AuthenticationFailure.UNKNOWN_IDENTITY: "unknown identity",
+    AuthenticationFailure.WRONG_KEY: "wrong pre-shared key",
+    AuthenticationFailure.UNSUPPORTED_METHOD: "unsupported authentication method",
+    AuthenticationFailure.NO_CREDENTIALS: "nothing to authenticate ourselves with",
+    # The responder does not say which, so that nobody can try out names.
+    AuthenticationFailure.REJECTED_BY_PEER: "rejected by the peer: it expects another pre-shared key or another name",
+}
+
+CHILD_REFUSALS: dict[ChildRefusal, str] = {
+    ChildRefusal.NO_PROPOSAL_CHOSEN: "no transform in common with the peer",
+    ChildRefusal.TS_UNACCEPTABLE: "not configured at the other side for this routing protocol",
+    ChildRefusal.INVALID_KE_PAYLOAD: "no key exchange method in common with the peer",
+    ChildRefusal.TEMPORARY_FAILURE: "put off by the peer",
+    ChildRefusal.CHILD_SA_NOT_FOUND: "the peer does not know the key that is to be replaced",
+    ChildRefusal.NO_ADDITIONAL_SAS: "no further key is allowed",
+    ChildRefusal.INVALID_SYNTAX: "one side finds the other's messages malformed",
+    ChildRefusal.UNSUPPORTED_CRITICAL_PAYLOAD: "one side insists on an extension that the other does not know",
+    ChildRefusal.REFUSED: "the peer refuses",
+    ChildRefusal.INCONSISTENT_ANSWER: "the peer accepted what was not offered",
+    ChildRefusal.ALREADY_REPLACED: "the peer has replaced the key already",
+    ChildRefusal.NO_RESPONSE: "no answer from the peer",
+    ChildRefusal.IKE_SA_CLOSED: "the IKE SA was closed",
+}
+
+
+def explain(reason: NegotiationFailure | AuthenticationFailure | ChildRefusal, message: str) -> str:
+    """Return the sentence for ``reason``, with the IKE SA's own ``message``."""
+    if isinstance(reason, NegotiationFailure):
+        sentence = NEGOTIATION_FAILURES[reason]
+    elif isinstance(reason, AuthenticationFailure):
+        sentence = AUTHENTICATION_FAILURES[reason]
+    else:
+        sentence = CHILD_REFUSALS[reason]
+    return f"{sentence}: {message}"

@@ -1,0 +1,207 @@
+"""Which IKE SA a datagram is for, and which datagrams leave: the engine's side that faces the network.
+
+RFC 7296 2.1, 2.5, 2.6, 2.21.4 and 3.1. An IKE SA is found by our SPI; the repetition of a first message by the SPI,
+the address and the listener that it came with. What belongs to nobody is answered within limits, or dropped and
+counted. Nothing that the network brings is raised.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+from rkmp.engine.admission import Admission
+from rkmp.engine.configuration import Listener
+from rkmp.engine.containment import contained
+from rkmp.engine.conversation import Conversation
+from rkmp.engine.datagrams import NON_ESP_MARKER, OutgoingDatagram, needs_marker, without_marker
+from rkmp.engine.peer import Peer
+from rkmp.engine.policy import ConversationPolicy
+from rkmp.engine.statistics import EngineStatistic
+from rkmp.errors import WireError
+from rkmp.ike import ChildRequest, IkeSa, IkeSettings, Role, stateless
+from rkmp.ike.addressing import is_opening_request
+from rkmp.instant import Random
+from rkmp.wire import MAJOR_VERSION, Header, PayloadType
+
+Address = tuple[str, int]
+Candidates = Callable[[str, str], Sequence[Peer]]
+"""Given an address and the name of a listener, returns the peers that may call from there."""
+
+
+class Switchboard:
+    """Every IKE SA there is, whoever began it; ``candidates`` finds the peers that may begin one."""
+
+    def __init__(self, random: Random, candidates: Candidates) -> None:
+        self._random = random
+        self._candidates = candidates
+        self._admission = Admission(random)
+        self._by_spi: dict[bytes, Conversation] = {}
+        self._by_opening: dict[tuple[bytes, str, str], Conversation] = {}
+        self._opening_of: dict[bytes, tuple[bytes, str, str]] = {}
+        self._count: Counter[str] = Counter()
+        self._outgoing: list[OutgoingDatagram] = []
+
+    # -- what comes in -------------------------------------------------------------------------------------------
+
+    def receive(self, data: bytes, listener: str, remote: Address, now: float) -> Conversation | None:
+        """Hand a datagram to its IKE SA and return that, so that its events can be dealt with."""
+        self._count[EngineStatistic.DATAGRAMS_IN] += 1
+        message, is_marked = without_marker(data)
+        try:
+            header = Header.parse(message)
+        except WireError:
+            self._count[EngineStatistic.DROPPED_NOT_IKE] += 1
+            return None
+        conversation = self._find(header, listener, remote)
+        if conversation is None:
+            if not is_opening_request(header) or header.major_version != MAJOR_VERSION:
+                self._answer_stranger(message, is_marked, listener, remote, now)
+                return None
+            conversation = self._admit(message, header, is_marked, listener, remote, now)
+            if conversation is None:
+                return None
+        elif conversation.remote[0] != remote[0]:
+            self._count[EngineStatistic.DROPPED_OTHER_ADDRESS] += 1
+            return None
+        is_hint = header.is_response and header.first_payload == PayloadType.NOTIFY
+        if is_hint and stateless.hints_at_lost_state(message):
+            conversation.doubt(now)
+        self.contain(conversation, lambda: conversation.receive(message, remote, now, is_marked=is_marked), now)
+        return conversation
+
+    def contain(self, conversation: Conversation, deed: Callable[[], object], now: float) -> bool:
+        """Do something with an IKE SA and return whether all is well; a fault of ours ends that one IKE SA only."""
+        address, port = conversation.remote
+        if contained(deed, f"the IKE SA with {address} port {port} is given up"):
+            return True
+        self.count_internal_error()
+        conversation.is_mute = True
+        conversation.ike_sa.abandon("an internal error, which the log describes", now)
+        return False
+
+    def count_internal_error(self) -> None:
+        """Count a fault of ours."""
+        self._count[EngineStatistic.INTERNAL_ERRORS] += 1
+
+    def _find(self, header: Header, listener: str, remote: Address) -> Conversation | None:
+        if is_opening_request(header):
+            return self._by_opening.get((header.initiator_spi, remote[0], listener))
+        return self._by_spi.get(header.responder_spi if header.is_initiator else header.initiator_spi)
+
+    def _admit(
+        self, message: bytes, header: Header, is_marked: bool, listener: str, remote: Address, now: float
+    ) -> Conversation | None:
+        """Return state for a first message, unless its sender has to be known better first."""
+        candidates = self._candidates(remote[0], listener)
+        if not candidates:
+            self._count[EngineStatistic.DROPPED_UNKNOWN_ADDRESS] += 1
+            return None
+        refusal = self._admission.refusal(remote[0])
+        if refusal is not None:
+            self._count[refusal] += 1
+            return None
+        challenge = self._admission.challenge(message, remote, now)
+        if challenge is not None:
+            self._count[EngineStatistic.COOKIES_SENT] += 1
+            self._send(listener, remote, challenge, is_marked)
+            return None
+        policy = ConversationPolicy(candidates)
+        ike_sa = IkeSa.respond(_settings_for(candidates), policy, self._random)
+        policy.ike_sa = ike_sa.local_spi
+        conversation = Conversation(ike_sa, policy, listener, remote, role=Role.RESPONDER, marked=is_marked)
+        self._add(conversation)
+        opening = (header.initiator_spi, remote[0], listener)
+        self._by_opening[opening] = conversation
+        self._opening_of[conversation.key] = opening
+        self._admission.begin(conversation.key, remote[0])
+        return conversation
+
+    def _answer_stranger(self, message: bytes, is_marked: bool, listener: str, remote: Address, now: float) -> None:
+        is_old = Header.parse(message).major_version == MAJOR_VERSION
+        self._count[EngineStatistic.DROPPED_UNKNOWN_SPI if is_old else EngineStatistic.DROPPED_WRONG_VERSION] += 1
+        # RFC 7296 1.5 and 2.5 let us answer anybody; we answer where a peer is configured, so as to be no mirror.
+        if not self._candidates(remote[0], listener) or not self._admission.may_answer(now):
+            return
+        answer = stateless.answer_unknown(message)
+        if answer is not None:
+            self._count[EngineStatistic.ERRORS_SENT] += 1
+            self._send(listener, remote, answer, is_marked)
+
+    # -- what goes out -------------------------------------------------------------------------------------------
+
+    def open(self, peer: Peer, request: ChildRequest, listener: Listener, remote: Address, now: float) -> Conversation:
+        """Begin an IKE SA with ``peer``."""
+        policy = ConversationPolicy((), peer)
+        ike_sa = IkeSa.initiate(peer.settings, policy, self._random, request, now)
+        policy.ike_sa = ike_sa.local_spi
+        marked = needs_marker(listener.port, remote[1])
+        conversation = Conversation(ike_sa, policy, listener.name, remote, role=Role.INITIATOR, marked=marked)
+        self._add(conversation)
+        return conversation
+
+    def flush(self, conversation: Conversation) -> None:
+        """Take what ``conversation`` has to send; it is forgotten when it is over."""
+        datagrams = conversation.ike_sa.datagrams()
+        if not conversation.is_mute:
+            for data in datagrams:
+                self._send(conversation.listener, conversation.remote, data, conversation.marked)
+        if conversation.ike_sa.is_closed or conversation.established is not None:
+            self._admission.end(conversation.key)
+        if conversation.ike_sa.is_finished:
+            self._forget(conversation)
+
+    def datagrams(self) -> list[OutgoingDatagram]:
+        """Return what is to be sent since the last call, in this order."""
+        outgoing, self._outgoing = self._outgoing, []
+        return outgoing
+
+    def get(self, key: bytes) -> Conversation | None:
+        """Return the IKE SA with the local SPI ``key``."""
+        return self._by_spi.get(key)
+
+    def half_open(self) -> list[Conversation]:
+        """Return the IKE SAs whose peer is not known yet."""
+        return [self._by_spi[key] for key in self._admission.spis() if key in self._by_spi]
+
+    def all(self) -> list[Conversation]:
+        """Return every IKE SA."""
+        return list(self._by_spi.values())
+
+    def statistics(self) -> Counter[str]:
+        """Return the counters of this room and of all IKE SAs that there were, and how many there are."""
+        total = self._count.copy()
+        for conversation in self._by_spi.values():
+            total.update({str(name): amount for name, amount in conversation.ike_sa.statistics.items()})
+        total[EngineStatistic.HALF_OPEN_IKE_SAS] = self._admission.half_open
+        total[EngineStatistic.IKE_SAS] = sum(conversation.is_open for conversation in self._by_spi.values())
+        return total
+
+    def _send(self, listener: str, remote: Address, data: bytes, is_marked: bool) -> None:
+        self._count[EngineStatistic.DATAGRAMS_OUT] += 1
+        self._outgoing.append(OutgoingDatagram(listener, remote, NON_ESP_MARKER + data if is_marked else data))
+
+    def _add(self, conversation: Conversation) -> None:
+        self._by_spi[conversation.key] = conversation
+
+    def _forget(self, conversation: Conversation) -> None:
+        if self._by_spi.pop(conversation.key, None) is None:
+            return
+        opening = self._opening_of.pop(conversation.key, None)
+        if opening is not None:
+            self._by_opening.pop(opening, None)
+        self._count.update({str(name): amount for name, amount in conversation.ike_sa.statistics.items()})
+
+
+def _settings_for(candidates: Sequence[Peer]) -> IkeSettings:
+    """Return the settings of an IKE SA of which nobody knows yet which of ``candidates`` is the peer."""
+    settings = candidates[0].settings
+    if len(candidates) == 1:
+        return settings
+    proposals = dict.fromkeys(proposal for peer in candidates for proposal in peer.settings.proposals)
+    return IkeSettings(
+        proposals=tuple(proposals),
+        code_points=settings.code_points,
+        require_vendor_id=settings.require_vendor_id,
+        retransmission=settings.retransmission,
+    )

@@ -1,0 +1,391 @@
+"""Two or more engines in one process: one virtual clock, a network that misbehaves by seed, and what must always hold.
+
+A :class:`Router` is an engine with its key table and its disk, which survives :meth:`Router.restart`. A
+:class:`Simulation` moves time from one deed to the next, carries datagrams, and checks after each step that whatever a
+router sends with is accepted by its neighbor (RFC 5925 section 6.1). Everything follows from the seed.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import random
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+
+from rkmp.engine import (
+    AssociationConfiguration,
+    AssociationSnapshot,
+    AssociationState,
+    Engine,
+    EngineConfiguration,
+    EngineEvent,
+    EngineStatistic,
+    IkePolicy,
+    Initiate,
+    Listener,
+    OutgoingDatagram,
+    PeerConfiguration,
+    PeerSnapshot,
+    ProposalConfiguration,
+    TransformConfiguration,
+)
+from rkmp.ike import Identity
+from rkmp.instant import Instant
+from rkmp.keytable import KeyRow, KeyTable, fingerprint
+from rkmp.secret import Secret
+from rkmp.storage import Database, KeyEncryptionKey, Sealer
+
+BASE = datetime(2026, 1, 1, tzinfo=UTC)
+SHARED_SECRET = b"a secret that two routers share"
+BGP, LDP, MSDP = 1, 2, 3
+NAMES = {BGP: "bgp", LDP: "ldp", MSDP: "msdp"}
+LISTENER = "ike"
+
+SHA1 = TransformConfiguration("sha1", 1, 1)
+AES = TransformConfiguration("aes", 2, 2)
+BOTH = ProposalConfiguration("ao", (SHA1, AES))
+
+
+def address_of(name: str) -> str:
+    """Return the address of router ``r<n>``."""
+    return f"192.0.2.{name[1:]}"
+
+
+def peer(name: str, protocols: Iterable[int] = (BGP,), **changes: object) -> PeerConfiguration:
+    """Return a peer called ``name`` with one association for each of ``protocols``.
+
+    Keywords that are fields of an association go there (``key_lifetime``, ``overlap``..), others into the peer.
+    """
+    fields = set(AssociationConfiguration.__dataclass_fields__) - {"enabled"}
+    of_association = {key: value for key, value in changes.items() if key in fields}
+    of_peer = {key: value for key, value in changes.items() if key not in fields}
+    associations = {
+        protocol: replace(
+            AssociationConfiguration(protocol, address_of(name), ("ao",)),
+            **of_association,  # type: ignore[arg-type]
+        )
+        for protocol in protocols
+    }
+    configuration = PeerConfiguration(
+        name=name,
+        address=address_of(name),
+        ike_policy="p",
+        local_pre_shared_key="k",
+        remote_pre_shared_key="k",
+        associations=associations,
+        remote_identity=Identity.parse("fqdn", f"{name}.example.net"),
+    )
+    return replace(configuration, **of_peer)  # type: ignore[arg-type]
+
+
+def configuration(
+    name: str,
+    peers: Iterable[PeerConfiguration],
+    *,
+    policy: IkePolicy | None = None,
+    secret: bytes = SHARED_SECRET,
+    proposal: ProposalConfiguration = BOTH,
+    **changes: object,
+) -> EngineConfiguration:
+    """Return the configuration of the router ``name``."""
+    base = EngineConfiguration(
+        listeners={LISTENER: Listener(LISTENER, address_of(name))},
+        local_identity=Identity.parse("fqdn", f"{name}.example.net"),
+        pre_shared_keys={"k": Secret(secret)},
+        ike_policies={"p": policy or IkePolicy("p")},
+        proposals={"ao": proposal},
+        peers={peer.name: peer for peer in peers},
+    )
+    return replace(base, **changes)  # type: ignore[arg-type]
+
+
+class Router:
+    """One router: its engine, its key table, its disk. ``skew`` seconds is how far its civil clock is off."""
+
+    def __init__(self, name: str, seed: int, *, skew: float = 0.0) -> None:
+        self.name = name
+        self.address = address_of(name)
+        self.skew = skew
+        self.random = random.Random(f"{seed} {name}")
+        self.configuration = EngineConfiguration(enabled=False)
+        self.events: list[EngineEvent] = []
+        self.is_up = True
+        self._database = Database(":memory:")
+        self._sealer = Sealer(KeyEncryptionKey(Secret(bytes(32))), "keys")
+        self._boot()
+
+    def _boot(self) -> None:
+        self.key_table = KeyTable(self._database, self._sealer, self.random.randbytes)
+        self.engine = Engine(self.key_table, self.random.randbytes, default_listener=Listener(LISTENER, self.address))
+
+    def at(self, now: float) -> Instant:
+        """Return the moment as this router sees it."""
+        return Instant(now, BASE + timedelta(seconds=now + self.skew))
+
+    def configure(self, configuration: EngineConfiguration, now: float) -> None:
+        """Prepare and apply a configuration, which also is what a restart comes up with."""
+        prepared = self.engine.prepare(configuration)
+        self.configuration = configuration
+        self.engine.apply(prepared, self.at(now))
+
+    def crash(self) -> None:
+        """Lose everything but the disk."""
+        self.is_up = False
+
+    def start(self, now: float) -> None:
+        """Come up again with what the disk holds."""
+        self.is_up = True
+        self._boot()
+        self.engine.apply(self.engine.prepare(self.configuration), self.at(now))
+
+    def restart(self, now: float) -> None:
+        """Crash and come up at once."""
+        self.crash()
+        self.start(now)
+
+    # -- what a test looks at ------------------------------------------------------------------------------------
+
+    def sending(self, neighbor: str, protocol: int, now: float) -> KeyRow | None:
+        """Return the key that segments to ``neighbor`` are protected with."""
+        return self.key_table.select_for_sending(address_of(neighbor), NAMES[protocol], self.at(now).wall)
+
+    def accepted(self, neighbor: str, protocol: int, key_id: str, now: float) -> KeyRow | None:
+        """Return the key that a segment from ``neighbor`` with ``key_id`` is verified with."""
+        return self.key_table.select_for_receiving(address_of(neighbor), NAMES[protocol], key_id, self.at(now).wall)
+
+    def snapshot(self, peer: str, now: float) -> PeerSnapshot:
+        """Return what is shown of a peer."""
+        snapshot = self.engine.peer(peer, self.at(now))
+        assert snapshot is not None
+        return snapshot
+
+    def association(self, peer: str, protocol: int, now: float) -> AssociationSnapshot:
+        """Return what is shown of an association."""
+        name = NAMES[protocol]
+        return next(a for a in self.snapshot(peer, now).associations if a.protocol == name)
+
+    def happened(self, kind: type[EngineEvent]) -> list[EngineEvent]:
+        """Return the events of one kind so far."""
+        return [event for event in self.events if isinstance(event, kind)]
+
+    def fingerprints(self, neighbor: str, protocol: int) -> set[tuple[str, str, str]]:
+        """Return (fingerprint, SendID, RecvID) of every key with ``neighbor``."""
+        rows = self.key_table.rows_for(address_of(neighbor), NAMES[protocol])
+        return {(fingerprint(row.key), row.peer_key_name, row.local_key_name) for row in rows}
+
+
+@dataclass
+class Network:
+    """How datagrams fare. ``loss`` and ``duplication`` are probabilities; delays are in seconds.
+
+    ``cuts`` are (from, until) times in which nothing arrives; ``filter`` may drop (return None) or change a datagram.
+    """
+
+    loss: float = 0.0
+    duplication: float = 0.0
+    delay: tuple[float, float] = (0.01, 0.02)
+    cuts: list[tuple[float, float]] = field(default_factory=list)
+    filter: Callable[[str, str, bytes], bytes | None] = lambda _source, _destination, data: data
+
+
+class Violation(AssertionError):
+    """A router sends with a key that its neighbor does not accept."""
+
+
+class Simulation:
+    """Routers ``r1``, ``r2``.. on one network; ``now`` is virtual monotonic time in seconds."""
+
+    def __init__(
+        self, seed: int, names: Iterable[str] = ("r1", "r2"), *, network: Network | None = None, skew: float = 0.0
+    ) -> None:
+        self.seed = seed
+        self.now = 0.0
+        self.network = network or Network()
+        self.random = random.Random(seed)
+        self.routers: dict[str, Router] = {
+            name: Router(name, seed, skew=self.random.uniform(-skew, skew)) for name in names
+        }
+        self.sent = 0
+        self._in_flight: list[tuple[float, int, str, OutgoingDatagram]] = []
+        self._planned: list[tuple[float, int, Callable[[], None]]] = []
+        self._order = itertools.count()
+        self._working: set[tuple[str, str, int]] = set()
+        self.checks_continuity = True
+
+    def __getitem__(self, name: str) -> Router:
+        return self.routers[name]
+
+    def plan(self, time: float, deed: Callable[[], None]) -> None:
+        """Do something at ``time``."""
+        heapq.heappush(self._planned, (time, next(self._order), deed))
+
+    def configure(self, name: str, configuration: EngineConfiguration) -> None:
+        """Configure a router now."""
+        self.routers[name].configure(configuration, self.now)
+        self.pump()
+
+    def restart(self, name: str) -> None:
+        """Crash a router and let it come up at once."""
+        self.routers[name].restart(self.now)
+        self.pump()
+
+    def run(self, seconds: float) -> None:
+        """Let ``seconds`` pass."""
+        self.run_until(lambda: False, seconds)
+
+    def run_until(self, condition: Callable[[], bool], seconds: float) -> bool:
+        """Let time pass until ``condition`` holds or ``seconds`` are over; return whether it holds."""
+        end = self.now + seconds
+        self.pump()
+        while not condition():
+            moment = min(self._moments(), default=end)
+            if moment > end:
+                self.now = end
+                return condition()
+            self.now = max(self.now, moment)
+            self._step()
+        return True
+
+    def pump(self) -> None:
+        """Take what the routers have to tell and to send, and check what must hold."""
+        for router in self.routers.values():
+            if not router.is_up:
+                continue
+            router.events += router.engine.events()
+            for datagram in router.engine.datagrams():
+                self._send(router, datagram)
+            assert not router.engine.statistics().get(EngineStatistic.INTERNAL_ERRORS), f"seed {self.seed}"
+        if self.checks_continuity:
+            self._check()
+
+    def _moments(self) -> Iterable[float]:
+        if self._in_flight:
+            yield self._in_flight[0][0]
+        if self._planned:
+            yield self._planned[0][0]
+        for router in self.routers.values():
+            if not router.is_up:
+                continue
+            timer = router.engine.next_timer()
+            if timer is not None:
+                yield timer
+            change = router.key_table.next_change(router.at(self.now).wall)
+            if change is not None:
+                yield (change - BASE) / timedelta(seconds=1) - router.skew + 1e-5
+
+    def _step(self) -> None:
+        while self._planned and self._planned[0][0] <= self.now:
+            heapq.heappop(self._planned)[2]()
+            self.pump()
+        while self._in_flight and self._in_flight[0][0] <= self.now:
+            _, _, source, datagram = heapq.heappop(self._in_flight)
+            self._deliver(source, datagram)
+            self.pump()
+        for router in self.routers.values():
+            if router.is_up:
+                router.key_table.handle_time(router.at(self.now).wall)
+                timer = router.engine.next_timer()
+                if timer is not None and timer <= self.now:
+                    router.engine.handle_timer(router.at(self.now))
+                self.pump()
+
+    def _send(self, router: Router, datagram: OutgoingDatagram) -> None:
+        self.sent += 1
+        network, chance = self.network, self.random
+        copies = 1 + (chance.random() < network.duplication)
+        for _ in range(copies):
+            if chance.random() >= network.loss:
+                arrives = self.now + chance.uniform(*network.delay)
+                heapq.heappush(self._in_flight, (arrives, next(self._order), router.address, datagram))
+
+    def _deliver(self, source: str, datagram: OutgoingDatagram) -> None:
+        if any(start <= self.now < end for start, end in self.network.cuts):
+            return
+        data = self.network.filter(source, datagram.remote[0], datagram.data)
+        destination = next((r for r in self.routers.values() if r.address == datagram.remote[0]), None)
+        if destination is not None and destination.is_up and data is not None:
+            destination.engine.receive(data, LISTENER, (source, 500), destination.at(self.now))
+
+    # -- what must hold ------------------------------------------------------------------------------------------
+
+    def pairs(self) -> Iterable[tuple[Router, Router, int]]:
+        """Return every (sender, receiver, protocol) that both are configured for."""
+        for sender, receiver in itertools.permutations(self.routers.values(), 2):
+            one = sender.configuration.peers.get(receiver.name)
+            other = receiver.configuration.peers.get(sender.name)
+            if one is not None and other is not None:
+                for protocol in one.associations.keys() & other.associations.keys():
+                    yield sender, receiver, protocol
+
+    def _check(self) -> None:
+        """What once was accepted must go on being accepted, whichever key it is protected with."""
+        for sender, receiver, protocol in self.pairs():
+            connection = (sender.name, receiver.name, protocol)
+            row = sender.sending(receiver.name, protocol, self.now)
+            accepted = receiver.accepted(sender.name, protocol, row.peer_key_name, self.now) if row else None
+            is_accepted = row is not None and accepted is not None and accepted.key == row.key
+            if is_accepted:
+                self._working.add(connection)
+            elif connection in self._working:
+                raise Violation(self._explain(sender, receiver, protocol))
+
+    def _explain(self, sender: Router, receiver: Router, protocol: int) -> str:
+        lines = [f"seed {self.seed}, t={self.now:.6f}: {receiver.name} does not accept what {sender.name} sends"]
+        for router, neighbor in ((sender, receiver), (receiver, sender)):
+            lines.append(f"{router.name} at {router.at(self.now).wall.time()}:")
+            rows = router.key_table.rows_for(neighbor.address, NAMES[protocol])
+            lines += [
+                f"  {row.admin_key_name} {fingerprint(row.key)} {row.direction.value} "
+                f"send {_times(row.send_lifetime)} accept {_times(row.accept_lifetime)}"
+                for row in rows
+            ]
+        return "\n".join(lines)
+
+    def forget_continuity(self) -> None:
+        """Begin anew to watch which keys are accepted: something has just taken keys away on purpose."""
+        self._working.clear()
+
+    def agree(self, protocols: Mapping[tuple[str, str], Iterable[int]] | None = None) -> bool:
+        """Whether each pair of routers holds the same keys, mirrored, and sends with the same one."""
+        for sender, receiver, protocol in self.pairs():
+            mine = sender.fingerprints(receiver.name, protocol)
+            theirs = {(key, recv, send) for key, send, recv in receiver.fingerprints(sender.name, protocol)}
+            if not mine or mine != theirs:
+                return False
+            one = sender.sending(receiver.name, protocol, self.now)
+            other = receiver.sending(sender.name, protocol, self.now)
+            if one is None or other is None or one.key != other.key:
+                return False
+        return True
+
+    def established(self) -> bool:
+        """Whether every association is established and nothing is rolling over."""
+        return all(
+            sender.association(receiver.name, protocol, self.now).state is AssociationState.ESTABLISHED
+            for sender, receiver, protocol in self.pairs()
+        )
+
+
+def _times(lifetime: object) -> str:
+    start, end = lifetime.start, lifetime.end  # type: ignore[attr-defined]
+    return f"{start.time()}..{end.time() if end else ''}"
+
+
+def two_routers(
+    seed: int = 1,
+    *,
+    protocols: Iterable[int] = (BGP,),
+    network: Network | None = None,
+    skew: float = 0.0,
+    policy: IkePolicy | None = None,
+    initiate: tuple[Initiate, Initiate] = (Initiate.ON_DEMAND, Initiate.NEVER),
+    **association: object,
+) -> Simulation:
+    """Return r1 and r2, configured for each other; r1 opens by default."""
+    simulation = Simulation(seed, network=network, skew=skew)
+    for name, other, mode in (("r2", "r1", initiate[1]), ("r1", "r2", initiate[0])):
+        wanted = configuration(name, [peer(other, protocols, initiate=mode, **association)], policy=policy)
+        simulation.configure(name, wanted)
+    return simulation
