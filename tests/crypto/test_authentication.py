@@ -23,6 +23,8 @@ def test_auth_is_what_the_rfc_writes(prf_id: int, hash_name: str) -> None:
     octets = signed_octets(prf_id, MESSAGE, NONCE, SK_P, IDENTIFICATION.body())
     body = b"\x02\x00\x00\x00router.example"
     assert octets == MESSAGE + NONCE + hmac.digest(SK_P.reveal(), body, hash_name)
+    with_more = signed_octets(prf_id, MESSAGE, NONCE, SK_P, IDENTIFICATION.body(), b"what RFC 9242 adds")
+    assert with_more == octets + b"what RFC 9242 adds"
     padded = hmac.digest(PRE_SHARED_KEY.reveal(), b"Key Pad for IKEv2", hash_name)
     expected = hmac.digest(padded, octets, hash_name)
     assert shared_key_auth(prf_id, PRE_SHARED_KEY, octets) == expected

@@ -7,7 +7,14 @@ from dataclasses import fields
 import pytest
 
 from rkmp.crypto.ciphers import ENCRYPTIONS, INTEGRITIES
-from rkmp.crypto.ike_keys import IkeKeys, child_key_material, derive_ike_keys, rekeyed_ike_keys
+from rkmp.crypto.ike_keys import (
+    IkeKeys,
+    child_key_material,
+    derive_ike_keys,
+    ike_keys_with_ppk,
+    rekeyed_ike_keys,
+    updated_ike_keys,
+)
 from rkmp.crypto.prf import PRF_KEY_LENGTH, prf, prf_plus
 from rkmp.crypto.suites import IkeSuite
 from rkmp.errors import CryptoError
@@ -78,6 +85,43 @@ def test_keys_have_the_lengths_of_their_suite(prf_id: int, cipher: tuple[int, in
             b"".join((*NONCES, *SPIS)),
             len(concatenated(keys)),
         )
+
+
+FURTHER = [Secret(b"one" * 11), Secret(b"two" * 16)]
+
+
+def test_children_of_several_key_exchanges_have_all_secrets_after_the_nonces() -> None:
+    sk_d = nist_keys().sk_d
+    seed = b"".join((VECTOR["new_shared_secret"], *NONCES, b"one" * 11, b"two" * 16))
+    material = child_key_material(SUITE.prf, sk_d, *NONCES, 20, Secret(VECTOR["new_shared_secret"]), FURTHER)
+    assert material.reveal() == prf_plus(SUITE.prf, sk_d, seed, 20)
+
+
+def test_an_ike_sa_of_several_key_exchanges_has_all_secrets_after_the_nonces() -> None:
+    sk_d = nist_keys().sk_d
+    keys = rekeyed_ike_keys(SUITE.prf, sk_d, SUITE, Secret(VECTOR["new_shared_secret"]), *NONCES, *SPIS, FURTHER)
+    seed = prf(SUITE.prf, sk_d, b"".join((VECTOR["new_shared_secret"], *NONCES, b"one" * 11, b"two" * 16)))
+    assert concatenated(keys) == prf_plus(SUITE.prf, seed, b"".join((*NONCES, *SPIS)), 7 * 32)
+
+
+def test_an_additional_key_exchange_replaces_every_key() -> None:
+    keys = nist_keys()
+    updated = updated_ike_keys(SUITE, keys.sk_d, FURTHER[0], *NONCES, *SPIS)
+    seed = prf(SUITE.prf, keys.sk_d, b"".join((b"one" * 11, *NONCES)))
+    assert concatenated(updated) == prf_plus(SUITE.prf, seed, b"".join((*NONCES, *SPIS)), 7 * 32)
+    assert all(getattr(updated, field.name) != getattr(keys, field.name) for field in fields(keys))
+
+
+@pytest.mark.parametrize("prf_id", PRF_KEY_LENGTH)
+def test_a_ppk_changes_what_derives_and_authenticates(prf_id: int) -> None:
+    keys = nist_keys(IkeSuite(EncryptionId.AES_GCM_16, 256, 0, prf_id, KeyExchangeId.CURVE25519))
+    ppk = Secret(b"a post-quantum pre-shared key of any length at all")
+    mixed = ike_keys_with_ppk(prf_id, keys, ppk)
+    for name in ("sk_d", "sk_pi", "sk_pr"):
+        # RFC 8784 3: with these PRFs one iteration of prf+ is enough.
+        assert getattr(mixed, name).reveal() == prf(prf_id, ppk, getattr(keys, name).reveal() + b"\x01")
+    for name in ("sk_ai", "sk_ar", "sk_ei", "sk_er"):
+        assert getattr(mixed, name) == getattr(keys, name)
 
 
 def test_too_much_key_material_is_refused() -> None:

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TypeVar
-
 import pytest
 
 from rkmp.crypto.authentication import signed_octets, verify_shared_key_auth
 from rkmp.crypto.ike_keys import IkeKeys, derive_ike_keys, rekeyed_ike_keys
-from rkmp.crypto.protection import Protector
 from rkmp.crypto.suites import IkeProposal, IkeSuite, choose_suite, suite_of_answer
 from rkmp.secret import Secret
 from rkmp.wire import (
@@ -28,12 +24,9 @@ from rkmp.wire import (
     PrfId,
     ProtocolId,
     SecurityAssociation,
-    parse_payloads,
-    serialise_payloads,
 )
+from tests.crypto.observer import only, opened, protector_of_sender
 from tests.wire.transcripts import CONVERSATIONS, Conversation
-
-_PayloadT = TypeVar("_PayloadT", bound=Payload)
 
 POLICIES = {
     "aes256gcm16-prfsha384-x25519": IkeProposal(
@@ -55,11 +48,6 @@ POLICIES = {
         ((EncryptionId.AES_GCM_16, 128),), (), (PrfId.HMAC_SHA2_512,), (KeyExchangeId.ECP_384,)
     ),
 }
-
-
-def only(kind: type[_PayloadT], payloads: Sequence[Payload]) -> _PayloadT:
-    (found,) = (payload for payload in payloads if isinstance(payload, kind))
-    return found
 
 
 class Observer:
@@ -84,7 +72,7 @@ class Observer:
     def exchange(self, number: int, keys: IkeKeys) -> tuple[tuple[Payload, ...], tuple[Payload, ...]]:
         """Open the two messages of one exchange."""
         request, response = self.conversation.messages[number]
-        return opened(self.suite, keys, request), opened(self.suite, keys, response)
+        return opened(self.suite, keys, [request]).payloads, opened(self.suite, keys, [response]).payloads
 
     def rekeyed(self) -> IkeKeys:
         """Follow the CREATE_CHILD_SA exchange that rekeys the IKE SA."""
@@ -101,23 +89,6 @@ class Observer:
             spi_i,
             spi_r,
         )
-
-
-def sender(suite: IkeSuite, keys: IkeKeys, message: Message) -> Protector:
-    """The protector of who sent ``message``."""
-    if message.is_initiator:
-        return Protector(suite, keys.sk_ei, keys.sk_ai)
-    return Protector(suite, keys.sk_er, keys.sk_ar)
-
-
-def opened(suite: IkeSuite, keys: IkeKeys, octets: bytes) -> tuple[Payload, ...]:
-    """Open one message, and hold its payloads to their octets."""
-    message = Message.parse(octets)
-    sealed = only(Encrypted, message.payloads)
-    plaintext = sender(suite, keys, message).open(octets[: -len(sealed.body)], sealed.body)
-    payloads = parse_payloads(sealed.first_payload, plaintext)
-    assert serialise_payloads(payloads) == (sealed.first_payload, plaintext)
-    return payloads
 
 
 def logged(keys: IkeKeys, names: dict[str, bytes]) -> dict[str, bytes]:
@@ -179,7 +150,7 @@ def test_what_was_opened_is_sealed_to_the_same_octets(conversation: Conversation
         for octets in observer.conversation.messages[number]:
             message = Message.parse(octets)
             body = only(Encrypted, message.payloads).body
-            protector = sender(observer.suite, observer.keys, message)
+            protector = protector_of_sender(observer.suite, observer.keys, message)
             head = octets[: -len(body)]
             plaintext = protector.open(head, body)
             before_iv = (int.from_bytes(body[:8]) - 1) % 2**64
