@@ -358,3 +358,31 @@ def test_keys_are_in_force_before_the_engine_is_told(running: Running) -> None:
     running.engine.calls = order
     prepared.apply()
     assert order == [("KeyRemoved",), ("apply",)]
+
+
+# The start: the engine is configured in any case, so that it listens and tidies up.
+
+
+def test_an_agent_without_configuration_configures_its_engine_once() -> None:
+    running = Running()
+    running.northbound.start()
+    running.northbound.start()
+    assert running.engine.calls == [("prepare",), ("apply",)]
+    assert running.configuration == EngineConfiguration()
+
+
+def test_an_agent_with_keys_alone_configures_its_engine_too() -> None:
+    running = Running()
+    running.change(key_table(etree.tostring(document("full")[1][0], encoding="unicode")))
+    assert running.engine.calls == [("prepare",), ("apply",)]
+    assert running.key_table.get("spring") is not None
+
+
+def test_a_start_that_the_engine_refuses_can_be_tried_again() -> None:
+    engine = FakeEngine(refusal=EngineRefusal("cannot listen"))
+    running = Running(engine)
+    with pytest.raises(RpcError, match="cannot listen"):
+        running.northbound.start()
+    engine.refusal = None
+    running.northbound.start()
+    assert engine.calls == [("prepare",), ("apply",)]

@@ -23,6 +23,7 @@ from rkmp.engine.events import EngineEvent
 from rkmp.engine.state import PeerSnapshot
 from rkmp.errors import EngineRefusal
 from rkmp.keytable import KeyTable
+from rkmp.netconf import NETCONF_MODULES
 from rkmp.northbound import MODULES, NorthboundConfiguration
 from rkmp.secret import Secret
 from rkmp.storage import IN_MEMORY, Database, KeyEncryptionKey, Sealer
@@ -38,7 +39,7 @@ NAMESPACES = {"r": RKMP, "k": KEY_TABLE}
 
 @functools.cache
 def schema() -> Schema:
-    return load_schema(MODULES, [REPOSITORY / "yang"])
+    return load_schema({**NETCONF_MODULES, **MODULES}, [REPOSITORY / "yang"])
 
 
 def document(name: str) -> etree._Element:

@@ -24,7 +24,7 @@ from rkmp.northbound.engine_access import EngineAccess, PreparedEngine
 from rkmp.northbound.engine_configuration import EntryReaders
 from rkmp.northbound.manual_keys import read_key
 from rkmp.northbound.names import KeyTableNames, Rkmp
-from rkmp.northbound.reading import boolean, container, value
+from rkmp.northbound.reading import boolean, container, instance_of, value
 from rkmp.northbound.touched import Touched
 
 ENTRIES: Mapping[tuple[str, ...], str] = {
@@ -115,7 +115,13 @@ class NorthboundConfiguration:
                 entries = {value(entry, node.keys[0]): entry for entry in _entries(self._schema, change.after, path)}
                 fields[field] = {name: _kept(before, name, read(entry)) for name, entry in entries.items()}
             elif node in touched.entries:
-                fields[field] = _updated(self._schema, before, touched.entries[node], node, read)
+                changed = {
+                    name: None
+                    if element is None
+                    else _kept(before, name, read(instance_of(self._schema, change.after, node, element)))
+                    for name, element in touched.entries[node].items()
+                }
+                fields[field] = _updated(before, changed)
         different = {field: value for field, value in fields.items() if value != getattr(self.current, field)}
         return replace(self.current, **different) if different else self.current  # type: ignore[arg-type]
 
@@ -149,7 +155,7 @@ class NorthboundConfiguration:
                 return self._key_table.prepare_manual([read_key(self._schema, entry) for entry in entries])
             keys = touched.entries.get(self._key_list, {})
             rows = [
-                read_key(self._schema, Instance(self._schema, self._key_list, element))
+                read_key(self._schema, instance_of(self._schema, change.after, self._key_list, element))
                 for element in keys.values()
                 if element is not None
             ]
@@ -212,24 +218,14 @@ def _entries(schema: Schema, after: etree._Element, path: tuple[str, ...]) -> It
     return instance.entries(path[-1])
 
 
-def _updated(
-    schema: Schema,
-    before: Mapping[str, object],
-    touched: Mapping[str, etree._Element | None],
-    node: SchemaNode,
-    read: Callable[[Instance], object],
-) -> Mapping[str, object]:
-    changed = {
-        name: _kept(before, name, read(Instance(schema, node, element)))
-        for name, element in touched.items()
-        if element is not None
-    }
-    gone = [name for name, element in touched.items() if element is None and name in before]
-    if not gone and all(before.get(name) is value for name, value in changed.items()):
+def _updated(before: Mapping[str, object], changed: Mapping[str, object | None]) -> Mapping[str, object]:
+    """Return ``before`` with the entries in ``changed``, of which None are gone; itself where nothing is different."""
+    if all(before.get(name) is entry for name, entry in changed.items()):
         return before
     updated = {**before, **changed}
-    for name in gone:
-        del updated[name]
+    for name, entry in changed.items():
+        if entry is None:
+            del updated[name]
     return updated
 
 

@@ -10,8 +10,14 @@ from lxml import etree
 
 from rkmp.datastore.defaults import Instance
 from rkmp.datastore.instance_path import instance_path
-from rkmp.datastore.schema import Schema
+from rkmp.datastore.schema import Schema, SchemaNode
+from rkmp.datastore.validation.constraints import constraints_of
 from rkmp.errors import RpcError
+
+
+def instance_of(schema: Schema, tree: etree._Element, node: SchemaNode, element: etree._Element) -> Instance:
+    """Return the list entry ``element`` of ``tree``, reached without walking over its siblings."""
+    return Instance(constraints_of(schema), tree, node, element)
 
 
 def value(instance: Instance, tag: str) -> str:

@@ -1,0 +1,72 @@
+"""The northbound as one object: what the daemon builds once and plugs into datastores, engine and NETCONF server."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Protocol
+
+from lxml import etree
+
+from rkmp.datastore.datastores import Datastores
+from rkmp.errors import EngineRefusal, RpcError
+from rkmp.keytable import KeyTable
+from rkmp.netconf.handlers import Handler
+from rkmp.netconf.operational import StateProvider
+from rkmp.northbound.actions import Actions
+from rkmp.northbound.configuration import NorthboundConfiguration
+from rkmp.northbound.engine_access import EngineAccess
+from rkmp.northbound.names import KeyTableNames, Rkmp
+from rkmp.northbound.notifications import Notifications
+from rkmp.northbound.state import EngineState, KeyTableState
+
+
+class Server(Protocol):
+    """What the northbound needs of the NETCONF server (:class:`rkmp.netconf.server.NetconfServer`)."""
+
+    def provide_state(self, tag: str, provider: StateProvider) -> None:
+        """Have ``provider`` add state to a top-level node."""
+
+    def handle(self, path: Sequence[str], handler: Handler) -> None:
+        """Have ``handler`` carry out an action."""
+
+    def publish(self, event_time: datetime, event: etree._Element) -> None:
+        """Send a notification."""
+
+
+class Northbound:
+    """Binds the modules to the engine and the key table; ``clock`` returns the time now, aware, in UTC.
+
+    Nothing happens until :meth:`start`.
+    """
+
+    def __init__(
+        self,
+        datastores: Datastores,
+        engine: EngineAccess,
+        key_table: KeyTable,
+        server: Server,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self.configuration = NorthboundConfiguration(datastores.schema, engine, key_table, clock)
+        self._datastores = datastores
+        notifications = Notifications(server.publish)
+        engine.subscribe(notifications.tell_engine_event)
+        key_table.subscribe(notifications.tell_key_event)
+        server.provide_state(Rkmp.RKMP, EngineState(engine).provide)
+        server.provide_state(KeyTableNames.KEY_TABLE, KeyTableState(key_table, clock).provide)
+        for path, handler in Actions(engine).handlers.items():
+            server.handle(path, handler)
+
+    def start(self) -> None:
+        """Hand the running configuration to the engine and the key table, and every later change of it.
+
+        Raises EngineRefusal where they cannot carry it out: an address that cannot be listened on any more, for one.
+        """
+        try:
+            self._datastores.replay(self.configuration)
+            self.configuration.start()
+        except RpcError as error:
+            # There is no request to answer.
+            raise EngineRefusal(error.message) from error
+        self._datastores.subscribe(self.configuration)
