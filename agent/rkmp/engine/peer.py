@@ -12,12 +12,12 @@ import logging
 from collections import Counter
 from typing import Protocol
 
-from rkmp.engine.association import FIRST_RETRY, LAST_RETRY, Association
+from rkmp.engine.association import Association
+from rkmp.engine.closing import closing_moments, why_close
 from rkmp.engine.configuration import (
     AssociationConfiguration,
     EngineConfiguration,
     IkePolicy,
-    Initiate,
     Listener,
     PeerConfiguration,
     TransformConfiguration,
@@ -25,10 +25,11 @@ from rkmp.engine.configuration import (
 from rkmp.engine.conversation import Conversation
 from rkmp.engine.events import EngineEvent
 from rkmp.engine.offers import child_request
+from rkmp.engine.reopening import Reopening
 from rkmp.engine.state import PeerSnapshot
 from rkmp.engine.statistics import PeerStatistic
 from rkmp.errors import EngineRefusal, KeyTableError, StorageError
-from rkmp.ike import ChildRequest, ChildSa, CloseReason, Identity, IkeSettings, Role
+from rkmp.ike import ChildRequest, ChildSa, CloseReason, Identity, IkeSettings
 from rkmp.instant import Instant
 from rkmp.keytable import KeyRow, KeyTable
 from rkmp.secret import Secret
@@ -38,14 +39,8 @@ _log = logging.getLogger(__name__)
 
 CROSSING_WINDOW = 5.0
 """Seconds for which a key that we asked for speaks against another one from scratch: it is one that crossed ours."""
-CLOSING_PATIENCE = 60.0
-"""Seconds by which an IKE SA may outlive its lifetime while something is negotiated over it."""
 TABLE_PATIENCE = 10.0
 """Seconds until what the key table has refused is tried again."""
-STABLE = 60.0
-"""Seconds that an IKE SA has to last for another to be opened at once when it ends."""
-IDLE_BEFORE_CLOSE = {Role.INITIATOR: 1.0, Role.RESPONDER: 5.0}
-"""Seconds after the last key for which an IKE SA that is not retained stays open, in case the peer needs it too."""
 
 
 class Surroundings(Protocol):
@@ -90,10 +85,7 @@ class Peer:
         self.statistics: Counter[str] = Counter()
         self.is_departed = False
         self.last_send_id = 0
-        self._is_asked = False
-        self._reopen_at = float("-inf")
-        self._reopen_delay = FIRST_RETRY
-        self._keep_up_at = float("-inf")
+        self.reopening = Reopening(engine.jitter)
         self._try_table_again_at = float("-inf")
         for number, wanted in configuration.associations.items():
             self._add_association(number, wanted, at)
@@ -127,6 +119,11 @@ class Peer:
         """Who we are: as configured, or the address that we listen on."""
         configured = self.engine.configuration.local_identity
         return configured or Identity.of_address(self.engine.listener_of(self.configuration).address)
+
+    @property
+    def has_enabled_association(self) -> bool:
+        """Whether there is anything to negotiate."""
+        return any(association.configuration.enabled for association in self.associations.values())
 
     def secret(self, name: str) -> Secret:
         """Return the pre-shared key ``name``."""
@@ -193,7 +190,7 @@ class Peer:
             elif association.configuration != wanted:
                 self._reconfigure_association(association, wanted, at)
         self.associations = {number: self.associations[number] for number in configuration.associations}
-        self._retry_now()
+        self.reopening.now()
         if is_other:
             self._retire_conversations("the peer's configuration has changed", at)
             for association in self.associations.values():
@@ -211,15 +208,15 @@ class Peer:
         association = self.associations.get(protocol)
         if association is None or not association.configuration.enabled:
             raise EngineRefusal("there is no enabled association for this protocol", peer=self.name)
-        self._retry_now()
+        self.reopening.now()
         association.want_rekey(request)
 
     def initiate(self) -> None:
         """Negotiate now whatever is lacking, an IKE SA to begin with, for an operator."""
-        if not any(association.configuration.enabled for association in self.associations.values()):
+        if not self.has_enabled_association:
             raise EngineRefusal("the peer has no enabled association", peer=self.name)
-        self._is_asked = True
-        self._retry_now()
+        self.reopening.now()
+        self.reopening.is_asked = not any(conversation.is_usable for conversation in self.conversations.values())
         for association in self.associations.values():
             association.retry_now()
 
@@ -229,7 +226,7 @@ class Peer:
             self._drop_keys(association, "cleared by an operator", at)
             association.retry_now()
         self._retire_conversations("cleared by an operator", at)
-        self._retry_now()
+        self.reopening.now()
 
     def depart(self, reason: str, at: Instant, *, keep_keys: bool) -> None:
         """Leave the configuration: end everything with the peer; keys too unless they are to be kept."""
@@ -297,34 +294,15 @@ class Peer:
             if association.wants_key(at):
                 self._negotiate(association, at)
         if self._wants_ike_sa(at):
-            association = next(a for a in self.associations.values() if a.configuration.enabled)
-            self._open(association, at)
+            free = (a for a in self.associations.values() if a.configuration.enabled and a.attempt is None)
+            first = next(free, None)
+            if first is not None:
+                self._open(first, at)
         for conversation in list(self.conversations.values()):
             self._tidy(conversation, at)
 
-    def opening_failed(self, at: Instant) -> None:
-        """Note that no IKE SA came to be."""
-        self._is_asked = False
-        self._reopen_at = at.monotonic + self._reopen_delay * (1 + self.engine.jitter())
-        self._reopen_delay = min(self._reopen_delay * 2, LAST_RETRY)
-
-    def opening_succeeded(self) -> None:
-        """Note that an IKE SA was established."""
-        self._is_asked = False
-        self._retry_now()
-
-    def conversation_ended(self, conversation: Conversation, at: Instant) -> None:
-        """Note that an established IKE SA is gone; one that did not last must not be replaced over and over."""
-        lasted = conversation.seconds_open(at.monotonic)
-        if conversation.retired_because is not None or lasted >= STABLE:
-            self._keep_up_at = at.monotonic + FIRST_RETRY * self.engine.jitter()
-        else:
-            delay = min(max(FIRST_RETRY, 4 * (STABLE - lasted) / STABLE * self._reopen_delay), LAST_RETRY)
-            self._keep_up_at = at.monotonic + delay * (1 + self.engine.jitter())
-            self._reopen_delay = min(self._reopen_delay * 2, LAST_RETRY)
-
-    def delete_at_peer(self, row: KeyRow, at: Instant) -> None:
-        """Tell the peer that a replaced key is gone, if that is for us to do: for the side that replaced it (2.8)."""
+    def _delete_at_peer(self, row: KeyRow, at: Instant) -> None:
+        """Tell the peer that a replaced key is gone, where an IKE SA can name it."""
         send_id = int(row.peer_key_name, 16)
         for conversation in self.conversations.values():
             for child in conversation.ike_sa.children:
@@ -335,7 +313,8 @@ class Peer:
     def _negotiate(self, association: Association, at: Instant) -> None:
         conversation, replaced = self._where_to_ask(association, at)
         if conversation is None:
-            if self._may_open(association, at):
+            is_asked = association.is_asked_for
+            if self.reopening.may_open(self.configuration.initiate, at.monotonic, is_asked=is_asked):
                 self._open(association, at)
             return
         request = self._request(association, at)
@@ -369,24 +348,11 @@ class Peer:
         last = (is_open or usable)[-1:]
         return (last[0] if last else None), None
 
-    def _may_open(self, association: Association, at: Instant) -> bool:
-        is_asked = self._is_asked or association.is_asked_for
-        if self.configuration.initiate is Initiate.NEVER and not is_asked:
-            return False
-        return not self.is_departed and at.monotonic >= self._reopen_at
-
     def _wants_ike_sa(self, at: Instant) -> bool:
         """Whether an IKE SA is to be opened although no association needs it."""
-        if self.is_departed or not any(a.configuration.enabled for a in self.associations.values()):
+        if self.is_departed or any(conversation.is_usable for conversation in self.conversations.values()):
             return False
-        if any(conversation.is_usable for conversation in self.conversations.values()):
-            return False
-        return at.monotonic >= (self._reopen_at if self._is_asked else self._kept_up_from())
-
-    def _kept_up_from(self) -> float:
-        if self.is_departed or self.configuration.initiate is not Initiate.IMMEDIATELY:
-            return float("inf")
-        return max(self._reopen_at, self._keep_up_at) if self.ike_policy.retain_ike_sa else float("inf")
+        return at.monotonic >= self.reopening.wanted_from(self.configuration.initiate, self.ike_policy)
 
     def _open(self, association: Association, at: Instant) -> None:
         request = self._request(association, at)
@@ -420,49 +386,12 @@ class Peer:
         """Close an IKE SA that has served."""
         if not conversation.is_open:
             return
-        reason = conversation.retired_because or self._why_close(conversation, at)
+        reason = conversation.retired_because or why_close(self, conversation, at.monotonic)
         if reason is not None:
             conversation.retired_because = reason
             if not conversation.owes_deletes:
                 conversation.ike_sa.close(reason, at.monotonic)
                 self.engine.touch(conversation)
-
-    def _why_close(self, conversation: Conversation, at: Instant) -> str | None:
-        if not any(association.configuration.enabled for association in self.associations.values()):
-            return "no association with the peer is enabled"
-        if self._is_busy(conversation):
-            patience = conversation.expires_at(self.ike_policy) + CLOSING_PATIENCE
-            return "its lifetime has ended" if patience <= at.monotonic else None
-        if conversation.expires_at(self.ike_policy) <= at.monotonic:
-            return "its lifetime has ended"
-        if not self.ike_policy.retain_ike_sa and self._idle_at(conversation) <= at.monotonic and self._has_all_keys():
-            return "all keys exist and it is not to be retained"
-        if conversation.role is Role.INITIATOR and not conversation.ike_sa.children and self._is_doubled(conversation):
-            return "another IKE SA with the peer serves"
-        return None
-
-    def _is_busy(self, conversation: Conversation) -> bool:
-        for association in self.associations.values():
-            if association.attempt is not None and association.attempt.ike_sa == conversation.key:
-                return True
-            if any(waiting.ike_sa == conversation.key for waiting in association.confirmations.values()):
-                return True
-        return False
-
-    def _is_doubled(self, conversation: Conversation) -> bool:
-        return any(c.is_open and c.is_usable and c is not conversation for c in self.conversations.values())
-
-    def _has_all_keys(self) -> bool:
-        enabled = [a for a in self.associations.values() if a.configuration.enabled]
-        return all(a.attempt is None and not a.confirmations and a.keys.latest() is not None for a in enabled)
-
-    @staticmethod
-    def _idle_at(conversation: Conversation) -> float:
-        return conversation.busy_at + IDLE_BEFORE_CLOSE[conversation.role]
-
-    def _retry_now(self) -> None:
-        self._reopen_at = self._keep_up_at = float("-inf")
-        self._reopen_delay = FIRST_RETRY
 
     # -- time and state ------------------------------------------------------------------------------------------
 
@@ -477,19 +406,18 @@ class Peer:
                 continue
             for row in retired:
                 latest = association.keys.latest()
+                # RFC 7296 2.8: the side that asked for the new one deletes the old one.
                 if latest is not None and latest.provenance is not None and latest.provenance.role == "initiator":
-                    self.delete_at_peer(row, at)
+                    self._delete_at_peer(row, at)
 
     def next_timer(self, at: Instant) -> float | None:
         """Return when there is something to do that no message will bring."""
         moments = [association.next_timer(at) for association in self.associations.values()]
-        moments += [self._reopen_at, self._kept_up_from(), self._try_table_again_at]
+        policy = self.ike_policy
+        moments += [*self.reopening.moments(self.configuration.initiate, policy), self._try_table_again_at]
         for conversation in self.conversations.values():
-            if conversation.is_open and not self.is_departed:
-                expires = conversation.expires_at(self.ike_policy)
-                moments += [expires, expires + CLOSING_PATIENCE]
-                if not self.ike_policy.retain_ike_sa:
-                    moments.append(self._idle_at(conversation))
+            if conversation.is_open:
+                moments += closing_moments(policy, conversation)
         to_come = [m for m in moments if m is not None and at.monotonic < m < float("inf")]
         return min(to_come) if to_come else None
 

@@ -81,7 +81,7 @@ def _established(peer: Peer, conversation: Conversation, event: IkeSaEstablished
     conversation.established_by(event, at.monotonic, at.wall)
     peer.conversations.pop(conversation.key, None)
     peer.conversations[conversation.key] = conversation
-    peer.opening_succeeded()
+    peer.reopening.after_success()
     peer.statistics[PeerStatistic.IKE_SAS_ESTABLISHED] += 1
     peer.engine.report(
         IkeSaUp(peer.name, event.local_spi, event.remote_spi, event.role.value, event.remote_identity.text)
@@ -138,10 +138,11 @@ def _closed(peer: Peer, conversation: Conversation, event: IkeSaClosed, at: Inst
     if event.was_established:
         if event.reason is CloseReason.LIVENESS_FAILED:
             peer.statistics[PeerStatistic.IKE_SAS_LOST] += 1
-        peer.conversation_ended(conversation, at)
+        by_us = conversation.retired_because is not None
+        peer.reopening.after_end(at.monotonic, conversation.seconds_open(at.monotonic), by_us=by_us)
         peer.engine.report(IkeSaDown(peer.name, conversation.key, event.message))
     elif conversation.role is Role.INITIATOR and conversation.retired_because is None:
-        peer.opening_failed(at)
+        peer.reopening.after_failure(at.monotonic)
     for association in peer.associations.values():
         if association.attempt is not None and association.attempt.ike_sa == conversation.key:
             _lost(conversation, association, event.message, at)
