@@ -44,14 +44,8 @@ _IN_A_WRITTEN_CASE = frozenset({"uses", *(kind.value for kind in NodeKind)})
 _CHOICE_OR_CASE = frozenset({NodeKind.CHOICE, NodeKind.CASE})
 
 
-def load_schema(implemented: Mapping[str, Sequence[str]], search_path: Sequence[Path]) -> Schema:
-    """Compile the implemented modules and what they import.
-
-    ``implemented`` maps a module's name to its enabled features; a module that is only imported has none.
-    ``search_path`` holds folders of modules, which win over the standard modules of the pyang package.
-    The result does not depend on the order of either mapping or file system. Raises SchemaError with every problem
-    that was found before compilation could not go on.
-    """
+def compile_modules(implemented: Mapping[str, Sequence[str]], search_path: Sequence[Path]) -> Schema:
+    """What ``load_schema`` says."""
     return _Compiler(parse_modules(implemented, search_path)).compile()
 
 

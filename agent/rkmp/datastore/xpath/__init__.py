@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from lxml import etree
 
+from rkmp.datastore.xpath.analysis import Analysis
 from rkmp.datastore.xpath.syntax import Syntax, XPathSyntaxError, parse, render
 
 if TYPE_CHECKING:
@@ -78,9 +79,6 @@ class Expression:
 
         Raises XPathSyntaxError for what only a schema can tell: unbound prefixes, unknown functions and identities.
         """
-        # Imported here, since the nodes that an analysis walks are compiled with this module.
-        from rkmp.datastore.xpath.analysis import Analysis
-
         analysis = Analysis(schema, self.prefixes, self.default_namespace, self.identity_namespace, frozenset(context))
         tree, self.selects = analysis.rewrite(self.syntax)
         self.reads = frozenset(analysis.reads)

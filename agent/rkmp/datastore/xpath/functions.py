@@ -12,6 +12,7 @@ from typing import Any
 
 from lxml import etree
 
+from rkmp.datastore.schema.instance_identifier import find_instance
 from rkmp.datastore.schema.nodes import Schema
 from rkmp.datastore.schema.patterns import compile_pattern
 from rkmp.datastore.schema.types import (
@@ -120,8 +121,6 @@ class YangFunctions:
         return leafref.path.select(element, _root_of(element))
 
     def _identified(self, element: etree._Element, value: str) -> list[etree._Element]:
-        from rkmp.datastore.schema.instance_identifier import find_instance
-
         try:
             found = find_instance(self._schema, _root_of(element), value)
         except InvalidValue:
