@@ -1,0 +1,61 @@
+"""Benchmarks run; what they measure is for people to judge."""
+
+from __future__ import annotations
+
+import importlib
+import os
+
+import pytest
+
+from tests.benchmarks import handshake, handshake_profile
+from tests.benchmarks.__main__ import BENCHMARKS, main
+from tests.benchmarks.table import Table
+from tests.interop.strongswan.conftest import strongswan
+
+__all__ = ["strongswan"]
+
+
+@pytest.mark.parametrize("name", BENCHMARKS)
+def test_what_is_listed_is_there(name: str) -> None:
+    assert callable(importlib.import_module(f"tests.benchmarks.{name.replace('-', '_')}").run)
+
+
+def test_without_a_name_they_are_listed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr("sys.argv", ["benchmarks"])
+    assert main() == 0
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == list(BENCHMARKS)
+
+
+def test_one_that_cannot_be_run_says_why(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr("sys.argv", ["benchmarks", "handshake"])
+    monkeypatch.setenv("PATH", "/no/such/folder")
+    assert main() == 1
+    assert "handshake cannot be run: unshare is not installed" in capsys.readouterr().err
+
+
+def test_a_name_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr("sys.argv", ["benchmarks", "marathon"])
+    with pytest.raises(SystemExit):
+        main()
+    assert "there is no benchmark marathon" in capsys.readouterr().err
+
+
+def test_handshakes_of_both_implementations_are_measured(strongswan: None) -> None:
+    processors = os.sched_getaffinity(0)
+    table = handshake.run(rounds=2, handshakes=20)
+    assert os.sched_getaffinity(0) == processors
+    cost = {row[0]: float(row[1]) for row in table.rows}
+    assert len(cost) == 7
+    # No side can be had for less than its cryptography.
+    assert min(cost, key=lambda who: cost[who]) == "either: rkmp.crypto alone"
+    assert all(value > 0 for value in cost.values())
+
+
+def test_the_profile_names_our_rooms() -> None:
+    table = handshake_profile.run(handshakes=300)
+    assert {"crypto", "wire", "ike"} <= {row[0] for row in table.rows}
+
+
+def test_a_table_is_aligned() -> None:
+    table = Table("Title", ("", "us"), (("one", "1"), ("twelve", "12")), ("A note.",))
+    assert str(table) == "Title\n\n        us\n------  --\none      1\ntwelve  12\n\nA note."
