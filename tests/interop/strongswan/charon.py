@@ -43,6 +43,8 @@ charon-systemd {{
       path = {directory}/charon.log
       default = {log_level}
       flush_line = yes
+      time_format = %H:%M:%S
+      time_add_ms = yes
     }}
   }}
   journal {{ default = -1 }}

@@ -11,6 +11,7 @@ from collections.abc import Callable, Container
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
+from rkmp.engine.datagrams import NON_ESP_MARKER, needs_marker, without_marker
 from rkmp.errors import IkeError
 from rkmp.ike import (
     ChildChoice,
@@ -26,7 +27,7 @@ from rkmp.ike import (
     RemoteAuthentication,
     Statistic,
 )
-from rkmp.ike.addressing import MARKER, is_opening_request
+from rkmp.ike.addressing import is_opening_request
 from rkmp.secret import Secret
 from rkmp.wire import AuthAlg, Header, Kdf, NotifyType, RoutingProtocol, TcpAoTransform
 from tests.interop.strongswan.algorithms import proposal
@@ -39,6 +40,9 @@ Address = tuple[str, int]
 PATIENCE = 10.0
 TICK = 0.02
 """Seconds until a condition is looked at again that no datagram of ours changes."""
+LATENCY = 0.003
+"""Seconds that a datagram from charon takes. It ignores what comes while it is busy with the same Message ID, and the
+second answer to an IKE_SA_INIT may come faster than any network would bring it."""
 
 ROUTER = Identity.parse("fqdn", ROUTER_NAME)
 CHARON = Identity.parse("fqdn", CHARON_NAME)
@@ -112,10 +116,10 @@ class Router:
         return time.monotonic()
 
     def initiate(self, remote: Address, child_request: ChildRequest | None = None) -> IkeSa:
-        """Begin to open an IKE SA; the marker goes in front where neither port is 500 (G37)."""
+        """Begin to open an IKE SA, with the marker where the engine would put one (G37)."""
         ike_sa = IkeSa.initiate(self.settings, self, os.urandom, child_request, self.now)
         self.ike_sas.append(ike_sa)
-        self._ways[ike_sa.local_spi] = (remote, 500 not in (self.address[1], remote[1]))
+        self._ways[ike_sa.local_spi] = (remote, needs_marker(self.address[1], remote[1]))
         self._flush()
         return ike_sa
 
@@ -160,6 +164,7 @@ class Router:
         timers = [timer for sa in self.ike_sas if (timer := sa.next_timer()) is not None]
         wait = min([TICK, *(max(0.0, timer - self.now) for timer in timers)])
         if select.select([self.socket], [], [], wait)[0]:
+            time.sleep(LATENCY)
             data, remote = self.socket.recvfrom(65_535)
             self.received.append(data)
             if len(self.received) not in self.lost_incoming:
@@ -169,8 +174,7 @@ class Router:
         self._flush()
 
     def _receive(self, data: bytes, remote: Address) -> None:
-        is_marked = data.startswith(MARKER)
-        message = data.removeprefix(MARKER)
+        message, is_marked = without_marker(data)
         header = Header.parse(message)
         ike_sa = self._find(header)
         if ike_sa is None:
@@ -199,7 +203,7 @@ class Router:
                 self._send(datagram, *self._ways[ike_sa.local_spi])
 
     def _send(self, message: bytes, remote: Address, is_marked: bool) -> None:
-        data = MARKER + message if is_marked else message
+        data = NON_ESP_MARKER + message if is_marked else message
         self.sent.append(data)
         if len(self.sent) not in self.lost_outgoing:
             self.socket.sendto(data, remote)
