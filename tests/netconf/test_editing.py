@@ -260,6 +260,16 @@ async def test_validate_of_an_inline_config_finds_what_is_wrong(agent: Agent) ->
     assert fault_of(reply) == Fault("application", "invalid-value", None, "/net:network/net:peer[net:name='a']/net:mtu")
 
 
+async def test_commit_of_a_candidate_whose_leafref_dangles_is_refused(agent: Agent) -> None:
+    peer = await agent.connect()
+    require_ok(await peer.call(edit("candidate", peer_config("<name>a</name><profile>nope</profile>"))))
+    fault = Fault("application", "data-missing", "instance-required", "/net:network/net:peer[net:name='a']/net:profile")
+    assert fault_of(await peer.call("<validate><source><candidate/></source></validate>")) == fault
+    assert fault_of(await peer.call("<commit/>")) == fault
+    assert await names(peer) == []
+    assert await names(peer, "candidate") == ["a"]
+
+
 async def test_commit_of_an_unchanged_candidate_is_ok(agent: Agent) -> None:
     peer = await agent.connect()
     require_ok(await peer.call("<commit/>"))
