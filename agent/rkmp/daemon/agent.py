@@ -1,0 +1,112 @@
+"""One agent: every room built from the state directory, joined, started and stopped. The only place that knows all.
+
+Order of start: the disk, the keys, the configuration of before into the engine, and last the doors: when the agent
+says that it is ready, everything that it ever acknowledged is in force.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from contextlib import ExitStack
+from datetime import datetime
+from pathlib import Path
+
+import rkmp
+from rkmp.daemon.key_clock import KeyClock
+from rkmp.daemon.listen_address import ListenAddress
+from rkmp.daemon.state_directory import StateDirectory
+from rkmp.daemon.users import Users
+from rkmp.datastore.datastores import Datastores
+from rkmp.datastore.schema import load_schema
+from rkmp.engine import Engine, EngineDriver, Listener, system_clock
+from rkmp.errors import CommandError, EngineRefusal
+from rkmp.keytable import KeyTable
+from rkmp.netconf import NETCONF_MODULES, NetconfServer
+from rkmp.northbound import MODULES, Northbound
+from rkmp.secret import Secret
+from rkmp.storage import Database, KeyEncryptionKey, Sealer, require_key
+
+_log = logging.getLogger(__name__)
+
+DEFAULT_LISTENER = "default"
+"""Name of the IKE listener of the command line, in force while the configuration has none."""
+
+
+def module_directory() -> Path:
+    """Return the folder of our YANG modules: inside the installed package, or beside the source in a checkout."""
+    package = Path(rkmp.__file__).parent
+    installed = package / "yang"
+    return installed if installed.is_dir() else package.parents[1] / "yang"
+
+
+def _wall_clock() -> datetime:
+    return system_clock().wall
+
+
+class Agent:
+    """The whole of ``rkmpd`` but its process; ``start`` and ``stop`` belong to a running event loop."""
+
+    def __init__(self, directory: StateDirectory, *, netconf: ListenAddress, ike: ListenAddress) -> None:
+        self._directory = directory
+        self._netconf = netconf
+        self._ike = ike
+        self._driver: EngineDriver | None = None
+        self._server: NetconfServer | None = None
+        self._closing = ExitStack()
+
+    @property
+    def netconf_address(self) -> ListenAddress:
+        """Where NETCONF is served; of a started agent the port that was got where 0 was asked for."""
+        return self._netconf
+
+    @property
+    def ike_address(self) -> ListenAddress:
+        """Where IKE is spoken by default; of a started agent the port that was got where 0 was asked for."""
+        return self._ike
+
+    async def start(self) -> None:
+        """Bring everything up.
+
+        Raises :class:`CommandError` for an address that cannot be had, StorageError for a state directory that
+        cannot be used, SchemaError for modules that cannot be compiled.
+        """
+        schema = load_schema({**NETCONF_MODULES, **MODULES}, [module_directory()])
+        database = self._closing.enter_context(Database(self._directory.database))
+        key_encryption_key = KeyEncryptionKey.from_file(self._directory.key_encryption_key)
+        require_key(database, key_encryption_key)
+        users = Users(database)
+        key_table = KeyTable(database, Sealer(key_encryption_key, "key table"), os.urandom)
+        datastores = Datastores(schema, database, Sealer(key_encryption_key, "datastore"), os.urandom, _wall_clock)
+
+        listener = Listener(DEFAULT_LISTENER, self._ike.host, self._ike.port)
+        self._driver = EngineDriver(Engine(key_table, os.urandom, default_listener=listener), listener)
+        server = NetconfServer(datastores, clock=_wall_clock)
+        northbound = Northbound(datastores, self._driver, key_table, server, clock=_wall_clock)
+        try:
+            northbound.start()
+        except EngineRefusal as refusal:
+            raise CommandError(f"the stored configuration cannot be carried out: {refusal}") from refusal
+        self._closing.callback(KeyClock(key_table, _wall_clock).close)
+        bound = self._driver.addresses().get(DEFAULT_LISTENER)
+        if bound is not None:
+            self._ike = ListenAddress(*bound)
+        await self._listen(server, users)
+
+    async def _listen(self, server: NetconfServer, users: Users) -> None:
+        self._server = server
+        try:
+            host_key = Secret(self._directory.host_key.read_bytes())
+            address = await server.listen_ssh(self._netconf.host, self._netconf.port, [host_key], users)
+        except (OSError, ValueError) as error:
+            raise CommandError(f"cannot serve NETCONF on {self._netconf}: {error}") from error
+        self._netconf = ListenAddress(*address)
+
+    async def stop(self) -> None:
+        """Close the doors, say good-bye to the peers, let go of the disk. What was acknowledged stays."""
+        if self._server is not None:
+            await self._server.close()
+        if self._driver is not None:
+            self._driver.close()
+        self._closing.close()
+        _log.info("stopped")

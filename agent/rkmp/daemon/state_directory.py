@@ -1,0 +1,114 @@
+"""The state directory: everything that an agent keeps, under one path that only its user may read (0700).
+
+======================== ===========================================================================
+``rkmp.db``              datastores, key table and users (SQLite); secrets in it are sealed
+``key-encryption-key``   32 octets in hexadecimal, the key that seals them (0600)
+``ssh_host_ed25519_key`` the NETCONF server's host key (0600) and its public half (``.pub``)
+``lock``                 held by the running agent, so that no second one starts on the same state
+======================== ===========================================================================
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import asyncssh
+
+from rkmp.errors import CommandError
+from rkmp.instant import Random
+
+EXIT_STATE = 4
+KEY_ENCRYPTION_KEY_OCTETS = 32
+
+
+@dataclass(frozen=True, slots=True)
+class StateDirectory:
+    """The paths of one agent's state."""
+
+    path: Path
+
+    @property
+    def database(self) -> Path:
+        """The SQLite database."""
+        return self.path / "rkmp.db"
+
+    @property
+    def key_encryption_key(self) -> Path:
+        """The file that holds the key-encryption key."""
+        return self.path / "key-encryption-key"
+
+    @property
+    def host_key(self) -> Path:
+        """The SSH host key's private half."""
+        return self.path / "ssh_host_ed25519_key"
+
+    @property
+    def holds_state(self) -> bool:
+        """Whether an agent has been made here."""
+        return any(file.exists() for file in (self.database, self.key_encryption_key, self.host_key))
+
+    def create(self, random: Random) -> None:
+        """Make the directory, a key-encryption key and a host key.
+
+        Raises :class:`CommandError` when the directory already holds state or cannot be made.
+        """
+        if self.holds_state:
+            raise CommandError(f"{self.path} already holds an agent's state; nothing was changed", EXIT_STATE)
+        try:
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.path.chmod(0o700)
+            host_key = asyncssh.generate_private_key("ssh-ed25519", comment="rkmpd host key")
+            _write_new(self.host_key, host_key.export_private_key(), 0o600)
+            _write_new(self.host_key.with_suffix(".pub"), host_key.export_public_key(), 0o644)
+            # Last: without it no agent starts, so an interrupted init leaves nothing half-usable.
+            key = random(KEY_ENCRYPTION_KEY_OCTETS).hex().encode("ascii") + b"\n"
+            _write_new(self.key_encryption_key, key, 0o600)
+        except OSError as error:
+            raise CommandError(f"cannot make {self.path}: {error.strerror}", EXIT_STATE) from error
+
+    def discard(self) -> None:
+        """Remove what :meth:`create` and an unfinished initialisation made, so that it can be tried again."""
+        database = self.database
+        for file in (
+            self.key_encryption_key,
+            self.host_key,
+            self.host_key.with_suffix(".pub"),
+            *(database.with_name(database.name + suffix) for suffix in ("", "-wal", "-shm")),
+        ):
+            file.unlink(missing_ok=True)
+
+    def require(self) -> None:
+        """Raise :class:`CommandError` unless an agent has been made here by ``rkmpd init``."""
+        if not self.key_encryption_key.exists() or not self.host_key.exists():
+            raise CommandError(
+                f"{self.path} holds no agent's state; make one with "
+                f"`rkmpd init --state-dir {self.path} --user NAME --authorized-key FILE`",
+                EXIT_STATE,
+            )
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the directory for this process alone; the kernel lets go of it however the process ends."""
+        descriptor = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise CommandError(f"another rkmpd is running on {self.path}", EXIT_STATE) from error
+            yield
+        finally:
+            os.close(descriptor)
+
+
+def _write_new(path: Path, content: bytes, mode: int) -> None:
+    """Create ``path`` with ``mode`` and make its content durable; an existing file is an error."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())

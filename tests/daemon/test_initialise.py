@@ -1,0 +1,84 @@
+"""``rkmpd init`` makes a whole state directory that only its owner can read, or leaves nothing behind."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+import asyncssh
+import pytest
+
+from rkmp.daemon.initialise import initialise
+from rkmp.daemon.state_directory import StateDirectory
+from rkmp.daemon.users import Users
+from rkmp.errors import CommandError
+from rkmp.secret import Secret
+from rkmp.storage import Database
+
+PASSWORD = b"correct horse battery staple"
+
+
+def public_key() -> str:
+    return asyncssh.generate_private_key("ssh-ed25519").export_public_key().decode().strip()
+
+
+def test_everything_in_the_directory_is_for_its_owner_alone(tmp_path: Path) -> None:
+    directory = StateDirectory(tmp_path / "state")
+    initialise(directory, user="ops", password=Secret(PASSWORD), random=os.urandom)
+    assert stat.S_IMODE(directory.path.stat().st_mode) == 0o700
+    for file in directory.path.iterdir():
+        if file.suffix != ".pub":
+            assert stat.S_IMODE(file.stat().st_mode) == 0o600, file
+
+
+async def test_the_first_administrator_can_log_in(tmp_path: Path) -> None:
+    directory, key = StateDirectory(tmp_path / "state"), public_key()
+    initialise(directory, user="ops", authorized_keys=[key], password=Secret(PASSWORD), random=os.urandom)
+    users = Users(Database(directory.database))
+    assert users.authorized_keys("ops") == [key]
+    assert await users.check_password("ops", Secret(PASSWORD))
+    assert not await users.check_password("ops", Secret(PASSWORD + b"!"))
+    assert not await users.check_password("nobody", Secret(PASSWORD))
+    assert users.authorized_keys("nobody") == []
+
+
+async def test_a_user_without_a_password_has_none_that_works(tmp_path: Path) -> None:
+    directory = StateDirectory(tmp_path / "state")
+    initialise(directory, user="ops", authorized_keys=[public_key()], random=os.urandom)
+    users = Users(Database(directory.database))
+    assert not await users.check_password("ops", Secret(b""))
+
+
+def test_the_password_is_nowhere_on_the_disk(tmp_path: Path) -> None:
+    directory = StateDirectory(tmp_path / "state")
+    initialise(directory, user="ops", password=Secret(PASSWORD), random=os.urandom)
+    for file in directory.path.iterdir():
+        assert PASSWORD not in file.read_bytes()
+
+
+def test_a_directory_that_holds_state_is_refused_and_left_alone(tmp_path: Path) -> None:
+    directory = StateDirectory(tmp_path / "state")
+    initialise(directory, user="ops", password=Secret(PASSWORD), random=os.urandom)
+    before = {file.name: file.read_bytes() for file in directory.path.iterdir()}
+    with pytest.raises(CommandError, match="already holds"):
+        initialise(directory, user="other", password=Secret(PASSWORD), random=os.urandom)
+    assert {file.name: file.read_bytes() for file in directory.path.iterdir()} == before
+
+
+@pytest.mark.parametrize(
+    ("user", "keys"),
+    [("", ["valid"]), ("-rf", ["valid"]), ("a b", ["valid"]), ("x" * 65, ["valid"]), ("ops", ["ssh-ed25519 nonsense"])],
+)
+def test_what_cannot_be_an_administrator_leaves_nothing_behind(tmp_path: Path, user: str, keys: list[str]) -> None:
+    directory = StateDirectory(tmp_path / "state")
+    lines = [public_key() if key == "valid" else key for key in keys]
+    with pytest.raises(CommandError):
+        initialise(directory, user=user, authorized_keys=lines, random=os.urandom)
+    assert not directory.holds_state
+
+
+def test_only_one_agent_may_run_on_a_directory(tmp_path: Path) -> None:
+    directory = StateDirectory(tmp_path)
+    with directory.locked(), pytest.raises(CommandError, match="another rkmpd"), directory.locked():
+        pass
