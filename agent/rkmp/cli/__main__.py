@@ -1,0 +1,117 @@
+"""Entry point of ``rkmp``: the command line and its exit statuses.
+
+0: done. 1: the agent refused. 2: the command line or a file is wrong. 3: no session with the agent.
+"""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+import rkmp
+from rkmp.errors import CommandError
+
+DEFAULT_NETCONF_PORT = 830
+
+
+def parser() -> argparse.ArgumentParser:
+    """Build the command line."""
+    machine = argparse.ArgumentParser(add_help=False)
+    machine.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print JSON for programs")
+
+    root = argparse.ArgumentParser(
+        prog="rkmp",
+        description="Operate an rkmp agent over NETCONF, or run the demonstration.",
+        parents=[machine],
+    )
+    root.add_argument("--version", action="version", version=f"rkmp {rkmp.__version__}")
+    root.add_argument("--host", default="127.0.0.1", help="the agent's address (default 127.0.0.1)")
+    root.add_argument("--port", type=int, default=DEFAULT_NETCONF_PORT, help="its NETCONF port (default 830)")
+    root.add_argument("--user", default=getpass.getuser(), help="whom to log in as (default: you)")
+    credential = root.add_mutually_exclusive_group()
+    credential.add_argument("--key", type=Path, help="private key file (default: the SSH agent and ~/.ssh)")
+    credential.add_argument("--password-stdin", action="store_true", help="read a password from standard input")
+    root.add_argument("--strict-host-key", action="store_true", help="refuse a host key that is not yet known")
+    commands = root.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def add(name: str, text: str) -> argparse.ArgumentParser:
+        return commands.add_parser(name, help=text, description=text, parents=[machine])
+
+    show = add("show", "Show peers, keys, associations or the configuration.")
+    show.add_argument("subject", choices=["peers", "keys", "associations", "config"])
+    show.add_argument("--source", choices=["running", "candidate", "startup"], default="running")
+    add("watch", "Print notifications as they come, until interrupted.")
+    for name, text in (
+        ("apply", "Merge a configuration file into running, all or nothing."),
+        ("diff", "Show what applying a configuration file would change."),
+    ):
+        add(name, text).add_argument("file", type=Path)
+    rekey = add("rekey", "Replace the key of one association now.")
+    rekey.add_argument("peer")
+    rekey.add_argument("protocol")
+    add("initiate", "Negotiate now whatever a peer's associations lack.").add_argument("peer")
+    add("clear", "Remove a peer's IKE SAs and negotiated keys.").add_argument("peer")
+    demo = add("demo", "Run two agents on loopback and check the main job, step by step.")
+    demo.add_argument("--keep", type=Path, metavar="DIR", help="keep the two agents' state in DIR")
+    return root
+
+
+def run(arguments: argparse.Namespace, console: Console) -> None:
+    """Carry out a parsed command line; raise :class:`CommandError` when it cannot be."""
+    # Imported here so that `rkmp --help` answers at once.
+    from rkmp.cli import configure, demo, show, watch
+    from rkmp.cli.session import Session, Target
+
+    as_json = getattr(arguments, "json", False)
+    if arguments.command == "demo":
+        demo.run(console, keep=arguments.keep, as_json=as_json)
+        return
+    target = Target(
+        host=arguments.host,
+        port=arguments.port,
+        user=arguments.user,
+        key=arguments.key,
+        password=sys.stdin.readline().rstrip("\n") if arguments.password_stdin else None,
+        strict_host_key=arguments.strict_host_key,
+    )
+    with Session(target) as session:
+        if arguments.command == "show" and arguments.subject == "config":
+            show.show_config(session, arguments.source, as_json=as_json)
+        elif arguments.command == "show":
+            show.show(session, arguments.subject, console, as_json=as_json)
+        elif arguments.command == "watch":
+            watch.watch(session, as_json=as_json)
+        elif arguments.command == "rekey":
+            configure.rekey(session, arguments.peer, arguments.protocol, as_json=as_json)
+        elif arguments.command in ("apply", "diff"):
+            getattr(configure, arguments.command)(session, arguments.file, as_json=as_json)
+        else:
+            getattr(configure, arguments.command)(session, arguments.peer, as_json=as_json)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line ``argv`` (default: the process's own) and return the exit status."""
+    arguments = parser().parse_args(argv)
+    # A pipe has no width of its own: don't fold columns there.
+    console = Console(width=None if sys.stdout.isatty() else int(os.environ.get("COLUMNS", "200")))
+    try:
+        run(arguments, console)
+    except CommandError as error:
+        print(f"rkmp: {error}", file=sys.stderr)
+        return error.exit_status
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # The reader of our output has left; that is its right.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

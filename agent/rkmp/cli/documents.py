@@ -1,0 +1,63 @@
+"""From XML to the dictionaries that ``--json`` prints: what automation consumes is the YANG data, by its names.
+
+xmltodict does the work; namespaces are dropped, since no two siblings of ours share a name, and YANG lists are always
+JSON lists, also when they have one entry.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import xmltodict
+from lxml import etree
+
+LISTS = frozenset(
+    {
+        "key-activated/peer",
+        "key-expired/peer",
+        "key-expiring/peer",
+        "key-installed/peer",
+        "key-removed/peer",
+        "key-table/key",
+        "key-table/key/interface",
+        "key-table/key/peer",
+        "rkmp/credentials/pre-shared-key",
+        "rkmp/ike-policy",
+        "rkmp/ike-policy/proposal",
+        "rkmp/ike-policy/proposal/encryption",
+        "rkmp/ike-policy/proposal/integrity",
+        "rkmp/ike-policy/proposal/key-exchange",
+        "rkmp/ike-policy/proposal/prf",
+        "rkmp/listen",
+        "rkmp/peer",
+        "rkmp/peer/association",
+        "rkmp/peer/association/proposal",
+        "rkmp/peer/ike-sa",
+        "rkmp/peer/statistics/received-notify",
+        "rkmp/proposal",
+        "rkmp/proposal/transform",
+    }
+)
+"""The lists and leaf-lists of our modules, by path; tests/cli holds this table against the schema."""
+
+
+def without_namespaces(element: etree._Element) -> etree._Element:
+    """Return a copy of ``element`` whose tags are local names and which has no attributes."""
+    copy = etree.Element(etree.QName(element).localname)
+    copy.text = element.text
+    for child in element.iterchildren("*"):
+        copy.append(without_namespaces(child))
+    return copy
+
+
+def to_dictionary(element: etree._Element) -> dict[str, Any]:
+    """Return the content of ``element``: dictionaries by name, lists for YANG lists, text for leaves."""
+    plain = without_namespaces(element)
+    document = xmltodict.parse(etree.tostring(plain), force_list=_is_list)
+    return document[str(plain.tag)] or {}
+
+
+def _is_list(path: Any, name: str, _value: Any) -> bool:
+    names = [step for step, _ in path] + [name]
+    # What stands above the top-level node (data, rpc-reply) belongs to the message; a notification has nothing there.
+    return "/".join(names) in LISTS or "/".join(names[1:]) in LISTS

@@ -1,0 +1,88 @@
+"""Who is on the other end: SSH host keys are learnt once and compared for ever after.
+
+A host that was never seen is accepted and its key recorded, with a line on standard error, as OpenSSH does with
+``StrictHostKeyChecking=accept-new``; a host whose key has changed is refused before any credential is sent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import asyncssh
+
+from rkmp.errors import CommandError
+
+EXIT_CONNECTION = 3
+SSH_PORT = 22
+
+
+def known_hosts_file() -> Path:
+    """Return where learnt host keys are kept: ``rkmp/known_hosts`` under the XDG configuration directory."""
+    base = os.environ.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
+    return Path(base) / "rkmp" / "known_hosts"
+
+
+def present_host_key(host: str, port: int, timeout: float) -> asyncssh.SSHKey:
+    """Return the host key that ``host`` shows, without authenticating.
+
+    Raises :class:`CommandError` when nothing answers there or what answers is not SSH.
+    """
+    try:
+        # An empty configuration: this client does not read the operator's ~/.ssh/config.
+        key = asyncio.run(asyncio.wait_for(asyncssh.get_server_host_key(host, port, config=None), timeout))
+    except TimeoutError as error:
+        raise CommandError(f"{host} port {port} does not answer", EXIT_CONNECTION) from error
+    except OSError as error:
+        raise CommandError(
+            f"cannot connect to {host} port {port}: {error.strerror or error}; is rkmpd running there?",
+            EXIT_CONNECTION,
+        ) from error
+    except asyncssh.Error as error:
+        raise CommandError(f"{host} port {port} does not speak SSH: {error}", EXIT_CONNECTION) from error
+    if key is None:
+        raise CommandError(f"{host} port {port} shows no host key", EXIT_CONNECTION)
+    return key
+
+
+def verified_host_key(host: str, port: int, *, timeout: float, strict: bool) -> str:
+    """Return the base64 of the host key to insist on; an unknown one is recorded, or refused if ``strict``.
+
+    Raises :class:`CommandError` when the key differs from the one on record.
+    """
+    presented = present_host_key(host, port, timeout)
+    encoded = presented.export_public_key("openssh").split()[1].decode("ascii")
+    name = host if port == SSH_PORT else f"[{host}]:{port}"
+    path = known_hosts_file()
+    known = [key for file in (Path.home() / ".ssh" / "known_hosts", path) for key in _recorded(file, host, port)]
+    if presented in known:
+        return encoded
+    if any(key.get_algorithm() == presented.get_algorithm() for key in known):
+        raise CommandError(
+            f"the host key of {name} has changed to {presented.get_fingerprint()}; if that is intended, "
+            f"remove the old entry from {path}",
+            EXIT_CONNECTION,
+        )
+    if strict:
+        raise CommandError(
+            f"the host key of {name} ({presented.get_fingerprint()}) is not known; connect once without "
+            "--strict-host-key to record it",
+            EXIT_CONNECTION,
+        )
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with path.open("a", encoding="ascii") as file:
+        file.write(f"{name} {presented.get_algorithm()} {encoded}\n")
+    print(f"rkmp: learnt the host key of {name}: {presented.get_fingerprint()}", file=sys.stderr)
+    return encoded
+
+
+def _recorded(file: Path, host: str, port: int) -> Sequence[asyncssh.SSHKey]:
+    if not file.is_file():
+        return ()
+    try:
+        return asyncssh.match_known_hosts(str(file), host, host, None if port == SSH_PORT else port)[0]
+    except (OSError, ValueError) as error:
+        raise CommandError(f"cannot read {file}: {error}", EXIT_CONNECTION) from error

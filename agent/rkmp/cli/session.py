@@ -1,0 +1,200 @@
+"""One NETCONF session of the command line, over ncclient: what the commands need of RFC 6241 and no more."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+from lxml import etree
+from ncclient.operations.errors import OperationError, TimeoutExpiredError
+from ncclient.operations.rpc import RPCError
+from ncclient.transport.errors import AuthenticationError, SessionCloseError, TransportError
+
+from ncclient import manager
+from rkmp.cli.host_keys import EXIT_CONNECTION, verified_host_key
+from rkmp.errors import CommandError
+
+NETCONF = "urn:ietf:params:xml:ns:netconf:base:1.0"
+YANG_1 = "urn:ietf:params:xml:ns:yang:1"
+CANDIDATE = ":candidate"
+EXIT_REFUSED = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where to connect and as whom.
+
+    ``password`` is None when a key file is used; ``host_key``, in base64, is insisted on when it is given.
+    """
+
+    host: str
+    port: int
+    user: str
+    key: Path | None
+    password: str | None
+    host_key: str | None = None
+    strict_host_key: bool = False
+    timeout: float = 30.0
+
+
+class Session:
+    """An open session; use it as a context manager. Every method raises :class:`CommandError` when refused."""
+
+    def __init__(self, target: Target) -> None:
+        # ncclient and paramiko log what we report ourselves, with tracebacks.
+        logging.getLogger("ncclient").setLevel(logging.CRITICAL)
+        logging.getLogger("paramiko").setLevel(logging.CRITICAL)
+        host_key = target.host_key or verified_host_key(
+            target.host, target.port, timeout=target.timeout, strict=target.strict_host_key
+        )
+        try:
+            self._manager = manager.connect_ssh(  # type: ignore[no-untyped-call]
+                host=target.host,
+                port=target.port,
+                username=target.user,
+                password=target.password,
+                key_filename=str(target.key) if target.key else None,
+                hostkey_b64=host_key,
+                allow_agent=target.key is None and target.password is None,
+                look_for_keys=target.key is None and target.password is None,
+                timeout=target.timeout,
+            )
+        except AuthenticationError as error:
+            raise CommandError(
+                f"{target.host} does not accept {target.user} with these credentials", EXIT_CONNECTION
+            ) from error
+        except (TransportError, OSError) as error:
+            raise CommandError(f"cannot open NETCONF to {target.host}: {error}", EXIT_CONNECTION) from error
+        self._manager.timeout = 120
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the session; one that is already gone is fine."""
+        try:
+            self._manager.close_session()
+        except (OperationError, TransportError, RPCError, OSError):
+            self._manager.session.close()
+
+    def supports(self, capability: str) -> bool:
+        """Tell whether the agent announced ``capability``, given as ``:candidate`` or a whole URI."""
+        return capability in self._manager.server_capabilities
+
+    def get(self, *selections: etree._Element) -> etree._Element:
+        """Return the ``data`` of a ``get`` with a subtree filter of ``selections``."""
+        return self._data("get", _filter(selections))
+
+    def get_config(self, source: str, *selections: etree._Element) -> etree._Element:
+        """Return the ``data`` of a ``get-config`` of ``source``."""
+        operation_source = etree.Element(f"{{{NETCONF}}}source")
+        etree.SubElement(operation_source, f"{{{NETCONF}}}{source}")
+        return self._data("get-config", operation_source, _filter(selections))
+
+    def edit_config(self, target: str, config: etree._Element) -> None:
+        """Merge ``config``, an element ``config`` of RFC 6241, into ``target``."""
+        with _refusals():
+            self._manager.edit_config(target=target, config=config, error_option="rollback-on-error")
+
+    def commit(self) -> None:
+        """Make the candidate the running configuration."""
+        with _refusals():
+            self._manager.commit()
+
+    def validate(self, source: str) -> None:
+        """Have the agent check ``source`` in full (RFC 6241 8.6)."""
+        with _refusals():
+            self._manager.validate(source=source)
+
+    @contextmanager
+    def clean_candidate(self) -> Iterator[None]:
+        """Hold the candidate's lock with the candidate equal to running; what is left uncommitted is discarded."""
+        with _refusals():
+            self._manager.discard_changes()
+            self._manager.lock("candidate")
+        try:
+            yield
+        finally:
+            with _refusals():
+                self._manager.discard_changes()
+                self._manager.unlock("candidate")
+
+    def action(self, instance: etree._Element) -> etree._Element:
+        """Invoke the YANG 1.1 action that ``instance`` points at; return the ``rpc-reply`` (RFC 7950 7.15)."""
+        element = etree.Element(f"{{{YANG_1}}}action")
+        element.append(instance)
+        return self._invoke(element)
+
+    def subscribe(self) -> None:
+        """Ask for the notifications of the NETCONF stream (RFC 5277)."""
+        with _refusals():
+            self._manager.create_subscription()
+
+    def next_notification(self, timeout: float) -> etree._Element | None:
+        """Return the next ``notification`` element, or None after ``timeout`` seconds without one.
+
+        Raises :class:`CommandError` when the agent has ended the session.
+        """
+        notification = self._manager.take_notification(timeout=timeout)
+        if notification is not None:
+            return etree.fromstring(notification.notification_xml.encode())
+        if not self._manager.connected:
+            raise CommandError("the agent ended the session", EXIT_CONNECTION)
+        return None
+
+    def _data(self, operation: str, *parameters: etree._Element | None) -> etree._Element:
+        element = etree.Element(f"{{{NETCONF}}}{operation}")
+        element.extend(parameter for parameter in parameters if parameter is not None)
+        reply = self._invoke(element)
+        data = reply.find(f"{{{NETCONF}}}data")
+        if data is None:
+            raise CommandError(f"the agent answered {operation} without data", EXIT_REFUSED)
+        return data
+
+    def _invoke(self, element: etree._Element) -> etree._Element:
+        with _refusals():
+            reply = self._manager.rpc(element)
+        return etree.fromstring(reply.xml.encode())
+
+
+def _filter(selections: tuple[etree._Element, ...]) -> etree._Element | None:
+    if not selections:
+        return None
+    element = etree.Element(f"{{{NETCONF}}}filter", type="subtree")
+    element.extend(selections)
+    return element
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """Turn what ncclient raises into messages an operator can act on."""
+    try:
+        yield
+    except RPCError as error:
+        raise CommandError(describe_rpc_error(error), EXIT_REFUSED) from error
+    except TimeoutExpiredError as error:
+        raise CommandError("the agent did not answer in time", EXIT_CONNECTION) from error
+    except (SessionCloseError, TransportError, OperationError, OSError) as error:
+        raise CommandError(f"the session with the agent broke: {error}", EXIT_CONNECTION) from error
+
+
+def describe_rpc_error(error: RPCError) -> str:
+    """Return the rpc-errors of a reply, one a line: tag, message and path."""
+    lines = []
+    for one in error.errors or [error]:
+        where = f" at {one.path.strip()}" if one.path else ""
+        message = (one.message or "no reason given").strip()
+        lines.append(f"{one.tag}: {message}{where}")
+    return "\n".join(lines)
