@@ -1,0 +1,35 @@
+"""The pages link to what is there and name what exists."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[2]
+PAGES = sorted([*REPOSITORY.glob("*.md"), *REPOSITORY.glob("docs/**/*.md"), *REPOSITORY.glob("examples/**/*.md")])
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(REPOSITORY)))
+def test_relative_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
+        if "://" not in target:
+            assert (page.parent / target).exists(), target
+
+
+def test_every_decision_is_in_the_index() -> None:
+    index = (REPOSITORY / "docs" / "decisions" / "README.md").read_text(encoding="utf-8")
+    for record in (REPOSITORY / "docs" / "decisions").glob("0*.md"):
+        assert f"({record.name})" in index
+
+
+def test_every_dependency_has_a_reason() -> None:
+    project = (REPOSITORY / "pyproject.toml").read_text(encoding="utf-8")
+    reasons = (REPOSITORY / "docs" / "dependencies.md").read_text(encoding="utf-8")
+    packages = re.findall(
+        r'^    "([a-z0-9-]+)>=', project.partition("[project.optional-dependencies]")[0], re.MULTILINE
+    )
+    assert packages
+    for package in packages:
+        assert f"| {package} |" in reasons, package
