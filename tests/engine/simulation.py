@@ -240,7 +240,7 @@ class Simulation:
         end = self.now + seconds
         self.pump()
         while not condition():
-            moment = min(self._moments(), default=end)
+            moment = min(self._moments(), default=float("inf"))
             if moment > end:
                 self.now = end
                 return condition()

@@ -191,6 +191,8 @@ class Peer:
                 self._reconfigure_association(association, wanted, at)
         self.associations = {number: self.associations[number] for number in configuration.associations}
         self.reopening.now()
+        for association in self.associations.values():
+            association.retry_now()
         if is_other:
             self._retire_conversations("the peer's configuration has changed", at)
             for association in self.associations.values():
@@ -254,7 +256,6 @@ class Peer:
         if not wanted.enabled or wanted.neighbor != previous.neighbor:
             self._drop_keys(association, "association changed in the configuration", at)
         association.configuration = wanted
-        association.retry_now()
         if wanted.proposals != previous.proposals:
             self._renew(association)
 

@@ -14,7 +14,7 @@ from rkmp.engine.conversation import Conversation, Failure
 from rkmp.engine.events import AuthenticationFailure, IkeSaDown, IkeSaUp, NegotiationFailure
 from rkmp.engine.peer import CROSSING_WINDOW, Peer
 from rkmp.engine.protocols import protocol_name
-from rkmp.engine.reasons import explain
+from rkmp.engine.reasons import explain, explain_refusal_of_ours
 from rkmp.engine.statistics import PeerStatistic, failure_statistic
 from rkmp.errors import KeyTableError, StorageError
 from rkmp.ike import (
@@ -237,7 +237,7 @@ def _refused_by_us(peer: Peer, association: Association | None, event: ChildRefu
     if event.reason is ChildRefusal.TEMPORARY_FAILURE:
         return
     peer.statistics[failure_statistic(event.reason)] += 1
-    reason = f"refused to the peer: {event.message}"
+    reason = explain_refusal_of_ours(event.reason, event.message)
     if association is not None:
         association.note_failure(reason, event.notify_type)
         return

@@ -18,6 +18,7 @@ NEGOTIATION_FAILURES: dict[NegotiationFailure, str] = {
     NegotiationFailure.PEER_IS_NOT_RKMP: "the peer speaks IKE but does not announce RKMP",
     NegotiationFailure.CODE_POINTS_DIFFER: "the peer uses other code points for RKMP",
     NegotiationFailure.INCONSISTENT_ANSWER: "the peer's answer is not to what was asked",
+    NegotiationFailure.CHILDLESS_UNSUPPORTED: "the peer does not support an IKE SA without a key",
     NegotiationFailure.REFUSED: "the peer refuses",
 }
 
@@ -46,6 +47,12 @@ CHILD_REFUSALS: dict[ChildRefusal, str] = {
     ChildRefusal.IKE_SA_CLOSED: "the IKE SA was closed",
 }
 
+OUR_REFUSALS: dict[ChildRefusal, str] = {
+    ChildRefusal.TS_UNACCEPTABLE: "the peer wants a key for a routing protocol that is not configured here",
+    ChildRefusal.CHILD_SA_NOT_FOUND: "the peer wants to replace a key that is not known here",
+}
+"""What sounds otherwise where it is we who refuse."""
+
 
 def explain(reason: NegotiationFailure | AuthenticationFailure | ChildRefusal, message: str) -> str:
     """Return the sentence for ``reason``, with the IKE SA's own ``message``."""
@@ -55,4 +62,10 @@ def explain(reason: NegotiationFailure | AuthenticationFailure | ChildRefusal, m
         sentence = AUTHENTICATION_FAILURES[reason]
     else:
         sentence = CHILD_REFUSALS[reason]
+    return f"{sentence}: {message}"
+
+
+def explain_refusal_of_ours(reason: ChildRefusal, message: str) -> str:
+    """Return the sentence for a negotiation that the peer asked for and that we refused."""
+    sentence = OUR_REFUSALS.get(reason, CHILD_REFUSALS[reason])
     return f"{sentence}: {message}"
