@@ -77,6 +77,11 @@ class DataTree:
         """The entry with this key under ``parent``, or None."""
         return self.entries(parent, layout).by_key.get(key)
 
+    def find(self, parent: etree._Element, node: SchemaNode, key: Key) -> etree._Element | None:
+        """The entry of the list ``node`` with this key, for subtree filters."""
+        layout = self.layouts.of_node(node)
+        return None if layout is None else self.entry(parent, layout, key)
+
     def instances(
         self, layout: Layout, top: etree._Element | None = None, top_layout: Layout | None = None
     ) -> Iterator[etree._Element]:

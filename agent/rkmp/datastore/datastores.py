@@ -25,6 +25,8 @@ from rkmp.datastore import rejections
 from rkmp.datastore.candidate import Candidate
 from rkmp.datastore.data_tree import DataTree
 from rkmp.datastore.editing import Editor
+from rkmp.datastore.edits import Edit, EditKind
+from rkmp.datastore.layout import is_empty
 from rkmp.datastore.locks import Lock, Locks
 from rkmp.datastore.marks import Operation
 from rkmp.datastore.payload import parse_payload
@@ -32,6 +34,7 @@ from rkmp.datastore.reconcile import Reconciler
 from rkmp.datastore.schema.nodes import Schema
 from rkmp.datastore.store import Store
 from rkmp.datastore.subscribers import Change, CommitListener, ConfigurationSubscriber, PreparedChange
+from rkmp.datastore.subtree_filter import SubtreeFilter
 from rkmp.datastore.validation import Validator
 from rkmp.errors import RkmpError, RpcError, RpcErrors, StorageError
 from rkmp.instant import Random
@@ -77,6 +80,17 @@ class Datastores:
                 return self._store.load("startup")
         raise rejections.unknown_datastore(name)
 
+    def select(self, name: str, subtree_filter: SubtreeFilter) -> etree._Element:
+        """Copies of what a filter selects of a datastore; list entries asked for by their keys are looked up."""
+        match name:
+            case "running":
+                tree = self._running
+            case "candidate":
+                tree = self._candidate.current
+            case _:
+                tree = DataTree(self._layouts, self.tree(name))
+        return subtree_filter.apply(tree.root, tree)
+
     # Changes
 
     def edit(
@@ -97,8 +111,9 @@ class Datastores:
         _require_option("test-option", test_option, TEST_OPTIONS)
         _require_option("error-option", error_option, ERROR_OPTIONS)
         _require_option("default-operation", default_operation, DEFAULT_OPERATIONS)
-        if target not in ("running", "candidate"):
-            raise rejections.unknown_datastore(target)
+        _require_name(target)
+        if target == "startup":
+            raise rejections.cannot_edit(target)
         self._locks.require([target], session_id)
         operation = DEFAULT_OPERATIONS[default_operation]
         payload = parse_payload(self._layouts, config, operation)
@@ -117,11 +132,16 @@ class Datastores:
 
     def copy(self, source: str | etree._Element, target: str, *, session_id: int) -> None:
         """copy-config (RFC 6241 7.3). An element is the ``config`` with the whole content; it is given away."""
-        if target not in NAMES:
-            raise rejections.unknown_datastore(target)
+        _require_name(target)
         if source == target:
             raise rejections.same_datastore(target)
         self._locks.require([target], session_id)
+        if source == "running" and target == "candidate":
+            self._candidate.discard()
+            return
+        if source == "candidate" and target == "running":
+            self._carry_candidate_over(session_id)
+            return
         root = self._source(source)
 
         def carry_out(tree: DataTree) -> Mentioned:
@@ -137,8 +157,7 @@ class Datastores:
 
     def delete(self, target: str, *, session_id: int) -> None:
         """delete-config (RFC 6241 7.4); only startup can be deleted."""
-        if target not in NAMES:
-            raise rejections.unknown_datastore(target)
+        _require_name(target)
         if target != "startup":
             raise rejections.cannot_delete(target)
         self._locks.require([target], session_id)
@@ -159,8 +178,7 @@ class Datastores:
     def commit(self, *, session_id: int) -> None:
         """commit (RFC 6241 8.3.4.1): running becomes what the candidate is."""
         self._locks.require(["running", "candidate"], session_id)
-        self._change_running(session_id, self._carry_over)
-        self._candidate.carried_over()
+        self._carry_candidate_over(session_id)
 
     def discard(self, *, session_id: int) -> None:
         """discard-changes (RFC 6241 8.3.4.2)."""
@@ -171,16 +189,14 @@ class Datastores:
 
     def lock(self, name: str, session_id: int) -> None:
         """lock (RFC 6241 7.5)."""
-        if name not in NAMES:
-            raise rejections.unknown_datastore(name)
+        _require_name(name)
         if name == "candidate" and self._candidate.modified_by is not None and name not in self._locks.held():
             raise rejections.lock_denied("the candidate has uncommitted changes", self._candidate.modified_by)
         self._locks.acquire(name, session_id, self._clock())
 
     def unlock(self, name: str, session_id: int) -> None:
         """unlock (RFC 6241 7.6); uncommitted changes of the candidate go with its lock (8.3.5.2)."""
-        if name not in NAMES:
-            raise rejections.unknown_datastore(name)
+        _require_name(name)
         self._locks.release(name, session_id)
         if name == "candidate":
             self._candidate.discard()
@@ -200,6 +216,17 @@ class Datastores:
         """Have ``subscriber`` take part in every later change of running, after those subscribed before."""
         self._subscribers.append(subscriber)
 
+    def replay(self, subscriber: ConfigurationSubscriber) -> None:
+        """Present all of running to ``subscriber`` as one change from nothing, for when the agent starts.
+
+        What the subscriber refuses with is raised as it is: there is no client to answer.
+        """
+        root = self._running.root
+        edits = tuple(
+            Edit(EditKind.CREATED, root, element, self._layouts.root.children[element.tag]) for element in root
+        )
+        subscriber.prepare(Change(self.schema, root, edits, self.schema.new_root)).apply()
+
     def on_commit(self, listener: CommitListener) -> None:
         """Call ``listener`` after every later change of running."""
         self._listeners.append(listener)
@@ -210,7 +237,7 @@ class Datastores:
         if isinstance(source, str):
             return self.tree(source)
         tree = DataTree(self._layouts)
-        Editor(tree, parse_payload(self._layouts, source, Operation.MERGE)).carry_out(Operation.MERGE)
+        Editor(tree, parse_payload(self._layouts, source, None)).carry_out(Operation.MERGE)
         _raise_any(self._validator.check(tree))
         return tree.root
 
@@ -243,8 +270,9 @@ class Datastores:
     def _adopt_schema(self) -> None:
         """The modules are not those that the stored configuration was last valid with."""
         startup = self._store.load("startup")
-        for name, root in (("running", self._running.root), ("startup", startup)):
-            errors = self._validator.check(DataTree(self._layouts, root) if name == "startup" else self._running)
+        for name, tree in (("running", self._running), ("startup", DataTree(self._layouts, startup))):
+            # Nothing is configured yet: an agent that asks for something cannot ask before it runs.
+            errors = [] if is_empty(tree.root) else self._validator.check(tree)
             if errors:
                 found = "; ".join(str(error) for error in errors)
                 raise StorageError(f"the stored {name} configuration is not valid under this release: {found}")
@@ -270,9 +298,16 @@ class Datastores:
         self._running.roll_back()
         self._validator.undone(self._running)
 
-    def _carry_over(self, _: DataTree) -> Mentioned:
-        self._candidate.carry_over()
-        return None
+    def _carry_candidate_over(self, session_id: int) -> None:
+        if not self._candidate.is_modified:
+            return
+
+        def carry_out(_: DataTree) -> Mentioned:
+            self._candidate.carry_over()
+            return None
+
+        self._change_running(session_id, carry_out)
+        self._candidate.carried_over()
 
     @contextlib.contextmanager
     def _prepared(self, change: Change) -> Iterator[list[PreparedChange]]:
@@ -312,6 +347,11 @@ class Datastores:
 def _raise_any(errors: Sequence[RpcError]) -> None:
     if errors:
         raise RpcErrors(errors)
+
+
+def _require_name(name: str) -> None:
+    if name not in NAMES:
+        raise rejections.unknown_datastore(name)
 
 
 def _require_option(name: str, value: str, allowed: object) -> None:

@@ -15,7 +15,7 @@ from lxml import etree
 from rkmp.datastore import rejections
 from rkmp.datastore.data_tree import DataTree
 from rkmp.datastore.instance_path import InstancePath
-from rkmp.datastore.layout import Key, Layout
+from rkmp.datastore.layout import Key, Layout, is_empty
 from rkmp.datastore.marks import Insert, Mark, Operation
 from rkmp.datastore.paths import path_of
 from rkmp.datastore.payload import Payload, put_in_order
@@ -158,7 +158,7 @@ class Editor:
     def _delete(self, element: etree._Element, layout: Layout) -> None:
         parent = element.getparent()
         self.tree.remove(element, layout)
-        if parent is not None and layout.parent is not None and layout.parent.is_structural and not len(parent):
+        if parent is not None and layout.parent is not None and layout.parent.is_structural and is_empty(parent):
             self._emptied.append((parent, layout.parent))
 
     # Creation
@@ -203,7 +203,7 @@ class Editor:
         Without attributes it is in normal form as it came. Raises RpcError for an operation inside that cannot be.
         """
         if self.payload.is_normal:
-            return None if layout.is_structural and not len(source) else source
+            return None if layout.is_structural and is_empty(source) else source
         source.attrib.clear()
         if layout.node.has_text or layout.is_opaque:
             return source
@@ -224,7 +224,7 @@ class Editor:
             for entry in entries:
                 source.append(entry)
         put_in_order(source, layout)
-        return None if layout.is_structural and not len(source) else source
+        return None if layout.is_structural and is_empty(source) else source
 
     def _insert_new(self, entry: etree._Element, layout: Layout, mark: Mark, entries: list[etree._Element]) -> None:
         """Place an entry among those of its list that the same payload has created before it."""
@@ -289,7 +289,7 @@ def drop_empty_containers(tree: DataTree, candidates: list[tuple[etree._Element,
     for candidate, candidate_layout in candidates:
         element: etree._Element | None = candidate
         layout: Layout | None = candidate_layout
-        while element is not None and layout is not None and layout.is_structural and not len(element):
+        while element is not None and layout is not None and layout.is_structural and is_empty(element):
             parent = element.getparent()
             if parent is None:
                 break

@@ -161,6 +161,11 @@ class Layouts:
         return layout
 
 
+def is_empty(element: etree._Element) -> bool:
+    """Whether an element has no children; ``len`` would count all of them."""
+    return next(iter(element), None) is None
+
+
 def _sibling_order(layout: Layout) -> tuple[int, int]:
     parent = layout.parent
     if parent is not None and layout.tag in parent.keys:

@@ -15,7 +15,7 @@ from lxml import etree
 
 from rkmp.datastore import rejections
 from rkmp.datastore.instance_path import InstancePath, instance_path
-from rkmp.datastore.layout import Key, Layout, Layouts
+from rkmp.datastore.layout import Key, Layout, Layouts, is_empty
 from rkmp.datastore.marks import Mark, Operation, read_mark
 from rkmp.datastore.schema.nodes import SchemaNode
 from rkmp.errors import InvalidValue, RpcError, RpcErrors
@@ -39,20 +39,22 @@ class Payload:
     is_normal: bool
 
 
-def parse_payload(layouts: Layouts, config: etree._Element, default_operation: Operation) -> Payload:
+def parse_payload(layouts: Layouts, config: etree._Element, default_operation: Operation | None) -> Payload:
     """Check the content of ``config`` and put it in normal form, in place.
 
-    Raises RpcErrors with everything that is wrong.
+    Without a default operation it is a whole configuration, in which there are no attributes. Raises RpcErrors with
+    everything that is wrong.
     """
     if _HAS_OTHER_NODES(config):
         etree.strip_elements(config, etree.Comment, etree.ProcessingInstruction, with_tail=False)
     walk = _Walk(layouts, has_attributes=bool(_HAS_ATTRIBUTES(config)), has_text=bool(_HAS_MIXED_TEXT(config)))
+    walk.is_edit = default_operation is not None
     if config.attrib:
         walk.errors += [
             rejections.unknown_attribute(InstancePath("/", {}), "config", etree.QName(name).localname)
             for name in config.attrib
         ]
-    walk.children(config, layouts.root, default_operation)
+    walk.children(config, layouts.root, default_operation or Operation.MERGE)
     if walk.errors:
         raise RpcErrors(walk.errors)
     return Payload(config, walk.marks, is_normal=not walk.has_attributes)
@@ -63,13 +65,14 @@ class _Walk:
     layouts: Layouts
     has_attributes: bool
     has_text: bool
+    is_edit: bool = True
     errors: list[RpcError] = field(default_factory=list)
     marks: dict[etree._Element, Mark] = field(default_factory=dict)
 
     def children(self, element: etree._Element, layout: Layout, operation: Operation) -> None:
         """Check everything below ``element``."""
         deletes = operation in _DELETING
-        if self.has_text or not len(element):
+        if self.has_text or is_empty(element):
             self._drop_space(element, layout)
         known = layout.children
         seen: dict[str, set[Key]] = {}
@@ -108,7 +111,7 @@ class _Walk:
                     self._once(child, below, child.text or "", seen)
             elif below.is_container:
                 self.children(child, below, own)
-                if below.is_structural and not len(child):
+                if below.is_structural and is_empty(child):
                     emptied.append(child)
             if own is not operation:
                 deletes = operation in _DELETING
@@ -157,7 +160,12 @@ class _Walk:
         return True
 
     def _mark(self, element: etree._Element, layout: Layout, inherited: Operation) -> Operation:
-        mark, errors = read_mark(element, layout, inherited, self._path(element, layout))
+        path = self._path(element, layout)
+        if not self.is_edit:
+            for name in element.attrib:
+                self.errors.append(rejections.unknown_attribute(path, layout.node.name, etree.QName(name).localname))
+            return inherited
+        mark, errors = read_mark(element, layout, inherited, path)
         self.errors += errors
         self.marks[element] = mark
         return mark.operation or inherited

@@ -13,7 +13,7 @@ from typing import Any
 from lxml import etree
 
 from rkmp.datastore.data_tree import DataTree
-from rkmp.datastore.layout import Key, Layout
+from rkmp.datastore.layout import Key, Layout, is_empty
 
 Taken = Callable[["etree._Element"], "etree._Element"]
 
@@ -35,7 +35,7 @@ class Reconciler:
             if (target.text or "") != (source.text or ""):
                 self._tree.set_text(target, layout, source.text or "")
             return
-        if not len(source):
+        if is_empty(source):
             for child in reversed(target):
                 self._tree.remove(child, layout.children[child.tag])
             return

@@ -166,6 +166,10 @@ def cannot_delete(name: str) -> RpcError:
     return RpcError("operation-not-supported", f"{name} cannot be deleted", type="protocol")
 
 
+def cannot_edit(name: str) -> RpcError:
+    return RpcError("operation-not-supported", f"{name} is written by copy-config only", type="protocol")
+
+
 def invalid_option(name: str, value: str) -> RpcError:
     return RpcError("invalid-value", f"{value} is no {name}", type="protocol")
 

@@ -15,7 +15,6 @@ from lxml import etree
 
 from rkmp.datastore.edits import Edit, EditKind
 from rkmp.datastore.layout import Layout, Layouts
-from rkmp.datastore.marks import Operation
 from rkmp.datastore.paths import path_text, step_text
 from rkmp.datastore.payload import parse_payload, put_in_order
 from rkmp.datastore.row_content import RowReader, RowWriter
@@ -216,7 +215,8 @@ class Store:
         stored = self._database.rows("SELECT prefix, namespace FROM datastore_prefixes")
         prefixes = {str(prefix): str(namespace) for prefix, namespace in stored} or self._layouts.schema.nsmap
         reader = RowReader(name, self._layouts, self._sealer, prefixes)
-        root = self._layouts.schema.new_root()
+        # Values are in the prefixes that they were written with, until they have been checked.
+        root = etree.Element(self._layouts.root.tag, nsmap=dict(prefixes))
         placed = {"": (root, self._layouts.root)}
         fragments = reader.parse(str(row[4]) for row in rows)
         for (path, parent, containers, position, content), fragment in zip(rows, fragments, strict=True):
@@ -230,13 +230,17 @@ class Store:
             if keep and is_ordered(layout):
                 self._positions[element] = int(position)
         try:
-            parse_payload(self._layouts, root, Operation.MERGE)
+            parse_payload(self._layouts, root, None)
         except RpcErrors as errors:
             found = "; ".join(f"{error.path} ({error.tag})" for error in errors.errors)
             raise StorageError(
                 f"the stored {name} configuration does not fit the YANG modules of this release: {found}"
             ) from None
         _put_rows_in_order(root, self._layouts.root)
+        if prefixes != self._layouts.schema.nsmap:
+            adopted = self._layouts.schema.new_root()
+            adopted.extend(list(root))
+            return adopted
         return root
 
 
@@ -306,9 +310,12 @@ class _Writing:
         for entry in self._left:
             self._store.forget(transaction, entry)
         transaction.execute_many(
-            "DELETE FROM datastore_rows WHERE datastore = ? AND (path = ? OR (path > ? AND path < ?))",
-            # "0" is what comes after "/".
-            [(name, path, f"{path}/", f"{path}0") for path in self._gone],
+            "DELETE FROM datastore_rows WHERE datastore = ? AND path = ?", [(name, path) for path in self._gone]
+        )
+        # What was below: "0" comes after "/".
+        transaction.execute_many(
+            "DELETE FROM datastore_rows WHERE datastore = ? AND path > ? AND path < ?",
+            [(name, f"{path}/", f"{path}0") for path in self._gone],
         )
         if self._number is None:
             placed = [*self._new.items(), *self._moved.items()]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from lxml import etree
@@ -40,33 +40,53 @@ class _Test:
     @property
     def selects_all(self) -> bool:
         """A selection node, or one that holds content match nodes only (RFC 6241 6.2.4, 6.2.5)."""
-        return self.texts is None and all(child.texts is not None for child in self.children)
+        return self.texts is not None or all(child.texts is not None for child in self.children)
 
-    def names(self, element: etree._Element) -> bool:
-        if self.namespace is None:
-            return etree.QName(element).localname == self.name
-        return bool(element.tag == self.tag)
+    @property
+    def is_unconditional(self) -> bool:
+        """Whether every element of the name is admitted."""
+        return self.texts is None and not self.attributes and all(child.texts is None for child in self.children)
+
+    def names(self, tag: str) -> bool:
+        """Whether elements with this tag are meant."""
+        return tag == self.tag or (self.namespace is None and etree.QName(tag).localname == self.name)
 
     def admits(self, element: etree._Element) -> bool:
-        """Whether attributes and content match nodes are met; the name is taken for granted."""
-        for name, value in self.attributes:
-            if element.get(name) != value:
-                return False
-        return all(child.texts is None or _has_content(element, child) for child in self.children)
+        """Whether attributes, content and content match nodes are met; the name is taken for granted."""
+        if any(element.get(name) != value for name, value in self.attributes):
+            return False
+        if self.texts is not None:
+            return not len(element) and (element.text or "") in self.texts
+        return all(child.texts is None or _holds(element, child) for child in self.children)
 
 
-def _has_content(element: etree._Element, test: _Test) -> bool:
+def _holds(element: etree._Element, test: _Test) -> bool:
+    """Whether ``element`` has a child that a content match node asks for."""
     tag: Any = test.tag if test.namespace is not None else etree.Element
-    return any(test.names(child) and _equals(child, test) for child in element.iterchildren(tag))
+    return any(test.names(str(child.tag)) and test.admits(child) for child in element.iterchildren(tag))
 
 
-def _equals(leaf: etree._Element, test: _Test) -> bool:
-    if test.texts is None or len(leaf):
-        return False
-    if any(leaf.get(name) != value for name, value in test.attributes):
-        return False
-    text = leaf.text or ""
-    return text in test.texts or text.strip() in test.texts
+@dataclass(slots=True, eq=False)
+class _Choice:
+    """What becomes of children with one tag. ``level`` is what is asked inside when no test has a condition."""
+
+    tests: tuple[_Test, ...]
+    node: SchemaNode | None
+    copies: bool
+    level: _Level | None
+
+
+@dataclass(slots=True, eq=False)
+class _Level:
+    """What a group of tests asks of the children of an element; ``tags`` is None where any child can be asked for."""
+
+    tests: tuple[_Test, ...]
+    node: SchemaNode | None
+    keys: tuple[str, ...]
+    tags: tuple[str, ...] | None
+    lookups: tuple[tuple[SchemaNode, tuple[Key, ...]], ...]
+    indexed: bool
+    choices: dict[str, _Choice | None] = field(default_factory=dict)
 
 
 class SubtreeFilter:
@@ -75,6 +95,7 @@ class SubtreeFilter:
     def __init__(self, schema: Schema, tests: Sequence[_Test]) -> None:
         self._schema = schema
         self._tests = tuple(tests)
+        self._levels: dict[tuple[tuple[_Test, ...], SchemaNode | None, bool], _Level] = {}
 
     @classmethod
     def parse(cls, element: etree._Element, schema: Schema) -> SubtreeFilter:
@@ -84,14 +105,13 @@ class SubtreeFilter:
 
     def selects(self, tag: str) -> bool:
         """Whether anything at or below a top-level node with this tag can be selected."""
-        name = etree.QName(tag)
-        return any(test.name == name.localname and test.namespace in (None, name.namespace) for test in self._tests)
+        return any(test.names(tag) for test in self._tests)
 
     def matches(self, event: etree._Element) -> bool:
         """Whether anything of a notification (the element inside ``<notification>``) is selected."""
-        holder = etree.Element(event.tag)
-        node = self._schema.notifications.get(str(event.tag)) or self._schema.top.get(str(event.tag))
-        return self._select(holder, event, [test for test in self._tests if test.names(event)], node, None)
+        holder = etree.Element("holder")
+        choice = self._choice(self._level(self._tests, self._schema.root, indexed=False), str(event.tag))
+        return choice is not None and self._select(holder, event, choice, None)
 
     def apply(self, tree: etree._Element, index: EntryIndex | None = None) -> etree._Element:
         """Copies of what is selected below ``tree``, the element above the top-level nodes.
@@ -99,83 +119,107 @@ class SubtreeFilter:
         They come in a new element like ``tree``, with its namespaces. ``index`` is that of this very tree.
         """
         result = etree.Element(tree.tag, nsmap=tree.nsmap)
-        if any(test.texts is not None and not _has_content(tree, test) for test in self._tests):
-            return result
-        self._select_children(result, tree, self._tests, self._schema.root, index)
+        if all(test.texts is None or _holds(tree, test) for test in self._tests):
+            self._select_children(result, tree, self._level(self._tests, self._schema.root, index is not None), index)
         return result
 
     def _select(
-        self,
-        result: etree._Element,
-        element: etree._Element,
-        tests: Iterable[_Test],
-        node: SchemaNode | None,
-        index: EntryIndex | None,
+        self, result: etree._Element, element: etree._Element, choice: _Choice, index: EntryIndex | None
     ) -> bool:
-        """Add what ``tests``, all of this name, select of ``element`` to ``result``; return whether there is any."""
-        met = [test for test in tests if (test.admits(element) if test.texts is None else _equals(element, test))]
-        if not met:
-            return False
-        if any(test.texts is not None or test.selects_all for test in met):
+        """Add what is selected of ``element`` to ``result``; return whether there is any."""
+        if choice.copies:
             _add_copy(result, element)
             return True
+        level = choice.level
+        if level is None:
+            met = tuple(test for test in choice.tests if test.admits(element))
+            if not met:
+                return False
+            if any(test.selects_all for test in met):
+                _add_copy(result, element)
+                return True
+            level = self._level(_children_of(met), choice.node, index is not None)
         inside = etree.SubElement(result, str(element.tag), dict(element.attrib) if element.attrib else None)
-        below = [child for test in met for child in test.children]
-        if self._select_children(inside, element, below, node, index):
+        if self._select_children(inside, element, level, index):
             return True
         result.remove(inside)
         return False
 
     def _select_children(
-        self,
-        result: etree._Element,
-        element: etree._Element,
-        tests: Sequence[_Test],
-        node: SchemaNode | None,
-        index: EntryIndex | None,
+        self, result: etree._Element, element: etree._Element, level: _Level, index: EntryIndex | None
     ) -> bool:
-        by_tag: dict[Any, list[_Test]] = {}
         selected = False
-        keys = node.keys if node is not None else ()
-        candidates = self._candidates(element, tests, node, index)
-        for child in candidates:
+        choices = level.choices
+        children: Iterable[etree._Element] = _candidates(element, level, index)
+        if level.tags and not level.lookups:
+            children = element.iterchildren(*level.tags)
+        for child in children:
             tag = str(child.tag)
-            applicable = by_tag.get(tag)
-            if applicable is None:
-                applicable = by_tag[tag] = [test for test in tests if test.names(child)]
-            if not applicable:
-                if tag in keys:
-                    _add_copy(result, child)
-                continue
-            below = node.data_children.get(tag) or node.notifications.get(tag) if node is not None else None
-            if self._select(result, child, applicable, below, index):
+            choice = choices[tag] if tag in choices else self._choice(level, tag)
+            if choice is not None and self._select(result, child, choice, index):
                 selected = True
-            elif tag in keys:
+            elif tag in level.keys:
+                # RFC 6241 6.2.5: keys may come along, so that it can be seen of which entry something is.
                 _add_copy(result, child)
         return selected
 
-    def _candidates(
-        self, element: etree._Element, tests: Sequence[_Test], node: SchemaNode | None, index: EntryIndex | None
-    ) -> Iterator[etree._Element]:
-        """The children that ``tests`` can select, with the keys; in document order but for entries looked up."""
-        if node is None or any(test.namespace is None for test in tests):
-            yield from element.iterchildren(tag=etree.Element)
-            return
-        scanned: dict[str, None] = dict.fromkeys(node.keys)
-        wanted: dict[str, list[Key] | None] = {}
-        for test in tests:
-            key = _key(test, node.data_children.get(test.tag)) if index is not None else None
-            found = wanted.setdefault(test.tag, [])
-            if key is None:
-                wanted[test.tag] = None
-            elif found is not None and key not in found:
-                found.append(key)
-        scanned |= {tag: None for tag, keys in wanted.items() if keys is None}
-        if scanned:
-            yield from element.iterchildren(*scanned)
-        for tag, keys in wanted.items():
-            for key in keys or ():
-                entry = index.find(element, node.data_children[tag], key) if index is not None else None
+    def _level(self, tests: tuple[_Test, ...], node: SchemaNode | None, indexed: bool) -> _Level:
+        found = self._levels.get((tests, node, indexed))
+        if found is None:
+            found = self._levels[tests, node, indexed] = _make_level(tests, node, indexed=indexed)
+        return found
+
+    def _choice(self, level: _Level, tag: str) -> _Choice | None:
+        tests = tuple(test for test in level.tests if test.names(tag))
+        choice: _Choice | None = None
+        if tests:
+            node = level.node
+            below = _child_node(self._schema, node, tag) if node is not None else None
+            unconditional = all(test.is_unconditional for test in tests)
+            copies = any(test.is_unconditional and test.selects_all for test in tests)
+            inside = self._level(_children_of(tests), below, level.indexed) if unconditional else None
+            choice = _Choice(tests, below, copies, inside)
+        level.choices[tag] = choice
+        return choice
+
+
+def _children_of(tests: Iterable[_Test]) -> tuple[_Test, ...]:
+    return tuple(child for test in tests for child in test.children)
+
+
+def _child_node(schema: Schema, node: SchemaNode, tag: str) -> SchemaNode | None:
+    notifications = schema.notifications if node is schema.root else node.notifications
+    return node.data_children.get(tag) or notifications.get(tag)
+
+
+def _make_level(tests: tuple[_Test, ...], node: SchemaNode | None, *, indexed: bool) -> _Level:
+    keys = node.keys if node is not None else ()
+    if node is None or any(test.namespace is None for test in tests):
+        return _Level(tests, node, keys, None, (), indexed)
+    looked_up: dict[str, list[Key] | None] = {}
+    for test in tests:
+        key = _key(test, node.data_children.get(test.tag)) if indexed else None
+        found = looked_up.setdefault(test.tag, [])
+        if key is None:
+            looked_up[test.tag] = None
+        elif found is not None and key not in found:
+            found.append(key)
+    tags = dict.fromkeys([*keys, *(tag for tag, found in looked_up.items() if found is None)])
+    lookups = tuple((node.data_children[tag], tuple(found)) for tag, found in looked_up.items() if found)
+    return _Level(tests, node, keys, tuple(tags), lookups, indexed)
+
+
+def _candidates(element: etree._Element, level: _Level, index: EntryIndex | None) -> Iterator[etree._Element]:
+    """The children that can be selected, with the keys; in document order but for entries that are looked up."""
+    if level.tags is None:
+        yield from element.iterchildren(tag=etree.Element)
+        return
+    if level.tags:
+        yield from element.iterchildren(*level.tags)
+    if index is not None:
+        for node, keys in level.lookups:
+            for key in keys:
+                entry = index.find(element, node, key)
                 if entry is not None:
                     yield entry
 

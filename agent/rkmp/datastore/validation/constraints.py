@@ -80,6 +80,7 @@ class Constraints:
     _affected: dict[tuple[Layout, bool], tuple[Dependent, ...]] = field(default_factory=dict)
     _targets: dict[Layout, tuple[Layout, ...]] = field(default_factory=dict)
     _required: dict[SchemaNode, bool] = field(default_factory=dict)
+    _required_in: dict[SchemaNode, tuple[SchemaNode, ...]] = field(default_factory=dict)
     _conditions: dict[tuple[Expression, SchemaNode], Condition] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -131,6 +132,13 @@ class Constraints:
             found = self._targets[layout] = tuple(
                 leaf for leaf in (layout, *layout.descendants()) if leaf in self.referrers
             )
+        return found
+
+    def required_in(self, node: SchemaNode, children: Iterable[SchemaNode]) -> tuple[SchemaNode, ...]:
+        """Those of the schema children of a node whose absence can be a fault."""
+        found = self._required_in.get(node)
+        if found is None:
+            found = self._required_in[node] = tuple(filter(self.requires, children))
         return found
 
     def requires(self, node: SchemaNode) -> bool:

@@ -30,12 +30,10 @@ class Structure:
 
     def missing(self, anchor: etree._Element, layout: Layout) -> Iterator[RpcError]:
         """What lacks at and below an anchor."""
-        yield from self._missing(anchor, layout, schema_children(layout))
+        yield from self._missing(anchor, layout, self._constraints.required_in(layout.node, schema_children(layout)))
 
     def _missing(self, parent: etree._Element, layout: Layout, children: Iterable[SchemaNode]) -> Iterator[RpcError]:
         for child in children:
-            if not self._constraints.requires(child):
-                continue
             if child.kind is NodeKind.CHOICE:
                 yield from self._missing_in_choice(parent, layout, child)
                 continue
@@ -50,7 +48,7 @@ class Structure:
     def _missing_in_choice(self, parent: etree._Element, layout: Layout, choice: SchemaNode) -> Iterator[RpcError]:
         chosen = next((case for case in choice.children if has_any(parent, case)), None)
         if chosen is not None:
-            yield from self._missing(parent, layout, chosen.children)
+            yield from self._missing(parent, layout, self._constraints.required_in(chosen, chosen.children))
         elif choice.mandatory:
             inside = next(iter(choice.data_children), None)
             # A choice with nothing in it can have no instance; no condition is worth asking.
@@ -63,7 +61,7 @@ class Structure:
             if not self._may_exist(parent, layout.node, layout):
                 return
             element = self._accessible.add(parent, layout)
-        yield from self._missing(element, layout, layout.node.children)
+        yield from self._missing(element, layout, self._constraints.required_in(layout.node, layout.node.children))
 
     def _too_few(self, parent: etree._Element, layout: Layout) -> Iterator[RpcError]:
         least = layout.node.min_elements
