@@ -24,9 +24,13 @@ _MAKERS: Mapping[KeyType, Callable[[], PrivateHandle]] = {
 }
 
 
-@lru_cache
 def private_key(key_type: KeyType, number: int = 0) -> PrivateKey:
     """Return a key of that type; another for each ``number``."""
+    return _made_once(key_type, number)
+
+
+@lru_cache
+def _made_once(key_type: KeyType, _number: int) -> PrivateKey:
     return PrivateKey.of(_MAKERS[key_type]())
 
 
