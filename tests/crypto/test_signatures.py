@@ -17,7 +17,14 @@ from rkmp.crypto.signature_schemes import (
     SIGNATURE_SCHEMES,
     HashAlgorithm,
 )
-from rkmp.crypto.signatures import HASH_ALGORITHMS, encode_hash_algorithms, parse_hash_algorithms, sign, verify
+from rkmp.crypto.signatures import (
+    HASH_ALGORITHMS,
+    WrongSignature,
+    encode_hash_algorithms,
+    parse_hash_algorithms,
+    sign,
+    verify,
+)
 from rkmp.errors import CryptoError
 from rkmp.wire import AuthMethod
 from tests.crypto.keys import private_key
@@ -194,7 +201,7 @@ def test_nothing_but_the_signature_is_accepted(key_type: KeyType) -> None:
         (key.public_key, OCTETS, empty),
         (other.public_key, OCTETS, data),
     ):
-        with pytest.raises(CryptoError, match="the signature is wrong"):
+        with pytest.raises(WrongSignature, match="the signature is wrong"):
             verify(public_key, method, wrong, octets)
 
 
@@ -240,8 +247,9 @@ def test_a_hash_that_policy_leaves_out_is_refused() -> None:
 def test_weak_and_unknown_algorithms_are_refused_by_name(identifier: str, named: str) -> None:
     data = method_14(bytes.fromhex(identifier), bytes(256))
     for key_type in (KeyType.RSA, KeyType.ECDSA_P256):
-        with pytest.raises(CryptoError, match=f"{named}.* is not accepted"):
+        with pytest.raises(CryptoError, match=f"{named}.* is not accepted") as refusal:
             verify(private_key(key_type).public_key, AuthMethod.DIGITAL_SIGNATURE, data, OCTETS, allow_sha1=True)
+        assert not isinstance(refusal.value, WrongSignature)
 
 
 def test_an_identifier_that_is_cut_short_is_refused() -> None:
@@ -297,9 +305,9 @@ def test_a_peer_without_hash_algorithms_gets_r_and_s(key_type: KeyType, method: 
     assert (used, len(data)) == (method, length)
     verify(key.public_key, method, data, OCTETS)
     for wrong in (b"", data[:-1], data + b"\0", b"\0" + data, bytes(length), b"\xff" * length, data[::-1]):
-        with pytest.raises(CryptoError, match="the signature is wrong"):
+        with pytest.raises(WrongSignature, match="the signature is wrong"):
             verify(key.public_key, method, wrong, OCTETS)
-    with pytest.raises(CryptoError, match="the signature is wrong"):
+    with pytest.raises(WrongSignature, match="the signature is wrong"):
         verify(key.public_key, method, data, OCTETS + b"\0")
     for other in {*LEGACY_SCHEMES} - {method}:
         with pytest.raises(CryptoError, match="not of the kind"):
@@ -327,7 +335,7 @@ def test_rsa_with_sha1_needs_leave_on_both_sides() -> None:
     for allowed in (HASH_ALGORITHMS, [HashAlgorithm.SHA1]):
         with pytest.raises(CryptoError, match="SHA-1"):
             verify(key.public_key, method, data, OCTETS, allowed)
-    with pytest.raises(CryptoError, match="the signature is wrong"):
+    with pytest.raises(WrongSignature, match="the signature is wrong"):
         verify(key.public_key, method, data[:-1], OCTETS, allow_sha1=True)
 
 

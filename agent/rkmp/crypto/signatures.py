@@ -37,6 +37,10 @@ HASH_ALGORITHMS: tuple[HashAlgorithm, ...] = (
 _HASH_ALGORITHM = struct.Struct("!H")
 
 
+class WrongSignature(CryptoError):
+    """A signature of an accepted kind is not that of the key over the octets."""
+
+
 def encode_hash_algorithms(algorithms: Iterable[int] = HASH_ALGORITHMS) -> bytes:
     """Return the data of a SIGNATURE_HASH_ALGORITHMS notify, two octets for each of ``algorithms``."""
     return b"".join(map(_HASH_ALGORITHM.pack, algorithms))
@@ -85,7 +89,7 @@ def verify(
 
     ``allowed_hashes`` is what we announced; it binds the older methods too, but for RSA, whose SHA-1 ``allow_sha1`` has
     to permit. That a peer that exchanged SIGNATURE_HASH_ALGORITHMS with us MUST use method 14 is for the caller to see
-    to. Raises CryptoError, which says what was wrong.
+    to. Raises CryptoError, which says what was wrong: WrongSignature where all is allowed, but the signature is not it.
     """
     scheme: SignatureScheme | LegacyScheme
     if method == AuthMethod.DIGITAL_SIGNATURE:
@@ -102,7 +106,7 @@ def verify(
     try:
         scheme.verify(key.handle, signature, octets)
     except (InvalidSignature, ValueError):
-        raise CryptoError("the signature is wrong") from None
+        raise WrongSignature("the signature is wrong") from None
 
 
 def _split(data: bytes) -> tuple[SignatureScheme, bytes]:
