@@ -44,18 +44,17 @@ def test_fifty_kills_lose_no_committed_configuration_and_no_installed_key(
     for round_number in range(RESTARTS):
         keys.update(_keys(r1))
         killer = threading.Timer(chance.uniform(0.0, 0.25), r1.kill)
-        with r1.connect() as one:
-            killer.start()
+        one = r1.connect()
+        killer.start()
+        try:
             for number in range(1000):
                 name = f"p{round_number}-{number}"
-                try:
-                    one.edit_config(target="running", config=proposal(name))
-                except RPCError:
-                    raise
-                except (OperationError, TransportError, OSError):
-                    break
+                one.edit_config(target="running", config=proposal(name))
                 committed.add(name)
+        except (OperationError, TransportError, OSError) as end:
+            assert not isinstance(end, RPCError), end
         killer.join()
+        one._session.close()
         r1.start()
         with r1.connect() as one:
             data = r1.get(one, f'<rkmp xmlns="{RKMP}"><proposal><name/></proposal></rkmp>')
@@ -66,6 +65,7 @@ def test_fifty_kills_lose_no_committed_configuration_and_no_installed_key(
         for name, fingerprint in keys.items():
             assert now.get(name, fingerprint) == fingerprint
         assert now, f"no key after restart {round_number} (seed {seed})"
+    assert len(committed) > RESTARTS
 
 
 def _keys(agent: AgentProcess) -> dict[str, str]:

@@ -193,11 +193,15 @@ def configuration(name: str, peer: str, peer_port: int, shared: str, *, initiate
 
 @contextmanager
 def _directory(keep: Path | None) -> Iterator[Path]:
+    try:
+        if keep is not None:
+            keep.mkdir(parents=True, exist_ok=True)
+        directory = keep or Path(tempfile.mkdtemp(prefix="rkmp-demo-"))
+    except OSError as error:
+        raise CommandError(f"cannot make a directory for the demonstration: {error}") from error
     if keep is not None:
-        keep.mkdir(parents=True, exist_ok=True)
-        yield keep
+        yield directory
         return
-    directory = Path(tempfile.mkdtemp(prefix="rkmp-demo-"))
     try:
         yield directory
     finally:
