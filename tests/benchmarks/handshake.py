@@ -1,21 +1,26 @@
-"""CPU time of one IKE SA: IKE_SA_INIT and IKE_AUTH with pre-shared keys, for rkmp.ike in both roles and for charon.
+"""CPU time of one IKE SA: IKE_SA_INIT and IKE_AUTH with pre-shared keys, for us in both roles and for charon.
 
-Responder and initiator are processes on a processor each, over UDP on loopback; both responders keep what they
-established, start fresh in every round and take turns in going first. Ours is a bare loop around rkmp.ike, without the
-engine: what charon does beside IKE (threads, configuration, kernel) is in its figures and not in ours.
+Responder and initiator are processes on a processor each, over UDP on loopback; the responders keep what they
+established, start fresh in every round and take turns in going first. We are there as a bare loop around rkmp.ike,
+which does less than charon (no threads, no configuration, no kernel), and as a whole agent, which does more: it agrees
+on a TCP-AO key and has it on the disk before it answers.
 """
 
 from __future__ import annotations
 
 import os
 import platform
+import socket
 import statistics
+import struct
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import islice, repeat
 from pathlib import Path
 
 import cryptography
@@ -28,9 +33,10 @@ from rkmp.crypto.protection import Protector
 from rkmp.crypto.suites import IkeSuite
 from rkmp.ike import ChildRequest
 from rkmp.secret import Secret
-from tests.benchmarks.handshakes import CHILD, SETTINGS, SUITE, Address, open_many
+from tests.benchmarks.agent_responder import peer_address, peer_name
+from tests.benchmarks.handshakes import AT_ONCE, CHILD, INITIATOR, SETTINGS, SUITE, Address, Opener, open_each, policy
 from tests.benchmarks.table import Table
-from tests.interop.strongswan.charon import Charon, Connection
+from tests.interop.strongswan.charon import CHARON_NAME, Charon, Connection
 from tests.interop.strongswan.namespace import NetworkNamespace
 
 REPOSITORY = Path(__file__).parents[2]
@@ -39,9 +45,12 @@ ROUNDS = 9
 HANDSHAKES = 300
 WARM_UP = 60
 
-CHARON, OURS, WITH_CHILD = "charon", "rkmp.ike", "rkmp.ike, with an RKMP child"
-BY_CHARON, BY_US = "rkmp.ike, towards charon", "rkmp.ike, towards rkmp.ike"
+CHARON, IKE, IKE_CHILD, AGENT = "charon", "rkmp.ike", "rkmp.ike, with a key", "rkmp agent, with a key on the disk"
+TOWARDS_CHARON, TOWARDS_IKE = "rkmp.ike, towards charon", "rkmp.ike, towards rkmp.ike"
 CRYPTOGRAPHY = "rkmp.crypto alone"
+
+IP_PKTINFO = 8
+"""ip(7); Python has no name for it."""
 
 # Its defences against a flood from one address, which is what this is; and no log.
 CHARON_SETTINGS = {"cookie_threshold": "100000", "cookie_threshold_ip": "100000", "block_threshold": "100001"}
@@ -81,53 +90,94 @@ def _pin(pid: int, processor: int) -> None:
         os.sched_setaffinity(int(task.name), {processor})
 
 
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One responder with what opens IKE SAs at it; ``initiator`` names the initiator's row, None for no row."""
+
+    responder: str
+    initiator: str | None
+    pid: int
+    openers: Iterator[Opener]
+    child: ChildRequest | None
+
+    def take(self, bound: socket.socket, handshakes: int, samples: Samples) -> None:
+        """Open IKE SAs, and note what each cost."""
+        open_each(bound, islice(self.openers, WARM_UP), self.child)
+        theirs, ours = process_cpu_time(self.pid), time.process_time()
+        open_each(bound, islice(self.openers, handshakes), self.child)
+        cost = (process_cpu_time(self.pid) - theirs, time.process_time() - ours)
+        samples.responder.setdefault(self.responder, []).append(cost[0] / handshakes * 1e6)
+        if self.initiator is not None:
+            samples.initiator.setdefault(self.initiator, []).append(cost[1] / handshakes * 1e6)
+
+
 def _round(samples: Samples, handshakes: int, processor: int, *, charon_first: bool) -> None:
+    peers = WARM_UP + handshakes
     with (
         NetworkNamespace() as network,
         Charon(network, settings=CHARON_SETTINGS, log_level=-1) as charon,
-        network.udp_socket("127.0.0.1") as initiator,
-        _our_responder(network, processor) as (our_pid, our_address),
+        network.udp_socket("0.0.0.0") as bound,  # noqa: S104 - to come from many addresses
+        _ike_responder(network) as (ike_pid, ike_address),
+        _agent_responder(network, peers) as (agent_pid, agent_address),
     ):
         charon.start()
         charon.load(Connection(SUITE))
-        # Threads that there are already stay where they were unless each is told.
-        _pin(charon.pid, processor)
+        for pid in (charon.pid, ike_pid, agent_pid):
+            _pin(pid, processor)
 
-        def against(pid: int, address: Address, responder: str, opener: str, child: ChildRequest | None) -> None:
-            open_many(initiator, address, WARM_UP, child)
-            theirs, ours = process_cpu_time(pid), time.process_time()
-            open_many(initiator, address, handshakes, child)
-            cost = (process_cpu_time(pid) - theirs, time.process_time() - ours)
-            samples.responder.setdefault(responder, []).append(cost[0] / handshakes * 1e6)
-            samples.initiator.setdefault(opener, []).append(cost[1] / handshakes * 1e6)
+        def one(address: Address) -> Iterator[Opener]:
+            return repeat(Opener(INITIATOR, lambda datagram: bound.sendto(datagram, address)))
 
-        turns: list[Callable[[], None]] = [
-            lambda: against(charon.pid, charon.address, CHARON, BY_CHARON, None),
-            lambda: against(our_pid, our_address, OURS, BY_US, None),
-            lambda: against(our_pid, our_address, WITH_CHILD, WITH_CHILD, CHILD),
-        ]
+        everyone = (
+            Opener(policy(peer_name(number), CHARON_NAME), partial(_send_as, bound, number, agent_address))
+            for number in range(peers)
+        )
+        turns = (
+            Turn(CHARON, TOWARDS_CHARON, charon.pid, one(charon.address), None),
+            Turn(IKE, TOWARDS_IKE, ike_pid, one(ike_address), None),
+            Turn(IKE_CHILD, IKE_CHILD, ike_pid, one(ike_address), CHILD),
+            Turn(AGENT, None, agent_pid, everyone, CHILD),
+        )
         for turn in turns if charon_first else reversed(turns):
-            turn()
+            turn.take(bound, handshakes, samples)
+
+
+def _send_as(bound: socket.socket, number: int, responder: Address, datagram: bytes) -> None:
+    """Send from the address of a peer of the agent's."""
+    source = struct.pack("i4s4x", 0, socket.inet_aton(peer_address(number)))
+    bound.sendmsg([datagram], [(socket.IPPROTO_IP, IP_PKTINFO, source)], 0, responder)
 
 
 @contextmanager
-def _our_responder(network: NetworkNamespace, processor: int) -> Iterator[tuple[int, Address]]:
+def _ike_responder(network: NetworkNamespace) -> Iterator[tuple[int, Address]]:
     with network.udp_socket("127.0.0.3") as bound:
         command = [sys.executable, "-m", "tests.benchmarks.handshakes", str(bound.fileno())]
         process = subprocess.Popen(command, cwd=REPOSITORY, pass_fds=(bound.fileno(),))
         address = bound.getsockname()
     try:
-        _pin(process.pid, processor)
         yield process.pid, address
     finally:
         process.terminate()
         process.wait()
 
 
+@contextmanager
+def _agent_responder(network: NetworkNamespace, peers: int) -> Iterator[tuple[int, Address]]:
+    address = ("127.0.0.4", 15500)
+    arguments = ("-m", "tests.benchmarks.agent_responder", address[0], str(address[1]), str(peers))
+    with subprocess.Popen(
+        network.command(sys.executable, *arguments), cwd=REPOSITORY, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        if process.stdout.readline() != b"ready\n":
+            raise RuntimeError("the agent does not start")
+        yield process.pid, address
+
+
 def _cryptography(handshakes: int) -> float:
     """Return what one side of a handshake costs in cryptography alone, through our own functions."""
-    (policy,) = SETTINGS.proposals
-    ((encryption, key_bits),), (prf,), (method,) = policy.encryption, policy.prf, policy.key_exchange
+    (offered,) = SETTINGS.proposals
+    ((encryption, key_bits),), (prf,), (method,) = offered.encryption, offered.prf, offered.key_exchange
     suite = IkeSuite(encryption, key_bits, 0, prf, method)
     psk, nonce, spi, message, identity = Secret(bytes(30)), bytes(32), bytes(8), bytes(200), bytes(20)
     peer_value = start(method, os.urandom).public_value
@@ -162,16 +212,19 @@ def _table(samples: Samples, rounds: int, handshakes: int, *, shared: bool) -> T
         f"IKE_SA_INIT and IKE_AUTH, pre-shared keys, {SUITE}: CPU time of one side",
         ("", "us", "range", "to charon", "range"),
         (
-            *(row("responder", who, samples.responder[who]) for who in (CHARON, OURS, WITH_CHILD)),
-            *(row("initiator", who, samples.initiator[who]) for who in (BY_CHARON, BY_US, WITH_CHILD)),
+            *(row("responder", who, values) for who, values in samples.responder.items()),
+            *(row("initiator", who, values) for who, values in samples.initiator.items()),
             row("either", CRYPTOGRAPHY, samples.one_side),
         ),
         (
             (
-                f"Medians of {rounds} rounds of {handshakes} handshakes, 8 at a time; "
+                f"Medians of {rounds} rounds of {handshakes} handshakes, {AT_ONCE} at a time, which suits charon best; "
                 "ratios are of each round, to charon as responder in it."
             ),
-            "All without a child but where one is named; charon knows none of ours. Ours is without the engine.",
+            (
+                "rkmp.ike is a loop around one socket; the agent is engine, asyncio and SQLite, synchronous. "
+                "Where no key is named the IKE SA has no child: charon knows none of ours."
+            ),
             *(("Both sides shared one processor: expect more than on two.",) if shared else ()),
             (
                 f"{_processor()}; {platform.python_implementation()} {platform.python_version()}, "

@@ -57,6 +57,7 @@ def run(handshakes: int = HANDSHAKES, child: ChildRequest | None = None) -> Tabl
     rooms: Counter[tuple[str, str]] = Counter()
     for (side, function), count in sampler.functions.items():
         rooms[side, function.partition(".")[0]] += count
+    children = "without a child" if child is None else "with a child"
     return Table(
         f"Where the CPU time of a handshake goes: {cost:.0f} us for both sides together",
         ("", "responder", "initiator"),
@@ -65,7 +66,7 @@ def run(handshakes: int = HANDSHAKES, child: ChildRequest | None = None) -> Tabl
             ("", "", ""),
             *(_row(function, sampler.functions) for function in _largest(sampler.functions, SHOWN)),
         ),
-        (f"{sampler.functions.total()} samples over {handshakes} handshakes without a child; sockets are not in it.",),
+        (f"{sampler.functions.total()} samples over {handshakes} handshakes {children}; sockets are not in it.",),
     )
 
 

@@ -10,26 +10,24 @@ import socket
 import struct
 import sys
 import time
-from dataclasses import replace
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 
-from rkmp.errors import IkeError, WireError
+from rkmp.errors import WireError
 from rkmp.ike import (
-    ChildChoice,
-    ChildOffer,
+    ChildKeysEstablished,
     ChildRequest,
     Identity,
     IkeSa,
-    IkeSaClosed,
     IkeSaEstablished,
     IkeSettings,
-    LocalAuthentication,
-    RemoteAuthentication,
 )
 from rkmp.ike.addressing import is_opening_request
 from rkmp.secret import Secret
-from rkmp.wire import AuthAlg, Header, Kdf, NotifyType, RoutingProtocol, TcpAoTransform
+from rkmp.wire import SPI_LENGTH, AuthAlg, Header, Kdf, RoutingProtocol, TcpAoTransform
 from tests.interop.strongswan.algorithms import proposal
 from tests.interop.strongswan.charon import CHARON_NAME, ROUTER_NAME, SECRET
+from tests.interop.strongswan.policy import PreSharedKeyPolicy
 
 SUITE = "aes128gcm16-prfsha256-x25519"
 SETTINGS = replace(IkeSettings(), proposals=(proposal(SUITE),), require_vendor_id=False)
@@ -41,31 +39,23 @@ CHILD = ChildRequest(
     ),
 )
 
+AT_ONCE = 32
+"""Handshakes under way at any time. charon's threads never sleep then, which suits it best: one at a time, each
+handshake costs it half as much again."""
+
 Address = tuple[str, int]
 
 
-class Side:
-    """A policy for one of two names that share a secret; it accepts the first transform of any child."""
-
-    def __init__(self, own_name: str, peer_name: str) -> None:
-        self._own = LocalAuthentication(Identity.parse("fqdn", own_name), Secret(SECRET.encode()))
-        self._peer = Identity.parse("fqdn", peer_name)
-        self._of_peer = RemoteAuthentication(Secret(SECRET.encode()))
-
-    def local_authentication(self, remote_identity: Identity | None) -> LocalAuthentication:
-        return self._own
-
-    def remote_authentication(self, remote_identity: Identity) -> RemoteAuthentication:
-        if remote_identity != self._peer:
-            raise IkeError(NotifyType.AUTHENTICATION_FAILED, f"{remote_identity} is nobody here")
-        return self._of_peer
-
-    def choose_child(self, remote_identity: Identity, offer: ChildOffer) -> ChildChoice:
-        return ChildChoice(offer.transforms[0], 200)
+def policy(own_name: str, peer_name: str) -> PreSharedKeyPolicy:
+    """Return the policy of one side, which shares a secret with the other."""
+    secret = Secret(SECRET.encode())
+    return PreSharedKeyPolicy(
+        Identity.parse("fqdn", own_name), Identity.parse("fqdn", peer_name), psk=secret, peer_psk=secret
+    )
 
 
-INITIATOR = Side(ROUTER_NAME, CHARON_NAME)
-RESPONDER = Side(CHARON_NAME, ROUTER_NAME)
+INITIATOR = policy(ROUTER_NAME, CHARON_NAME)
+RESPONDER = policy(CHARON_NAME, ROUTER_NAME)
 
 
 def answer_forever(bound: socket.socket) -> None:
@@ -93,43 +83,53 @@ def answer_forever(bound: socket.socket) -> None:
             bound.sendto(answer, remote)
 
 
-def open_many(
-    bound: socket.socket, responder: Address, number: int, child: ChildRequest | None = None, at_once: int = 8
-) -> None:
-    """Open ``number`` IKE SAs with ``responder``, ``at_once`` of them under way at any time."""
+@dataclass(frozen=True, slots=True)
+class Opener:
+    """Somebody who opens an IKE SA: as whom, and how a datagram goes to the responder."""
+
+    policy: PreSharedKeyPolicy
+    send: Callable[[bytes], object]
+
+
+def open_each(bound: socket.socket, openers: Iterable[Opener], child: ChildRequest | None) -> None:
+    """Open an IKE SA for each of ``openers``, AT_ONCE of them under way at any time; answers come to ``bound``.
+
+    With ``child`` it counts when the child's key is agreed, without one when both sides are authenticated.
+    """
+    wanted = IkeSaEstablished if child is None else ChildKeysEstablished
     # A receive that the kernel ends is one system call; Python's own timeout would be two.
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", 5, 0))
-    under_way: dict[bytes, IkeSa] = {}
-    begun = established = 0
+    waiting = iter(openers)
+    under_way: dict[bytes, tuple[IkeSa, Opener]] = {}
 
     def begin() -> None:
-        nonlocal begun
-        begun += 1
-        ike_sa = IkeSa.initiate(SETTINGS, INITIATOR, os.urandom, child, time.monotonic())
-        under_way[ike_sa.local_spi] = ike_sa
+        opener = next(waiting, None)
+        if opener is None:
+            return
+        ike_sa = IkeSa.initiate(SETTINGS, opener.policy, os.urandom, child, time.monotonic())
+        under_way[ike_sa.local_spi] = ike_sa, opener
         for datagram in ike_sa.datagrams():
-            bound.sendto(datagram, responder)
+            opener.send(datagram)
 
-    for _ in range(min(at_once, number)):
+    for _ in range(AT_ONCE):
         begin()
-    while established < number:
+    while under_way:
         try:
             datagram = bound.recv(65_535)
         except BlockingIOError:
             raise RuntimeError("the responder has fallen silent") from None
-        ike_sa = under_way[datagram[:8]]
+        ike_sa, opener = under_way[datagram[:SPI_LENGTH]]
         ike_sa.receive(datagram, time.monotonic())
         events = ike_sa.events()
         for request in ike_sa.datagrams():
-            bound.sendto(request, responder)
+            opener.send(request)
         if not events:
             continue
-        if any(isinstance(event, IkeSaClosed) for event in events) or not isinstance(events[0], IkeSaEstablished):
+        established = any(isinstance(event, wanted) for event in events)
+        if not established:
             raise RuntimeError(f"an IKE SA was not established: {events}")
-        established += 1
         del under_way[ike_sa.local_spi]
-        if begun < number:
-            begin()
+        begin()
 
 
 if __name__ == "__main__":

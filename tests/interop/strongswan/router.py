@@ -12,10 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from rkmp.engine.datagrams import NON_ESP_MARKER, needs_marker, without_marker
-from rkmp.errors import IkeError
 from rkmp.ike import (
-    ChildChoice,
-    ChildOffer,
     ChildRequest,
     CookieKeeper,
     Event,
@@ -23,15 +20,14 @@ from rkmp.ike import (
     IkeSa,
     IkeSaState,
     IkeSettings,
-    LocalAuthentication,
-    RemoteAuthentication,
     Statistic,
 )
 from rkmp.ike.addressing import is_opening_request
 from rkmp.secret import Secret
-from rkmp.wire import AuthAlg, Header, Kdf, NotifyType, RoutingProtocol, TcpAoTransform
+from rkmp.wire import AuthAlg, Header, Kdf, RoutingProtocol, TcpAoTransform
 from tests.interop.strongswan.algorithms import proposal
 from tests.interop.strongswan.charon import CHARON_NAME, ROUTER_NAME, SECRET, SwanctlResult
+from tests.interop.strongswan.policy import PreSharedKeyPolicy
 
 _EventT = TypeVar("_EventT", bound=Event)
 
@@ -83,19 +79,9 @@ class Router:
 
     def __post_init__(self) -> None:
         self._ways: dict[bytes, tuple[Address, bool]] = {}
-
-    # -- rkmp.ike.Policy -------------------------------------------------------------------------------------------
-
-    def local_authentication(self, remote_identity: Identity | None) -> LocalAuthentication:
-        return LocalAuthentication(self.identity, Secret(self.psk.encode()))
-
-    def remote_authentication(self, remote_identity: Identity) -> RemoteAuthentication:
-        if remote_identity != self.peer_identity:
-            raise IkeError(NotifyType.AUTHENTICATION_FAILED, f"{remote_identity} is nobody here")
-        return RemoteAuthentication(Secret(self.peer_psk.encode()))
-
-    def choose_child(self, remote_identity: Identity, offer: ChildOffer) -> ChildChoice:
-        raise AssertionError("charon cannot offer what a router would accept")
+        self._policy = PreSharedKeyPolicy(
+            self.identity, self.peer_identity, Secret(self.psk.encode()), Secret(self.peer_psk.encode())
+        )
 
     # -- what tests do -----------------------------------------------------------------------------------------------
 
@@ -117,7 +103,7 @@ class Router:
 
     def initiate(self, remote: Address, child_request: ChildRequest | None = None) -> IkeSa:
         """Begin to open an IKE SA, with the marker where the engine would put one (G37)."""
-        ike_sa = IkeSa.initiate(self.settings, self, os.urandom, child_request, self.now)
+        ike_sa = IkeSa.initiate(self.settings, self._policy, os.urandom, child_request, self.now)
         self.ike_sas.append(ike_sa)
         self._ways[ike_sa.local_spi] = (remote, needs_marker(self.address[1], remote[1]))
         self._flush()
@@ -184,7 +170,7 @@ class Router:
             if challenge is not None:
                 self._send(challenge, remote, is_marked)
                 return
-            ike_sa = IkeSa.respond(self.settings, self, os.urandom)
+            ike_sa = IkeSa.respond(self.settings, self._policy, os.urandom)
             self.ike_sas.append(ike_sa)
         # It answers where it was asked from, and as it was asked.
         self._ways[ike_sa.local_spi] = (remote, is_marked)

@@ -1,0 +1,36 @@
+"""What an IKE SA asks of the layer above, answered for two names that share a secret."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rkmp.errors import IkeError
+from rkmp.ike import ChildChoice, ChildOffer, Identity, LocalAuthentication, RemoteAuthentication
+from rkmp.secret import Secret
+from rkmp.wire import NotifyType
+
+SEND_ID = 200
+
+
+@dataclass(frozen=True, slots=True)
+class PreSharedKeyPolicy:
+    """A policy for one peer that takes the first transform of any child; ``peer_psk`` is what the peer should know."""
+
+    identity: Identity
+    peer_identity: Identity
+    psk: Secret
+    peer_psk: Secret
+
+    def local_authentication(self, remote_identity: Identity | None) -> LocalAuthentication:
+        """Return our name and secret."""
+        return LocalAuthentication(self.identity, self.psk)
+
+    def remote_authentication(self, remote_identity: Identity) -> RemoteAuthentication:
+        """Return the peer's secret, and refuse anybody else."""
+        if remote_identity != self.peer_identity:
+            raise IkeError(NotifyType.AUTHENTICATION_FAILED, f"{remote_identity} is nobody here")
+        return RemoteAuthentication(self.peer_psk)
+
+    def choose_child(self, remote_identity: Identity, offer: ChildOffer) -> ChildChoice:
+        """Take the first."""
+        return ChildChoice(offer.transforms[0], SEND_ID)
