@@ -33,9 +33,12 @@ def tree_of(schema: Schema, *top_level: etree._Element) -> etree._Element:
 
 def written(schema: Schema, tree: etree._Element) -> etree._Element:
     before = [shape(child) for child in tree]
-    data = parse_document(DataWriter(schema, Redactor(schema)).data(tree))
-    assert data.tag == "{urn:ietf:params:xml:ns:netconf:base:1.0}data"
-    assert [shape(child) for child in data] == before
+    writer = DataWriter(schema, Redactor(schema))
+    copied = parse_document(writer.copy_of(tree))
+    data = parse_document(writer.data(tree))
+    for root in (copied, data):
+        assert root.tag == "{urn:ietf:params:xml:ns:netconf:base:1.0}data"
+        assert [shape(child) for child in root] == before
     return data
 
 
@@ -51,6 +54,26 @@ def test_names_have_no_prefix(schema: Schema) -> None:
     octets = DataWriter(schema, Redactor(schema)).data(tree_of(schema, network()))
     assert b"<net:" not in octets
     assert f'<network xmlns="{NET}"><name>lab</name><peer><name>a</name></peer></network></data>'.encode() in octets
+
+
+def test_secrets_are_not_written_and_stay_where_they_are(schema: Schema) -> None:
+    element = network()
+    etree.SubElement(element[-1], net("password")).text = "hunter2"
+    vault = etree.Element(net("vault"), nsmap={"net": NET})
+    etree.SubElement(vault, net("combination")).text = "hunter2"
+    tree = tree_of(schema, element, vault)
+    writer = DataWriter(schema, Redactor(schema))
+    assert b"hunter2" not in writer.copy_of(tree)
+    assert etree.tostring(tree).count(b"hunter2") == 2
+    assert b"hunter2" not in writer.data(tree)
+
+
+def test_a_top_level_node_without_children_is_written_empty(schema: Schema) -> None:
+    octets = DataWriter(schema, Redactor(schema)).data(
+        tree_of(schema, etree.Element(net("network"), nsmap={"net": NET}))
+    )
+    assert octets.endswith(f'<network xmlns="{NET}"/></data>'.encode())
+    written(schema, tree_of(schema, etree.Element(net("network"), {"a": ">"}, nsmap={"net": NET})))
 
 
 def test_no_data_is_an_empty_element(schema: Schema) -> None:

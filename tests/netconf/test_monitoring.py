@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from lxml import etree
 
+from rkmp.datastore.schema import load_schema
 from rkmp.netconf import Session
 from rkmp.netconf.capabilities import NETCONF_MODULES
 from rkmp.netconf.monitoring import NETCONF_STATE
@@ -128,3 +131,18 @@ async def test_a_filter_selects_one_session(agent: Agent) -> None:
     (state,) = data_of(await peer.call(get(f'<netconf-state xmlns="{MONITORING}">{wanted}</netconf-state>')))
     assert texts(state, "sessions", "session", "session-id") == [str(other.session.id)]
     assert state.find(m("schemas")) is None
+
+
+async def test_modules_that_take_the_servers_prefixes_do_not_confuse_its_values(tmp_path: Path) -> None:
+    for name, prefix in (("first", "ncm"), ("second", "ds")):
+        (tmp_path / f"{name}.yang").write_text(
+            f'module {name} {{ yang-version 1.1; namespace "urn:{name}"; prefix {prefix}; revision 2026-01-01; '
+            f"leaf {name} {{ type identityref {{ base b; }} }} identity b; identity c {{ base b; }} }}"
+        )
+    implemented = {**NETCONF_MODULES, "first": (), "second": ()}
+    agent = Agent(load_schema(implemented, [tmp_path]))
+    peer = await agent.connect()
+    require_ok(await peer.call(edit("running", '<first xmlns="urn:first" xmlns:q="urn:first">q:c</first>')))
+    data = data_of(await peer.call(get(), 'xmlns:ncm="urn:other" xmlns:x="urn:first"'))
+    require_valid_state(implemented, [tmp_path], data)
+    await agent.close()

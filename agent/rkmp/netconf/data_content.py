@@ -9,7 +9,6 @@ or why what it gets was selected.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable
 
 from lxml import etree
 
@@ -17,54 +16,69 @@ from rkmp.datastore.redaction import Redactor
 from rkmp.datastore.schema import NodeKind, Schema
 from rkmp.netconf.namespaces import BASE
 
-_DEFAULT_DECLARATION = b' xmlns="'
-
 
 class DataWriter:
     """Writes data of one schema."""
 
     def __init__(self, schema: Schema, redactor: Redactor) -> None:
-        # Values that name identities and paths are in the schema's prefixes (RFC 7950 9.10.3, 9.13.2).
         self._schema = schema
         self._redactor = redactor
-        nsmap: dict[str | None, str] = {None: BASE}
-        nsmap.update(schema.nsmap)
-        self._start = etree.tostring(etree.Element(f"{{{BASE}}}data", nsmap=nsmap)).removesuffix(b"/>") + b">"
+        # <data> binds every prefix of the schema: values that name identities and paths are written with them
+        # (RFC 7950 9.10.3, 9.13.2).
+        self._declarations = {prefix: _declaration(prefix, namespace) for prefix, namespace in schema.nsmap.items()}
+        self._start = b"<data" + _declaration(None, BASE) + b"".join(self._declarations.values()) + b">"
         self._opaque = {
             node.tag
             for node in schema.top.values()
             if any(below.kind in (NodeKind.ANYDATA, NodeKind.ANYXML) for below in (node, *node.descendants()))
         }
 
-    def data(self, top_level: Iterable[etree._Element]) -> bytes:
-        """Return ``<data>`` with copies of the elements ``top_level``, without their secrets."""
+    def copy_of(self, tree: etree._Element) -> bytes:
+        """Return ``<data>`` with what is below ``tree``, which stays as it is."""
+        return self._data([copy.deepcopy(element) for element in tree])
+
+    def data(self, tree: etree._Element) -> bytes:
+        """Return ``<data>`` with what is below ``tree``, which loses its secrets."""
+        return self._data(list(tree))
+
+    def _data(self, elements: list[etree._Element]) -> bytes:
         pieces = [self._start]
-        for element in top_level:
+        for element in elements:
             node = self._schema.top.get(str(element.tag))
-            if node is not None and node.default_deny_all:
-                continue
-            # Out of its tree, an element declares what its own names need and nothing else. A copy is out of it at
-            # once; taking the element out would cost lxml time that grows with the square of its size.
-            alone = copy.deepcopy(element)
             if node is not None:
-                self._redactor.remove_secrets(alone, node)
-            pieces.append(self._top_level(alone))
+                if node.default_deny_all:
+                    continue
+                self._redactor.remove_secrets(element, node)
+            pieces += self._top_level(element)
         pieces.append(b"</data>")
         return b"".join(pieces)
 
-    def _top_level(self, element: etree._Element) -> bytes:
-        written = etree.tostring(element, encoding="UTF-8", with_tail=False)
+    def _top_level(self, element: etree._Element) -> tuple[bytes, ...]:
+        # A closing bracket ends a tag and nothing else, and an opening one begins it: in text and in attributes they
+        # are written as references.
+        tag, end, rest = etree.tostring(element, encoding="UTF-8", with_tail=False).partition(b">")
+        for declaration in self._declarations.values():
+            tag = tag.replace(declaration, b"", 1)
         prefix = element.prefix
         if not prefix:
-            return written
-        declaration = f" xmlns:{prefix}=".encode()
-        name = etree.QName(element)
+            return tag, end, rest
+        namespace = etree.QName(element).namespace or ""
         if element.tag in self._opaque:
-            # What is in no namespace inside of it must not come into the default one of <data>.
-            return written.replace(declaration, b' xmlns=""' + declaration, 1)
-        if self._schema.nsmap.get(prefix) != name.namespace or _DEFAULT_DECLARATION in written:
-            return written
-        # An opening bracket begins a tag and nothing else: in text and in attributes it is written as a reference.
-        # The first declaration of the prefix is that of the outermost start tag; <data> has it once more.
-        written = written.replace(declaration, b" xmlns=", 1)
-        return written.replace(f"<{prefix}:".encode(), b"<").replace(f"</{prefix}:".encode(), b"</")
+            # What clients put into anydata can be in no namespace, and must not come into the default one of <data>.
+            return _with(tag, b' xmlns=""'), end, rest
+        if self._schema.nsmap.get(prefix) != namespace or b' xmlns="' in rest:
+            return tag, end, rest
+        opening, closing = f"<{prefix}:".encode(), f"</{prefix}:".encode()
+        tag = _with(tag.replace(opening, b"<", 1), _declaration(None, namespace))
+        return tag, end, rest.replace(opening, b"<").replace(closing, b"</")
+
+
+def _declaration(prefix: str | None, namespace: str) -> bytes:
+    """Return the attribute that binds ``prefix``, with a space before it, in the very octets that lxml writes."""
+    return etree.tostring(etree.Element("x", nsmap={prefix: namespace})).removeprefix(b"<x").removesuffix(b"/>")
+
+
+def _with(tag: bytes, attribute: bytes) -> bytes:
+    """Return a start tag, or that of an empty element, with one more attribute; neither has its closing bracket."""
+    inside = tag.removesuffix(b"/")
+    return inside + attribute + tag[len(inside) :]

@@ -51,7 +51,8 @@ class Invocation:
 Handler: TypeAlias = "Callable[[Invocation], Awaitable[Sequence[etree._Element] | None]]"
 """Carries out one invocation.
 
-Returns the output's elements in the order of the schema, or None (or nothing in the sequence) for ``<ok/>``.
+Returns the output's elements in the order of the schema, or None (or nothing in the sequence) for ``<ok/>``; each
+declares the prefixes that its values need.
 Raises RpcError or RpcErrors for the caller's faults.
 """
 

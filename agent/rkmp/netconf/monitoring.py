@@ -36,11 +36,12 @@ class Monitoring:
         self._counters = counters
         self._start_time = start_time
         self._schemas = tuple(schema_texts(datastores.schema))
+        # Of values that name identities of the module.
+        self._prefix = datastores.schema.prefix_of(MONITORING)
 
     def provide(self, root: etree._Element) -> None:
         """Add ``netconf-state`` to ``root``."""
-        # The prefix serves the values that name identities of the module.
-        state = etree.SubElement(root, NETCONF_STATE, nsmap={None: MONITORING, "ncm": MONITORING})
+        state = etree.SubElement(root, NETCONF_STATE)
         capabilities = _element(state, "capabilities")
         for capability in self._capabilities:
             _leaf(capabilities, "capability", capability)
@@ -48,7 +49,7 @@ class Monitoring:
         self._add_schemas(_element(state, "schemas"))
         sessions = _element(state, "sessions")
         for session in self._sessions:
-            _add_session(_element(sessions, "session"), session)
+            self._add_session(_element(sessions, "session"), session)
         self._add_statistics(_element(state, "statistics"))
 
     def _add_datastores(self, parent: etree._Element) -> None:
@@ -66,9 +67,18 @@ class Monitoring:
             entry = _element(parent, "schema")
             _leaf(entry, "identifier", row.identifier)
             _leaf(entry, "version", row.version)
-            _leaf(entry, "format", f"ncm:{YANG_FORMAT}")
+            _leaf(entry, "format", f"{self._prefix}:{YANG_FORMAT}")
             _leaf(entry, "namespace", row.namespace)
             _leaf(entry, "location", "NETCONF")
+
+    def _add_session(self, entry: etree._Element, session: Session) -> None:
+        _leaf(entry, "session-id", str(session.id))
+        _leaf(entry, "transport", f"{self._prefix}:{session.client.transport}")
+        _leaf(entry, "username", session.client.username)
+        if session.client.source_host:
+            _leaf(entry, "source-host", session.client.source_host)
+        _leaf(entry, "login-time", date_and_time(session.login_time))
+        _add_message_counters(entry, session.counters)
 
     def _add_statistics(self, parent: etree._Element) -> None:
         _leaf(parent, "netconf-start-time", date_and_time(self._start_time))
@@ -76,16 +86,6 @@ class Monitoring:
         _counter(parent, "in-sessions", self._counters.in_sessions)
         _counter(parent, "dropped-sessions", self._counters.dropped_sessions)
         _add_message_counters(parent, self._counters.messages)
-
-
-def _add_session(entry: etree._Element, session: Session) -> None:
-    _leaf(entry, "session-id", str(session.id))
-    _leaf(entry, "transport", f"ncm:{session.client.transport}")
-    _leaf(entry, "username", session.client.username)
-    if session.client.source_host:
-        _leaf(entry, "source-host", session.client.source_host)
-    _leaf(entry, "login-time", date_and_time(session.login_time))
-    _add_message_counters(entry, session.counters)
 
 
 def _add_message_counters(parent: etree._Element, counters: MessageCounters) -> None:

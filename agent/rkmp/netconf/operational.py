@@ -17,8 +17,9 @@ from rkmp.netconf.namespaces import base
 StateProvider: TypeAlias = "Callable[[etree._Element], None]"
 """Adds state below ``root``, a copy of running that holds the provider's own top-level node at most once.
 
-The node is there already where it has configuration; the provider adds to it, or appends it. Called on the event
-loop, so it must be quick and must not wait.
+The node is there already where it has configuration; the provider adds to it, or appends it. Values that name
+identities or paths are written with the prefixes of the schema (``Schema.prefix_of``), and no others: prefixes that
+an element declares itself may be dropped. Called on the event loop, so it must be quick and must not wait.
 """
 
 Selects = Callable[[str], bool]

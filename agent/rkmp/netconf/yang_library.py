@@ -48,7 +48,8 @@ def _leaf(parent: etree._Element, name: str, text: str) -> None:
 
 
 def _yang_library(schema: Schema) -> etree._Element:
-    library = etree.Element(YANG_LIBRARY_TREE, nsmap={None: YANG_LIBRARY, "ds": DATASTORES})
+    datastores = schema.prefix_of(DATASTORES)
+    library = etree.Element(YANG_LIBRARY_TREE, nsmap={None: YANG_LIBRARY, datastores: DATASTORES})
     module_set = etree.SubElement(library, _tag("module-set"))
     _leaf(module_set, "name", _NAME)
     modules = sorted(schema.modules.values(), key=lambda module: module.name)
@@ -67,7 +68,7 @@ def _yang_library(schema: Schema) -> etree._Element:
     _leaf(shared, "module-set", _NAME)
     for name in _DATASTORES:
         datastore = etree.SubElement(library, _tag("datastore"))
-        _leaf(datastore, "name", f"ds:{name}")
+        _leaf(datastore, "name", f"{datastores}:{name}")
         _leaf(datastore, "schema", _NAME)
     _leaf(library, "content-id", schema.content_id)
     return library
