@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 HINT_PATIENCE = 2.0
 """Seconds in which a peer that somebody says has forgotten the IKE SA may prove the contrary."""
 RESPONDER_PATIENCE = 1.1
-"""The lifetime of an IKE SA ends a tenth later at its responder, so that both sides do not close it at once."""
+"""The responder lets a tenth more time pass before it ends or checks an IKE SA, so that both sides do not at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +166,7 @@ class Conversation:
             self.ike_sa.abandon("the peer has forgotten the IKE SA", now, CloseReason.LIVENESS_FAILED)
         if not self.is_open or policy is None or not policy.liveness_interval:
             return
-        if self._heard_at + policy.liveness_interval <= now:
+        if self._heard_at + _patience(policy.liveness_interval, self.role) <= now:
             self._heard_at = now
             self.ike_sa.check_liveness(now)
 
@@ -174,13 +174,13 @@ class Conversation:
         """Return when :meth:`handle_timer` has something to do."""
         moments = [self.ike_sa.next_timer(), self._doubted_until]
         if self.is_open and policy is not None and policy.liveness_interval:
-            moments.append(self._heard_at + policy.liveness_interval)
+            moments.append(self._heard_at + _patience(policy.liveness_interval, self.role))
         known = [moment for moment in moments if moment is not None]
         return min(known) if known else None
 
     def expires_at(self, policy: IkePolicy) -> float:
         """Return when the lifetime of the IKE SA ends on this side."""
-        return self._opened_at + _lifetime(policy, self.role)
+        return self._opened_at + _patience(policy.lifetime, self.role)
 
     def established_by(self, event: IkeSaEstablished, now: float, wall: datetime) -> None:
         """Note that both sides are authenticated; the lifetime of the IKE SA begins."""
@@ -195,7 +195,7 @@ class Conversation:
         identity: Identity | None = event.remote_identity if event else None
         ends = None
         if self.established_at is not None:
-            ends = self.established_at + timedelta(seconds=_lifetime(policy, self.role))
+            ends = self.established_at + timedelta(seconds=_patience(policy.lifetime, self.role))
         return IkeSaSnapshot(
             local_spi=self.ike_sa.local_spi,
             remote_spi=self.ike_sa.remote_spi,
@@ -216,5 +216,5 @@ class Conversation:
         )
 
 
-def _lifetime(policy: IkePolicy, role: Role) -> float:
-    return policy.lifetime * (1.0 if role is Role.INITIATOR else RESPONDER_PATIENCE)
+def _patience(seconds: float, role: Role) -> float:
+    return seconds * (1.0 if role is Role.INITIATOR else RESPONDER_PATIENCE)

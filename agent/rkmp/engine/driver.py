@@ -11,7 +11,7 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from datetime import UTC, datetime
 
@@ -33,6 +33,7 @@ LONGEST_SLEEP = 30.0
 """Seconds after which the civil clock is looked at again: it may have been set."""
 
 Address = tuple[str, int]
+Binding = tuple[str, int, str]
 Subscriber = Callable[[EngineEvent, datetime], None]
 
 
@@ -61,7 +62,7 @@ class EngineDriver:
         self._clock = clock
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
-        self._sockets: dict[Listener, socket.socket] = {}
+        self._sockets: dict[Binding, socket.socket] = {}
         self._by_name: dict[str, socket.socket] = {}
         self._subscribers: list[Subscriber] = []
         self._requests: dict[int, asyncio.Future[str]] = {}
@@ -83,18 +84,18 @@ class EngineDriver:
         wanted = self._listeners(configuration)
         prepared = self._engine.prepare(configuration)
         with ExitStack() as undo:
-            opened: dict[Listener, socket.socket] = {}
+            opened: dict[Binding, socket.socket] = {}
             for listener in wanted:
-                if listener not in self._sockets:
-                    opened[listener] = undo.enter_context(_bound_socket(listener))
-            keep = undo.pop_all()
+                if _binding(listener) not in self._sockets:
+                    opened[_binding(listener)] = undo.enter_context(_bound_socket(listener))
+            unused = undo.pop_all()
 
         def apply() -> None:
-            keep.pop_all()
+            unused.pop_all()
             self._switch_sockets(wanted, opened)
             self._apply(prepared)
 
-        return PreparedChange(apply, keep.close)
+        return PreparedChange(apply, unused.close)
 
     async def rekey(self, peer: str, protocol: int) -> str:
         """Replace the key of an association now and return the new key's AdminKeyName.
@@ -121,6 +122,10 @@ class EngineDriver:
         """Return a snapshot of every configured peer."""
         return self._engine.peers(self._clock())
 
+    def peer(self, name: str) -> PeerSnapshot | None:
+        """Return a snapshot of one configured peer."""
+        return self._engine.peer(name, self._clock())
+
     def statistics(self) -> dict[str, int]:
         """Return the engine's own counters."""
         return dict(self._engine.statistics())
@@ -146,16 +151,18 @@ class EngineDriver:
             return ()
         return tuple(configuration.listeners.values()) or (self._default_listener,)
 
-    def _switch_sockets(self, wanted: Iterable[Listener], opened: dict[Listener, socket.socket]) -> None:
-        current = {listener: opened.get(listener) or self._sockets[listener] for listener in wanted}
-        for listener, bound in self._sockets.items():
-            if listener not in current:
+    def _switch_sockets(self, wanted: Iterable[Listener], opened: Mapping[Binding, socket.socket]) -> None:
+        before, self._sockets, self._by_name = self._sockets, {}, {}
+        available = {**before, **opened}
+        for listener in wanted:
+            binding = _binding(listener)
+            bound = self._sockets[binding] = self._by_name[listener.name] = available[binding]
+            # Also for a socket that stays: its listener may have another name.
+            self._loop.add_reader(bound, self._readable, listener.name, bound)
+        for binding, bound in before.items():
+            if binding not in self._sockets:
                 self._loop.remove_reader(bound)
                 bound.close()
-        self._sockets = current
-        self._by_name = {listener.name: bound for listener, bound in current.items()}
-        for listener, bound in opened.items():
-            self._loop.add_reader(bound, self._readable, listener.name, bound)
 
     def _apply(self, prepared: PreparedConfiguration) -> None:
         self._engine.apply(prepared, self._clock())
@@ -220,6 +227,11 @@ class EngineDriver:
         deadline = self._engine.next_timer()
         delay = LONGEST_SLEEP if deadline is None else min(max(0.0, deadline - now.monotonic), LONGEST_SLEEP)
         self._timer = self._loop.call_later(delay, self._wake)
+
+
+def _binding(listener: Listener) -> Binding:
+    """Return what makes two listeners share a socket; one that takes any free port shares with none but itself."""
+    return listener.address, listener.port, "" if listener.port else listener.name
 
 
 def _bound_socket(listener: Listener) -> socket.socket:

@@ -1,0 +1,251 @@
+"""What strangers, floods, garbage and our own faults can do to the engine: be counted."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rkmp.engine import EngineStatistic, Initiate, OutgoingDatagram
+from rkmp.engine.admission import (
+    ANSWERS_AT_ONCE,
+    COOKIE_THRESHOLD,
+    HALF_OPEN_LIMIT,
+    HALF_OPEN_LIMIT_OF_ADDRESS,
+    Admission,
+)
+from rkmp.engine.conversation import Conversation
+from rkmp.engine.peer import Peer
+from tests.engine.simulation import BGP, LISTENER, Router, Simulation, address_of, configuration, peer, two_routers
+
+NEVER = Initiate.NEVER
+STRANGER = "203.0.113.9"
+
+
+def opening(name: str = "r1", seed: int = 1) -> bytes:
+    """Return the first datagram that a router sends to r2."""
+    router = Router(name, seed)
+    router.configure(configuration(name, [peer("r2")]), 0.0)
+    (datagram,) = router.engine.datagrams()
+    return datagram.data
+
+
+def responder(*names: str) -> Router:
+    router = Router("r2", 2)
+    router.configure(configuration("r2", [peer(name, initiate=NEVER) for name in names or ("r1",)]), 0.0)
+    return router
+
+
+def receive(router: Router, data: bytes, address: str = "192.0.2.1", now: float = 0.0) -> list[OutgoingDatagram]:
+    router.engine.receive(data, LISTENER, (address, 500), router.at(now))
+    return router.engine.datagrams()
+
+
+def count(router: Router, name: str) -> int:
+    return router.engine.statistics().get(name, 0)
+
+
+def test_who_is_not_configured_gets_neither_answer_nor_state() -> None:
+    router = responder()
+    assert receive(router, opening(), STRANGER) == []
+    assert receive(router, opening()[:8] + bytes((9,)) * 8 + opening()[16:], STRANGER) == []
+    assert count(router, EngineStatistic.DROPPED_UNKNOWN_ADDRESS) == 1
+    assert count(router, EngineStatistic.DROPPED_UNKNOWN_SPI) == 1
+    assert count(router, EngineStatistic.HALF_OPEN_IKE_SAS) == 0
+
+
+def test_a_peer_of_another_listener_is_not_served_here() -> None:
+    router = responder()
+    router.engine.receive(opening(), "another", ("192.0.2.1", 500), router.at(0.0))
+    assert router.engine.datagrams() == []
+    assert count(router, EngineStatistic.DROPPED_UNKNOWN_ADDRESS) == 1
+
+
+def test_what_is_no_ike_message_is_dropped() -> None:
+    router = responder()
+    for data in (b"", b"\0", bytes(4), bytes(31), b"x" * 27):
+        assert receive(router, data) == []
+    assert count(router, EngineStatistic.DROPPED_NOT_IKE) == 5
+
+
+def test_a_higher_version_is_told_ours() -> None:
+    router = responder()
+    data = bytearray(opening())
+    data[17] = 0x30
+    (answer,) = receive(router, bytes(data))
+    assert answer.data[28 + 6 : 28 + 8] == bytes((0, 5))
+    assert count(router, EngineStatistic.DROPPED_WRONG_VERSION) == 1
+    data[17] = 0x10
+    assert receive(router, bytes(data)) == []
+
+
+def test_errors_to_unknown_spis_are_limited() -> None:
+    router = responder()
+    unknown = bytes(range(1, 17)) + bytes((46, 0x20, 37, 0x08)) + bytes(4) + (28).to_bytes(4)
+    answers = sum(len(receive(router, unknown)) for _ in range(1000))
+    assert answers == ANSWERS_AT_ONCE
+    assert count(router, EngineStatistic.DROPPED_UNKNOWN_SPI) == 1000
+    assert receive(router, unknown, now=1.0)
+    response = unknown[:19] + bytes((0x28,)) + unknown[20:]
+    assert receive(router, response, now=9.0) == []
+
+
+def test_a_repeated_first_message_gets_the_same_answer_and_no_second_state() -> None:
+    router = responder()
+    data = opening()
+    first = receive(router, data)
+    assert receive(router, data, now=0.5) == first
+    assert count(router, EngineStatistic.HALF_OPEN_IKE_SAS) == 1
+    router.engine.handle_timer(router.at(60.0))
+    assert count(router, EngineStatistic.HALF_OPEN_IKE_SAS) == 0
+    assert router.engine._switchboard._by_opening == {}
+
+
+def test_one_address_can_hold_only_so_many_half_open_ike_sas() -> None:
+    router = responder("r1", "r3")
+    for seed in range(HALF_OPEN_LIMIT_OF_ADDRESS + 5):
+        receive(router, opening(seed=seed))
+    assert count(router, EngineStatistic.HALF_OPEN_IKE_SAS) == HALF_OPEN_LIMIT_OF_ADDRESS
+    assert count(router, EngineStatistic.DROPPED_HALF_OPEN_LIMIT) == 5
+    assert receive(router, opening("r3"), "192.0.2.3")
+    # They pass with time.
+    router.engine.handle_timer(router.at(31.0))
+    assert receive(router, opening(seed=99), now=31.0)
+
+
+def test_under_a_flood_a_cookie_is_asked_for_and_the_honest_still_get_through() -> None:
+    names = [f"r{number}" for number in range(1, 12) if number != 2]
+    simulation = Simulation(1, ("r1", "r2"))
+    settings = configuration("r2", [peer(name, initiate=NEVER) for name in names])
+    simulation.configure("r2", settings)
+    r2 = simulation["r2"]
+    for name in names[1:]:
+        for seed in range(12):
+            receive(r2, opening(name, seed), address_of(name))
+    flood = count(r2, EngineStatistic.HALF_OPEN_IKE_SAS)
+    assert flood == COOKIE_THRESHOLD
+    assert count(r2, EngineStatistic.COOKIES_SENT) == 8
+    simulation.configure("r1", configuration("r1", [peer("r2")]))
+    assert simulation.run_until(simulation.agree, 2.0)
+    assert count(r2, EngineStatistic.COOKIES_SENT) == 9
+    assert count(simulation["r1"], "init-restarts") == 1
+
+
+def test_there_is_a_limit_to_it_all() -> None:
+    admission = Admission(random.Random(1).randbytes)
+    for number in range(HALF_OPEN_LIMIT):
+        admission.begin(number.to_bytes(8), f"198.51.{number % 200}.{number // 200}")
+    assert admission.half_open == HALF_OPEN_LIMIT
+    assert admission.refusal(STRANGER) is EngineStatistic.DROPPED_HALF_OPEN_LIMIT
+    admission.end(bytes(8))
+    assert admission.refusal(STRANGER) is None
+    admission.end(bytes(8))
+    assert admission.half_open == HALF_OPEN_LIMIT - 1
+
+
+def test_replayed_and_altered_messages_change_nothing() -> None:
+    simulation = two_routers()
+    seen: list[tuple[str, bytes]] = []
+
+    def note(_source: str, to: str, data: bytes) -> bytes:
+        seen.append((to, data))
+        return data
+
+    simulation.network.filter = note
+    simulation.run(1)
+    r1 = simulation["r1"]
+    r1.engine.rekey("r2", BGP, r1.at(simulation.now))
+    simulation.run(1)
+    before = {name: router.key_table.rows() for name, router in simulation.routers.items()}
+    chance = random.Random(7)
+    for to, data in seen * 3:
+        router = next(router for router in simulation.routers.values() if router.address == to)
+        other = next(router for router in simulation.routers.values() if router.address != to)
+        altered = bytearray(data)
+        altered[chance.randrange(len(data))] ^= 1 << chance.randrange(8)
+        for message in (data, bytes(altered), data[: chance.randrange(len(data))]):
+            router.engine.receive(message, LISTENER, (other.address, 500), router.at(simulation.now))
+    for router in simulation.routers.values():
+        router.engine.datagrams()
+    assert {name: router.key_table.rows() for name, router in simulation.routers.items()} == before
+    assert all(router.engine.statistics()["ike-sas"] == 1 for router in simulation.routers.values())
+    simulation.run(30)
+    assert simulation["r1"].engine.statistics().get(EngineStatistic.INTERNAL_ERRORS, 0) == 0
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.binary(max_size=200), st.sampled_from(["192.0.2.1", STRANGER]))
+def test_no_datagram_raises(data: bytes, address: str) -> None:
+    router = responder()
+    receive(router, data, address)
+    assert count(router, EngineStatistic.INTERNAL_ERRORS) == 0
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data())
+def test_no_altered_first_message_raises_or_leaves_more_than_it_may(data: st.DataObject) -> None:
+    router = responder()
+    message = bytearray(opening())
+    for _ in range(data.draw(st.integers(1, 4))):
+        message[data.draw(st.integers(0, len(message) - 1))] = data.draw(st.integers(0, 255))
+    receive(router, bytes(message))
+    router.engine.events()
+    assert count(router, EngineStatistic.INTERNAL_ERRORS) == 0
+    router.engine.handle_timer(router.at(100.0))
+    router.engine.handle_timer(router.at(200.0))
+    assert router.engine._switchboard.all() == []
+    assert router.engine.next_timer() is None
+
+
+def test_a_fault_of_ours_ends_one_ike_sa_and_nothing_else(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    simulation = Simulation(1, ("r1", "r2", "r3"))
+    for name in ("r1", "r3"):
+        simulation.configure(name, configuration(name, [peer("r2", initiate=NEVER)]))
+    simulation.configure("r2", configuration("r2", [peer("r1"), peer("r3")]))
+    simulation.run(1)
+    r2 = simulation["r2"]
+    real: Callable[..., None] = Conversation.receive
+
+    def broken(self: Conversation, message: bytes, remote: tuple[str, int], now: float, *, is_marked: bool) -> None:
+        if remote[0] == address_of("r1"):
+            raise ZeroDivisionError
+        real(self, message, remote, now, is_marked=is_marked)
+
+    monkeypatch.setattr(Conversation, "receive", broken)
+    r1 = simulation["r1"]
+    r1.engine.rekey("r2", BGP, r1.at(simulation.now))
+    for datagram in r1.engine.datagrams():
+        r2.engine.receive(datagram.data, LISTENER, (r1.address, 500), r2.at(simulation.now))
+    assert r2.engine.datagrams() == []
+    assert count(r2, EngineStatistic.INTERNAL_ERRORS) == 1
+    assert count(r2, EngineStatistic.IKE_SAS) == 1
+    assert "ZeroDivisionError" in caplog.text
+    assert "192.0.2.1" in caplog.text
+    assert len(r2.key_table.rows()) == 2
+
+
+def test_a_fault_in_one_peers_affairs_leaves_the_others_alone(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    real = Peer.pursue
+
+    def broken(self: Peer, at: object) -> None:
+        if self.name == "r3":
+            raise ZeroDivisionError
+        real(self, at)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Peer, "pursue", broken)
+    router = Router("r1", 1)
+    router.configure(configuration("r1", [peer("r3"), peer("r2")]), 0.0)
+    assert [datagram.remote[0] for datagram in router.engine.datagrams()] == [address_of("r2")]
+    assert count(router, EngineStatistic.INTERNAL_ERRORS) == 1
+    assert "peer r3" in caplog.text
+    # It is looked at again later.
+    monkeypatch.undo()
+    router.engine.handle_timer(router.at(11.0))
+    assert address_of("r3") in [datagram.remote[0] for datagram in router.engine.datagrams()]

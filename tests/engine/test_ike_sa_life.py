@@ -1,0 +1,206 @@
+"""How IKE SAs end and begin again: lifetime, silence, a peer that has forgotten, one that says it is new."""
+
+from __future__ import annotations
+
+from rkmp.engine import (
+    AssociationState,
+    IkePolicy,
+    IkeSaDown,
+    IkeSaUp,
+    Initiate,
+    PeerStatistic,
+)
+from rkmp.ike import Retransmission
+from tests.engine.simulation import BGP, LDP, Simulation, configuration, peer, two_routers
+
+ON_DEMAND, IMMEDIATELY, NEVER = Initiate.ON_DEMAND, Initiate.IMMEDIATELY, Initiate.NEVER
+
+
+def keyed(**settings: object) -> Simulation:
+    simulation = two_routers(**settings)  # type: ignore[arg-type]
+    assert simulation.run_until(lambda: simulation.agree() and simulation.established(), 10)
+    simulation.run(2)
+    return simulation
+
+
+def ike_sas(simulation: Simulation, name: str = "r1") -> int:
+    return simulation[name].engine.statistics()["ike-sas"]
+
+
+def test_an_ike_sa_ends_with_its_lifetime_and_keys_do_not() -> None:
+    simulation = keyed(policy=IkePolicy("p", lifetime=100))
+    before = simulation["r1"].key_table.rows()
+    simulation.run(110)
+    assert ike_sas(simulation) == ike_sas(simulation, "r2") == 0
+    assert simulation["r1"].key_table.rows() == before
+    (down,) = simulation["r1"].happened(IkeSaDown)
+    assert isinstance(down, IkeSaDown)
+    assert down.reason == "its lifetime has ended"
+    assert simulation["r1"].association("r2", BGP, simulation.now).state is AssociationState.ESTABLISHED
+
+
+def test_the_responder_leaves_it_to_the_initiator_to_end_an_ike_sa() -> None:
+    simulation = keyed(policy=IkePolicy("p", lifetime=100))
+    simulation.run(110)
+    (down,) = simulation["r2"].happened(IkeSaDown)
+    assert isinstance(down, IkeSaDown)
+    assert down.reason == "the peer deleted the IKE SA"
+
+
+def test_a_peer_that_falls_silent_is_noticed_and_costs_no_key() -> None:
+    quick = IkePolicy("p", liveness_interval=20, retransmission=Retransmission(1.0, 1.5, 3))
+    simulation = keyed(policy=quick)
+    simulation["r2"].crash()
+    simulation.run(40)
+    assert ike_sas(simulation) == 0
+    assert simulation["r1"].sending("r2", BGP, simulation.now) is not None
+    association = simulation["r1"].association("r2", BGP, simulation.now)
+    assert association.state is AssociationState.ESTABLISHED
+    assert simulation["r1"].snapshot("r2", simulation.now).statistics[PeerStatistic.IKE_SAS_LOST] == 1
+    (down,) = simulation["r1"].happened(IkeSaDown)
+    assert isinstance(down, IkeSaDown)
+    assert "answered none of 3 transmissions" in down.reason
+
+
+def test_without_liveness_checks_silence_is_silence() -> None:
+    simulation = keyed(policy=IkePolicy("p", liveness_interval=0))
+    sent = simulation.sent
+    simulation.run(600)
+    assert simulation.sent == sent
+
+
+def test_a_lively_ike_sa_is_checked_from_one_side_only() -> None:
+    simulation = keyed(policy=IkePolicy("p", liveness_interval=30))
+    sent = simulation.sent
+    simulation.run(300)
+    assert 18 <= simulation.sent - sent <= 22
+
+
+def test_a_peer_that_is_kept_up_is_opened_to_again() -> None:
+    simulation = keyed(initiate=(IMMEDIATELY, NEVER), policy=IkePolicy("p", liveness_interval=10))
+    simulation.restart("r2")
+    assert simulation.run_until(lambda: bool(simulation["r1"].happened(IkeSaDown)), 30)
+    assert simulation.run_until(lambda: ike_sas(simulation) == 1, 30)
+    simulation.run(30)
+    assert ike_sas(simulation) == ike_sas(simulation, "r2") == 1
+
+
+def test_a_peer_that_has_forgotten_the_ike_sa_says_so_and_is_asked_anew() -> None:
+    simulation = keyed()
+    simulation.restart("r2")
+    simulation["r1"].engine.rekey("r2", BGP, simulation["r1"].at(simulation.now))
+    begun = simulation.now
+    assert simulation.run_until(lambda: len(simulation["r1"].key_table.rows()) == 2, 10)
+    # Two seconds of doubt, not the whole schedule of retransmissions.
+    assert simulation.now - begun < 4
+    assert simulation["r2"].engine.statistics()["errors-sent"] >= 1
+
+
+def test_a_forged_hint_that_the_peer_has_forgotten_costs_nothing() -> None:
+    simulation = keyed()
+    (shown,) = simulation["r1"].snapshot("r2", simulation.now).ike_sas
+    header = shown.local_spi + shown.remote_spi
+    invalid_ike_spi = bytes((41, 0x20, 37, 0x20)) + bytes(4) + (36).to_bytes(4)
+    forged = header + invalid_ike_spi + bytes((0, 0, 0, 8, 0, 0, 0, 4))
+    r1 = simulation["r1"]
+    for _ in range(3):
+        r1.engine.receive(forged, "ike", (simulation["r2"].address, 500), r1.at(simulation.now))
+        simulation.run(0.5)
+    simulation.run(30)
+    assert ike_sas(simulation) == 1
+    assert r1.happened(IkeSaDown) == []
+
+
+def test_a_router_that_comes_up_with_initial_contact_replaces_its_old_ike_sa() -> None:
+    simulation = keyed(initiate=(IMMEDIATELY, IMMEDIATELY), overlap=60)
+    simulation.run(30)
+    before = {shown.local_spi for shown in simulation["r2"].snapshot("r1", simulation.now).ike_sas}
+    simulation.restart("r1")
+    simulation.run(3)
+    after = {shown.local_spi for shown in simulation["r2"].snapshot("r1", simulation.now).ike_sas}
+    assert len(after) == 1
+    assert not before & after
+    simulation.run(120)
+    # The new IKE SA brought a key that supersedes the old one (G15, G17).
+    assert simulation.agree()
+    assert len(simulation["r1"].key_table.rows()) == 1
+
+
+def test_an_ike_sa_without_purpose_beside_another_is_closed() -> None:
+    for seed in range(20):
+        simulation = two_routers(seed, initiate=(IMMEDIATELY, IMMEDIATELY))
+        simulation.run(60)
+        assert ike_sas(simulation) == ike_sas(simulation, "r2") == 1, seed
+        assert simulation.agree()
+        assert len(simulation["r1"].key_table.rows()) == 1, seed
+
+
+def test_a_peer_that_closes_every_ike_sa_is_not_asked_over_and_over() -> None:
+    simulation = Simulation(1)
+    closing = IkePolicy("p", retain_ike_sa=False)
+    simulation.configure("r2", configuration("r2", [peer("r1", initiate=NEVER)], policy=closing))
+    simulation.configure("r1", configuration("r1", [peer("r2", initiate=IMMEDIATELY)]))
+    simulation.run(3600)
+    assert len(simulation["r1"].happened(IkeSaUp)) < 25
+
+
+def test_an_ike_sa_that_is_not_retained_lets_both_sides_finish() -> None:
+    simulation = Simulation(1)
+    policy = IkePolicy("p", retain_ike_sa=False)
+    simulation.configure("r2", configuration("r2", [peer("r1", (BGP, LDP), initiate=NEVER)], policy=policy))
+    simulation.configure("r1", configuration("r1", [peer("r2", (BGP, LDP))], policy=policy))
+    simulation.run(20)
+    assert simulation.agree()
+    assert ike_sas(simulation) == ike_sas(simulation, "r2") == 0
+    assert len(simulation["r1"].happened(IkeSaUp)) == 1
+
+
+def test_messages_follow_a_peer_to_another_port_but_not_to_another_address() -> None:
+    simulation = keyed()
+    r1, r2 = simulation["r1"], simulation["r2"]
+    taken: list[bytes] = []
+
+    def keep(source: str, _to: str, data: bytes) -> bytes | None:
+        if source == r1.address:
+            taken.append(data)
+            return None
+        return data
+
+    simulation.network.filter = keep
+    r1.engine.rekey("r2", BGP, r1.at(simulation.now))
+    simulation.run(0.1)
+    r2.engine.receive(taken[0], "ike", ("192.0.2.66", 500), r2.at(simulation.now))
+    assert r2.engine.datagrams() == []
+    assert r2.engine.statistics()["dropped-other-address"] == 1
+    r2.engine.receive(taken[0], "ike", (r1.address, 40000), r2.at(simulation.now))
+    (answer,) = r2.engine.datagrams()
+    assert answer.remote == (r1.address, 40000)
+
+
+def test_the_marker_is_accepted_and_answered_in_kind() -> None:
+    simulation = Simulation(1)
+    marked: list[bool] = []
+
+    def mark(source: str, _to: str, data: bytes) -> bytes:
+        if source == simulation["r1"].address and not data.startswith(bytes(4)):
+            return bytes(4) + data
+        marked.append(data.startswith(bytes(4)))
+        return data
+
+    simulation.network.filter = mark
+    simulation.configure("r2", configuration("r2", [peer("r1", initiate=NEVER)]))
+    simulation.configure("r1", configuration("r1", [peer("r2")]))
+    assert simulation.run_until(simulation.agree, 1)
+    assert marked
+    assert all(marked)
+
+
+def test_an_initiator_marks_where_neither_port_is_that_of_ike() -> None:
+    simulation = Simulation(1)
+    settings = configuration("r1", [peer("r2", port=4500)])
+    listener = settings.listeners["ike"]
+    settings = configuration("r1", [peer("r2", port=4500)], listeners={"ike": type(listener)("ike", "192.0.2.1", 4501)})
+    simulation["r1"].configure(settings, 0.0)
+    (datagram,) = simulation["r1"].engine.datagrams()
+    assert datagram.remote == ("192.0.2.2", 4500)
+    assert datagram.data.startswith(bytes(4))
