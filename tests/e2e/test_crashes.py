@@ -43,7 +43,7 @@ def test_fifty_kills_lose_no_committed_configuration_and_no_installed_key(
         wait_for("a key", lambda: bool(_keys(r1)))
     for round_number in range(RESTARTS):
         keys.update(_keys(r1))
-        killer = threading.Timer(chance.uniform(0.0, 0.25), r1.kill)
+        killer = threading.Timer(chance.uniform(0.0, 0.6), r1.kill)
         one = r1.connect()
         killer.start()
         try:
@@ -51,8 +51,11 @@ def test_fifty_kills_lose_no_committed_configuration_and_no_installed_key(
                 name = f"p{round_number}-{number}"
                 one.edit_config(target="running", config=proposal(name))
                 committed.add(name)
-        except (OperationError, TransportError, OSError) as end:
-            assert not isinstance(end, RPCError), end
+        except RPCError:
+            # A refusal, which is no kind of end.
+            raise
+        except (OperationError, TransportError, OSError):
+            pass
         killer.join()
         one._session.close()
         r1.start()
