@@ -1,4 +1,4 @@
-"""Hypothesis strategies of edits over the module zoo: small pools of values, so that edits meet each other."""
+"""Hypothesis strategies of edits: small pools of values, so that edits meet each other."""
 
 from __future__ import annotations
 
@@ -8,6 +8,16 @@ from xml.sax.saxutils import escape, quoteattr
 from hypothesis import strategies as st
 
 from rkmp.datastore.schema import NodeKind, Schema, SchemaNode
+from rkmp.datastore.schema.types import (
+    BitsType,
+    BooleanType,
+    EnumerationType,
+    IdentityrefType,
+    IntegerType,
+    ValueType,
+    effective_type,
+    member_types,
+)
 
 VALUES: Mapping[str, Sequence[str]] = {
     "open": ("true", "false"),
@@ -37,6 +47,31 @@ VALUES: Mapping[str, Sequence[str]] = {
     "pointer": ("/z:zoo/z:species[z:name='a']", "/z:ticket[z:id='1']/z:price", "/z:zoo/z:colour[.='red']"),
     "either": ("1", "a", "b"),
 }
+# Of our own modules, by the names of leaves; what is not here comes from the types.
+OUR_VALUES: Mapping[str, Sequence[str]] = {
+    "address": ("192.0.2.1", "192.0.2.2", "2001:db8::1"),
+    "neighbor": ("192.0.2.9",),
+    "port": ("500", "501"),
+    "key-lifetime": ("60", "600"),
+    "rollover-lead": ("1", "30", "60"),
+    "overlap": ("30", "31", "59"),
+    "send-id": ("1", "2"),
+    "number": ("1", "2"),
+    "initial-timeout": ("0.5", "1.25"),
+    "backoff": ("1.0", "2.5"),
+    "tries": ("1", "2"),
+    "lifetime": ("60", "3600"),
+    "local-key-name": ("01", "0102"),
+    "peer-key-name": ("02", "0a0b"),
+    "start": ("2026-01-01T00:00:00Z", "2026-06-01T00:00:00+00:00"),
+    "end": ("2026-03-01T00:00:00Z", "2027-01-01T00:00:00Z"),
+    "hexadecimal-string": ("00112233445566778899aabbccddeeff", "00:11"),
+    "keystring": ("secret", "a b"),
+    "value": ("r1.example.net", "192.0.2.1"),
+    "interface": ("all", "eth0"),
+    "tcp-ao-protocol-id": ("201", "210"),
+    "ldp-discovery-protocol-id": ("201", "202"),
+}
 REFERENCES = ("a", "b", "c")
 IDS = ("1", "2", "3")
 DELETING = ("delete", "remove")
@@ -44,12 +79,35 @@ OPERATIONS = ("merge", "replace", "create", *DELETING)
 
 
 def values(node: SchemaNode) -> st.SearchStrategy[str]:
-    """Texts for a leaf."""
-    if node.name == "id":
-        return st.sampled_from(IDS)
-    if node.name == "name" and node.data_parent is None:
-        return st.sampled_from(("big", "small"))
-    return st.sampled_from(tuple(VALUES.get(node.name, REFERENCES)))
+    """Texts for a leaf: from the pool of its name, or else from its type."""
+    if node.module == "zoo":
+        if node.name == "id":
+            return st.sampled_from(IDS)
+        if node.name == "name" and node.data_parent is None:
+            return st.sampled_from(("big", "small"))
+        return st.sampled_from(tuple(VALUES.get(node.name, REFERENCES)))
+    pool = OUR_VALUES.get(node.name)
+    if pool is None:
+        pool = [text for member in member_types(node.type) for text in _of_type(member)] if node.type else []
+    return st.sampled_from(tuple(pool) or REFERENCES)
+
+
+def _of_type(value_type: ValueType) -> Sequence[str]:
+    match effective_type(value_type):
+        case EnumerationType(values=names):
+            return list(names)
+        case BooleanType():
+            return ("true", "false")
+        case BitsType(positions=names):
+            return ("", *names)
+        case IdentityrefType(accepted=accepted):
+            return list(accepted.values())
+        case IntegerType(low=low, high=high, ranges=ranges):
+            return sorted(
+                {str(low), str(high), *(str(int(end)) for bound in ranges for pair in bound.intervals for end in pair)}
+            )
+        case _:
+            return ()
 
 
 @st.composite
@@ -86,8 +144,8 @@ def _single(draw: st.DrawFn, node: SchemaNode, *, marked: bool) -> str:
     attributes = draw(_attributes(node, marked))
     if node.kind is NodeKind.LEAF:
         content = escape(draw(values(node)), {"\r": "&#13;"})
-        if node.name == "pointer" or node.name == "kind":
-            attributes += f" xmlns:z={quoteattr(node.namespace)}"
+        if ":" in content:
+            attributes += f" xmlns:{node.prefix}={quoteattr(node.namespace)}"
     elif node.kind is NodeKind.ANYDATA:
         content = draw(st.sampled_from(("", "<x xmlns='urn:x' a='1'>t</x>", "<y xmlns='urn:y'/>")))
     else:
@@ -115,9 +173,12 @@ def _number(text: str) -> str:
 
 @st.composite
 def _attributes(draw: st.DrawFn, node: SchemaNode, marked: bool) -> str:
+    above = node.data_parent
+    attributes = (
+        "" if above is not None and above.namespace == node.namespace else f" xmlns={quoteattr(node.namespace)}"
+    )
     if not marked:
-        return ""
-    attributes = ""
+        return attributes
     operation = draw(st.sampled_from((None, None, None, *OPERATIONS)))
     if operation is not None:
         attributes += f' nc:operation="{operation}"'

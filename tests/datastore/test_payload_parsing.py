@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from lxml import etree
 
 from rkmp.datastore.schema.nodes import NETCONF_BASE
 from rkmp.errors import RpcErrors
+from tests.datastore.modules import compiled, module
 from tests.datastore.servers import ZOO, Server, briefly
 
 BAD_ELEMENT = f"{{{NETCONF_BASE}}}bad-element"
@@ -105,6 +108,15 @@ def test_an_unknown_operation_is_a_fault_of_the_protocol(server: Server) -> None
     assert error.type == "protocol"
     (error,) = server.refusal("<zoo><open>x</open></zoo>")
     assert error.type == "application"
+
+
+def test_a_node_whose_feature_is_off_is_unknown(tmp_path: Path) -> None:
+    text = module("feature f; leaf a { if-feature f; type string; } leaf b { type string; }")
+    content = "<a>x</a><b>x</b>"
+    off = Server(schema=compiled(tmp_path, text), default_namespace="urn:m")
+    assert briefly(off.refusal(content)) == [("unknown-element", None, "/m:a")]
+    on = Server(schema=compiled(tmp_path, text, features=["f"]), default_namespace="urn:m")
+    on.edit(content)
 
 
 def test_the_own_message_of_a_restriction_is_kept(server: Server) -> None:
