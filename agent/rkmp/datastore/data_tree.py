@@ -147,6 +147,8 @@ class DataTree:
         following = element.getnext()
         self._leave(parent, element, layout)
         parent.remove(element)
+        if self.journal is None:
+            self._forget(element, layout)
         self._note(Removed(parent, element, layout, following))
 
     def set_text(self, leaf: etree._Element, layout: Layout, text: str) -> None:
@@ -206,19 +208,17 @@ class DataTree:
         journal, self.journal = self.journal, None
         if journal is None:
             raise RuntimeError("no journal is open")
-        for change in journal.steps:
-            if isinstance(change, Removed) and not journal.is_attached(change.element):
-                self._forget(change.element, change.layout)
+        for step in journal.steps:
+            if isinstance(step, Removed) and not journal.is_attached(step.element):
+                self._forget(step.element, step.layout)
 
     def roll_back(self) -> None:
         """Undo every change since ``open_journal``, the last first."""
         journal, self.journal = self.journal, None
         if journal is None:
             raise RuntimeError("no journal is open")
-        self._undo_to(journal, 0)
-        for change in journal.steps:
-            if isinstance(change, Inserted):
-                self._forget(change.element, change.layout)
+        for step in reversed(journal.steps):
+            self._undo(step)
 
     def copy_of_before(self) -> etree._Element:
         """A copy of the whole tree as it was when the journal was opened."""
@@ -235,10 +235,6 @@ class DataTree:
     def _note(self, step: Step) -> None:
         if self.journal is not None:
             self.journal.steps.append(step)
-
-    def _undo_to(self, journal: Journal, mark: int) -> None:
-        for step in reversed(journal.steps[mark:]):
-            self._undo(step)
 
     def _undo(self, step: Step) -> Step:
         """Undo one step, with no journal open; return the step that this was."""
