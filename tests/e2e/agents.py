@@ -127,7 +127,7 @@ class AgentProcess:
 
     def run_client(self, *arguments: str, home: Path | None = None) -> subprocess.CompletedProcess[str]:
         """Run the ``rkmp`` command against this agent."""
-        environment = dict(os.environ, HOME=str(home or self.directory.parent), XDG_CONFIG_HOME="", COLUMNS="200")
+        environment = dict(os.environ, HOME=str(home or self.directory.parent), XDG_CONFIG_HOME="", COLUMNS="wide")
         return subprocess.run(
             [
                 *(sys.executable, "-m", "rkmp.cli", "--host", "127.0.0.1", "--port", str(self.netconf_port)),

@@ -32,8 +32,8 @@ def parser() -> argparse.ArgumentParser:
     )
     root.add_argument("--version", action="version", version=f"rkmp {rkmp.__version__}")
     root.add_argument("--host", default="127.0.0.1", help="the agent's address (default 127.0.0.1)")
-    root.add_argument("--port", type=int, default=DEFAULT_NETCONF_PORT, help="its NETCONF port (default 830)")
-    root.add_argument("--user", default=getpass.getuser(), help="whom to log in as (default: you)")
+    root.add_argument("--port", type=_port, default=DEFAULT_NETCONF_PORT, help="its NETCONF port (default 830)")
+    root.add_argument("--user", help="whom to log in as (default: you)")
     credential = root.add_mutually_exclusive_group()
     credential.add_argument("--key", type=Path, help="private key file (default: the SSH agent and ~/.ssh)")
     credential.add_argument("--password-stdin", action="store_true", help="read a password from standard input")
@@ -62,6 +62,27 @@ def parser() -> argparse.ArgumentParser:
     return root
 
 
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 0 < int(text) < 65536):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port number")
+    return int(text)
+
+
+def _you() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError) as error:
+        raise CommandError("this system does not know who you are: give --user", 2) from error
+
+
+def _width() -> int | None:
+    # A pipe has no width of its own: don't fold columns there.
+    if sys.stdout.isatty():
+        return None
+    columns = os.environ.get("COLUMNS", "")
+    return int(columns) if columns.isascii() and columns.isdigit() and int(columns) else 200
+
+
 def run(arguments: argparse.Namespace, console: Console) -> None:
     """Carry out a parsed command line; raise :class:`CommandError` when it cannot be."""
     # Imported here so that `rkmp --help` answers at once.
@@ -72,10 +93,12 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
     if arguments.command == "demo":
         demo.run(console, keep=arguments.keep, as_json=as_json)
         return
+    # Before anybody is bothered for it.
+    config = configure.read_configuration(arguments.file) if arguments.command in ("apply", "diff") else None
     target = Target(
         host=arguments.host,
         port=arguments.port,
-        user=arguments.user,
+        user=arguments.user or _you(),
         key=arguments.key,
         password=sys.stdin.readline().rstrip("\n") if arguments.password_stdin else None,
         strict_host_key=arguments.strict_host_key,
@@ -89,8 +112,8 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
             watch.watch(session, as_json=as_json)
         elif arguments.command == "rekey":
             configure.rekey(session, arguments.peer, arguments.protocol, as_json=as_json)
-        elif arguments.command in ("apply", "diff"):
-            getattr(configure, arguments.command)(session, arguments.file, as_json=as_json)
+        elif config is not None:
+            getattr(configure, arguments.command)(session, config, as_json=as_json)
         else:
             getattr(configure, arguments.command)(session, arguments.peer, as_json=as_json)
 
@@ -98,10 +121,8 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line ``argv`` (default: the process's own) and return the exit status."""
     arguments = parser().parse_args(argv)
-    # A pipe has no width of its own: don't fold columns there.
-    console = Console(width=None if sys.stdout.isatty() else int(os.environ.get("COLUMNS", "200")))
     try:
-        run(arguments, console)
+        run(arguments, Console(width=_width()))
     except CommandError as error:
         print(f"rkmp: {error}", file=sys.stderr)
         return error.exit_status

@@ -4,55 +4,71 @@ from __future__ import annotations
 
 import difflib
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 from lxml import etree
 
 from rkmp.cli.documents import to_dictionary
-from rkmp.cli.session import CANDIDATE, NETCONF, Session
+from rkmp.cli.session import CANDIDATE, EXIT_USAGE, NETCONF, Session
 from rkmp.cli.show import RKMP
 from rkmp.errors import CommandError
 
-EXIT_USAGE = 2
+SECRETS = frozenset({"keystring", "hexadecimal-string"})
+"""The leaves of our modules that can be written and are never shown, so that no difference of them is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What applying a file changes: lines of a diff, and whether the file holds secrets, which no diff can show."""
+
+    lines: list[str]
+    with_secrets: bool
+
+    def print(self, *, as_json: bool) -> None:
+        """Print them for people or for programs."""
+        if as_json:
+            changed = bool(self.lines)
+            print(json.dumps({"changed": changed, "diff": self.lines, "with-secrets": self.with_secrets}, indent=2))
+            return
+        for line in self.lines:
+            print(line)
+        if not self.lines:
+            print("nothing to change that is shown; secrets are not" if self.with_secrets else "nothing to change")
 
 
 def read_configuration(path: Path) -> etree._Element:
     """Return the file's content as an RFC 6241 ``config`` element.
 
-    The file holds either a ``config`` (or ``data``) element or top-level data nodes of the agent's modules, one
-    after the other. Raises :class:`CommandError` for a file that cannot be read or is not XML.
+    The file holds a top-level data node of the agent's modules, or a ``config`` (or ``data``) element with several.
+    Raises :class:`CommandError` for a file that cannot be read or is not that.
     """
     try:
         text = path.read_bytes()
     except OSError as error:
         raise CommandError(f"cannot read {path}: {error.strerror}", EXIT_USAGE) from error
     parser = etree.XMLParser(remove_comments=True, remove_pis=True, resolve_entities=False, no_network=True)
-    config = etree.Element(f"{{{NETCONF}}}config", nsmap={"nc": NETCONF})
     try:
         root = etree.fromstring(text, parser)
-        tops = list(root) if etree.QName(root).localname in ("config", "data") else [root]
     except etree.XMLSyntaxError as error:
         raise CommandError(f"{path} line {error.lineno}: {error.msg}", EXIT_USAGE) from error
+    tops = list(root) if etree.QName(root).localname in ("config", "data") else [root]
+    # Values may hold prefixes that the root has bound.
+    config = etree.Element(f"{{{NETCONF}}}config", nsmap={**root.nsmap, "nc": NETCONF})
+    if not tops:
+        raise CommandError(f"{path} holds no configuration", EXIT_USAGE)
     config.extend(tops)
     return config
 
 
-def apply(session: Session, path: Path, *, as_json: bool) -> None:
-    """Merge a file into running, through the candidate, all or nothing; say what has changed."""
-    changes = _through_candidate(session, read_configuration(path), commit=True)
-    if as_json:
-        print(json.dumps({"changed": bool(changes), "diff": changes}, indent=2))
-    else:
-        print("\n".join(changes) if changes else "nothing to change")
+def apply(session: Session, config: etree._Element, *, as_json: bool) -> None:
+    """Merge ``config`` into running, through the candidate, all or nothing; say what has changed."""
+    _through_candidate(session, config, commit=True).print(as_json=as_json)
 
 
-def diff(session: Session, path: Path, *, as_json: bool) -> None:
-    """Show what :func:`apply` of a file would change; the agent validates it and changes nothing."""
-    changes = _through_candidate(session, read_configuration(path), commit=False)
-    if as_json:
-        print(json.dumps({"changed": bool(changes), "diff": changes}, indent=2))
-    else:
-        print("\n".join(changes) if changes else "nothing to change")
+def diff(session: Session, config: etree._Element, *, as_json: bool) -> None:
+    """Show what :func:`apply` would change; the agent validates it and changes nothing."""
+    _through_candidate(session, config, commit=False).print(as_json=as_json)
 
 
 def rekey(session: Session, peer: str, protocol: str, *, as_json: bool) -> None:
@@ -97,9 +113,10 @@ def _peer_instance(peer: str) -> etree._Element:
     return root
 
 
-def _through_candidate(session: Session, config: etree._Element, *, commit: bool) -> list[str]:
+def _through_candidate(session: Session, config: etree._Element, *, commit: bool) -> Changes:
     if not session.supports(CANDIDATE):
         raise CommandError("the agent has no candidate datastore", EXIT_USAGE)
+    with_secrets = any(etree.QName(element).localname in SECRETS for element in config.iter("*"))
     with session.clean_candidate():
         before = _lines(session.get_config("running"))
         session.edit_config("candidate", config)
@@ -108,9 +125,8 @@ def _through_candidate(session: Session, config: etree._Element, *, commit: bool
             session.commit()
         else:
             session.validate("candidate")
-    return [
-        line for line in difflib.unified_diff(before, after, lineterm="", n=2) if not line.startswith(("---", "+++"))
-    ]
+    difference = difflib.unified_diff(before, after, lineterm="", n=2)
+    return Changes([line for line in difference if not line.startswith(("---", "+++"))], with_secrets)
 
 
 def _lines(data: etree._Element) -> list[str]:

@@ -72,9 +72,12 @@ def verified_host_key(host: str, port: int, *, timeout: float, strict: bool) -> 
             "--strict-host-key to record it",
             EXIT_CONNECTION,
         )
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with path.open("a", encoding="ascii") as file:
-        file.write(f"{name} {presented.get_algorithm()} {encoded}\n")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with path.open("a", encoding="ascii") as file:
+            file.write(f"{name} {presented.get_algorithm()} {encoded}\n")
+    except OSError as error:
+        raise CommandError(f"cannot record the host key in {path}: {error.strerror}", EXIT_CONNECTION) from error
     print(f"rkmp: learnt the host key of {name}: {presented.get_fingerprint()}", file=sys.stderr)
     return encoded
 

@@ -22,6 +22,7 @@ NETCONF = "urn:ietf:params:xml:ns:netconf:base:1.0"
 YANG_1 = "urn:ietf:params:xml:ns:yang:1"
 CANDIDATE = ":candidate"
 EXIT_REFUSED = 1
+EXIT_USAGE = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,8 @@ class Session:
     """An open session; use it as a context manager. Every method raises :class:`CommandError` when refused."""
 
     def __init__(self, target: Target) -> None:
+        if target.key is not None:
+            _require_readable(target.key)
         # ncclient and paramiko log what we report ourselves, with tracebacks.
         logging.getLogger("ncclient").setLevel(logging.CRITICAL)
         logging.getLogger("paramiko").setLevel(logging.CRITICAL)
@@ -120,9 +123,11 @@ class Session:
 
     @contextmanager
     def clean_candidate(self) -> Iterator[None]:
-        """Hold the candidate's lock with the candidate equal to running; what is left uncommitted is discarded."""
+        """Hold the candidate's lock with the candidate equal to running; what is left uncommitted is discarded.
+
+        Changes that somebody else has not committed yet are theirs: the agent then denies the lock (RFC 6241 7.5).
+        """
         with _refusals():
-            self._manager.discard_changes()
             self._manager.lock("candidate")
         try:
             yield
@@ -169,6 +174,14 @@ class Session:
         return etree.fromstring(reply.xml.encode())
 
 
+def _require_readable(key: Path) -> None:
+    # Without it paramiko goes on to an empty list of credentials, and the agent gets the blame.
+    try:
+        key.open("rb").close()
+    except OSError as error:
+        raise CommandError(f"cannot read the key {key}: {error.strerror}", EXIT_USAGE) from error
+
+
 def _filter(selections: tuple[etree._Element, ...]) -> etree._Element | None:
     if not selections:
         return None
@@ -193,7 +206,8 @@ def _refusals() -> Iterator[None]:
 def describe_rpc_error(error: RPCError) -> str:
     """Return the rpc-errors of a reply, one a line: tag, message and path."""
     lines = []
-    for one in error.errors or [error]:
+    # The attribute `errors` is only there for several; `errlist` is None for one.
+    for one in error.errlist or [error]:
         where = f" at {one.path.strip()}" if one.path else ""
         message = (one.message or "no reason given").strip()
         lines.append(f"{one.tag}: {message}{where}")

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from rkmp.cli.documents import to_dictionary
-from rkmp.cli.session import Session
+from rkmp.cli.session import NETCONF, Session
 
 RKMP = "urn:rkmp:yang:rkmp"
 KEY_TABLE = "urn:rkmp:yang:crypto-key-table"
@@ -58,10 +58,18 @@ def show_config(session: Session, source: str, *, as_json: bool) -> None:
     if as_json:
         print(json.dumps(to_dictionary(data), indent=2))
         return
-    for top in data:
-        etree.cleanup_namespaces(top)
-        etree.indent(top)
-        print(etree.tostring(top, encoding="unicode").rstrip())
+    # One element, so that what is printed is a document that other tools, and `rkmp apply`, can read.
+    config = etree.Element(f"{{{NETCONF}}}config", nsmap={**data.nsmap, None: NETCONF})
+    config.extend(list(data))
+    etree.cleanup_namespaces(config, keep_ns_prefixes=_prefixes_in_values(config))
+    etree.indent(config)
+    print(etree.tostring(config, encoding="unicode").rstrip())
+
+
+def _prefixes_in_values(config: etree._Element) -> list[str]:
+    """Return the prefixes of identityrefs in ``config``, which no element or attribute may use."""
+    prefixes = {(element.text or "").partition(":")[0] for element in config.iter("*") if not len(element)}
+    return [prefix for prefix in config.nsmap if prefix is not None and prefix in prefixes]
 
 
 def subtree(path: tuple[str, ...]) -> etree._Element:

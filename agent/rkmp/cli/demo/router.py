@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,14 +46,17 @@ class Router:
 
     def initialise(self) -> None:
         """Make the state directory with its first administrator."""
-        subprocess.run(
+        done = subprocess.run(
             [
                 *(sys.executable, "-m", "rkmp.daemon", "init", "--state-dir", str(self.directory)),
                 *("--user", USER, "--authorized-key", f"{self._user_key}.pub"),
             ],
-            check=True,
-            stdout=subprocess.DEVNULL,
+            check=False,
+            capture_output=True,
+            text=True,
         )
+        if done.returncode:
+            raise CommandError(f"{self.name} could not be made: {done.stderr.strip()}")
 
     def start(self) -> None:
         """Start the agent on the ports it had before (at first: free ones) and wait until it serves."""
@@ -74,7 +78,9 @@ class Router:
         line = self._process.stdout.readline()
         words = dict(word.split("=", 1) for word in line.split() if "=" in word)
         if not line.startswith("rkmpd ready"):
-            raise CommandError(f"{self.name} did not start; see {self.directory / 'rkmpd.log'}")
+            # The last words themselves: the directory may be gone before anybody looks.
+            last_words = (self.directory / "rkmpd.log").read_text(encoding="utf-8").strip().rpartition("\n")[2]
+            raise CommandError(f"{self.name} did not start: {last_words or 'it said nothing'}")
         self.addresses = Addresses(*(int(words[key].rpartition(":")[2]) for key in ("netconf", "ike")))
 
     def kill(self) -> None:
@@ -112,8 +118,6 @@ class Router:
 
     def wait(self, condition: Callable[[State], bool], *, seconds: float, interval: float = 0.2) -> State:
         """Poll the agent until ``condition`` holds of its state; raise :class:`CommandError` when it never does."""
-        import time
-
         deadline = time.monotonic() + seconds
         with self.session() as session:
             while True:

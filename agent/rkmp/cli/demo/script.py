@@ -63,9 +63,7 @@ def run(console: Console, *, keep: Path | None, as_json: bool) -> None:
     narrator = Narrator(console, as_json=as_json)
     with _directory(keep) as directory, _terminated_in_good_order():
         key = directory / "operator_key"
-        private = asyncssh.generate_private_key("ssh-ed25519")
-        private.write_private_key(str(key))
-        private.write_public_key(f"{key}.pub")
+        _write_key_pair(key)
         routers = [Router(name, directory / name, key) for name in ("r1", "r2")]
         try:
             _play(narrator, *routers)
@@ -189,6 +187,15 @@ def configuration(name: str, peer: str, peer_port: int, shared: str, *, initiate
         )
     )
     return config
+
+
+def _write_key_pair(path: Path) -> None:
+    private = asyncssh.generate_private_key("ssh-ed25519")
+    # Nobody else's to read from its first octet on, also in a directory that others can look into.
+    path.unlink(missing_ok=True)
+    path.touch(mode=0o600, exist_ok=False)
+    private.write_private_key(str(path))
+    private.write_public_key(f"{path}.pub")
 
 
 @contextmanager

@@ -1,0 +1,187 @@
+"""The ``rkmp`` command before a running agent: what it does and refuses, its exit statuses, and never a traceback."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from lxml import etree
+
+from tests.e2e.agents import KEY_TABLE, NETCONF, RKMP, AgentProcess, make_user_key, peer_configuration
+
+SECRET = "0123456789abcdefghij"
+MANUAL_KEY = f"""
+<config xmlns="{NETCONF}" xmlns:ckt="{KEY_TABLE}"><ckt:key-table><ckt:key>
+  <ckt:admin-key-name>by hand</ckt:admin-key-name><ckt:local-key-name>01</ckt:local-key-name>
+  <ckt:peer-key-name>02</ckt:peer-key-name><ckt:peer>192.0.2.9</ckt:peer><ckt:protocol>ckt:bgp</ckt:protocol>
+  <ckt:kdf>ckt:hmac-sha-1</ckt:kdf><ckt:alg-id>ckt:hmac-sha-1-96</ckt:alg-id><ckt:keystring>{SECRET}</ckt:keystring>
+</ckt:key></ckt:key-table></config>"""
+
+
+@pytest.fixture(scope="module")
+def agent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AgentProcess]:
+    directory = tmp_path_factory.mktemp("commands")
+    agent = AgentProcess("r1", directory / "r1", make_user_key(directory))
+    agent.initialise()
+    agent.start()
+    yield agent
+    agent.kill()
+
+
+@pytest.fixture(autouse=True)
+def configured(agent: AgentProcess) -> None:
+    """Every test starts from one peer that nobody calls."""
+    with agent.connect() as session:
+        config = peer_configuration("r1", "r2", port=9, initiate="never")
+        session.edit_config(target="running", config=config, default_operation="replace")
+
+
+def done(result: subprocess.CompletedProcess[str], status: int) -> str:
+    """Require an exit status and no traceback; return all that was printed."""
+    printed = result.stdout + result.stderr
+    assert result.returncode == status, printed
+    assert "Traceback" not in printed
+    return printed
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "file.xml"
+
+
+def test_apply_says_what_it_changed_and_then_that_there_is_nothing_to_change(agent: AgentProcess, file: Path) -> None:
+    file.write_text(f'<rkmp xmlns="{RKMP}"><ike-policy><name>second</name></ike-policy></rkmp>')
+    assert "+" in done(agent.run_client("diff", str(file)), 0)
+    assert "second" not in done(agent.run_client("show", "config"), 0)
+    assert "second" in done(agent.run_client("apply", str(file)), 0)
+    assert "second" in done(agent.run_client("show", "config"), 0)
+    assert done(agent.run_client("apply", str(file)), 0) == "nothing to change\n"
+
+
+def test_a_secret_alone_is_not_called_nothing(agent: AgentProcess, file: Path) -> None:
+    """The agent shows no secrets, so no difference of them can be seen; to say that there is none would be a lie."""
+    config = etree.fromstring(peer_configuration("r1", "r2", port=9, initiate="never", psk="another secret"))
+    file.write_bytes(etree.tostring(config))
+    printed = done(agent.run_client("apply", str(file)), 0)
+    assert printed == "nothing to change that is shown; secrets are not\n"
+    assert json.loads(done(agent.run_client("--json", "apply", str(file)), 0)) == {
+        "changed": False,
+        "diff": [],
+        "with-secrets": True,
+    }
+
+
+def test_what_show_config_prints_can_be_applied(agent: AgentProcess, file: Path) -> None:
+    file.write_text(MANUAL_KEY)
+    done(agent.run_client("apply", str(file)), 0)
+    shown = agent.run_client("show", "config")
+    done(shown, 0)
+    assert SECRET not in shown.stdout
+    assert {etree.QName(top).localname for top in etree.fromstring(shown.stdout)} == {"rkmp", "key-table"}
+    file.write_text(shown.stdout)
+    assert done(agent.run_client("apply", str(file)), 0) == "nothing to change\n"
+
+
+@pytest.mark.parametrize("command", ["apply", "diff"])
+def test_a_refused_configuration_changes_nothing_and_says_where(agent: AgentProcess, file: Path, command: str) -> None:
+    file.write_text(f"""<rkmp xmlns="{RKMP}"><peer><name>r2</name><ike-policy>nowhere</ike-policy></peer>
+        <ike-policy><name>second</name></ike-policy></rkmp>""")
+    printed = done(agent.run_client(command, str(file)), 1)
+    assert "data-missing" in printed
+    assert "/rkmp:rkmp/rkmp:peer[rkmp:name='r2']/rkmp:ike-policy" in printed
+    assert "second" not in done(agent.run_client("show", "config", "--source", "candidate"), 0)
+
+
+def test_several_refusals_are_all_told(agent: AgentProcess, file: Path) -> None:
+    file.write_text(f"""<rkmp xmlns="{RKMP}"><peer><name>r2</name><ike-policy>nowhere</ike-policy>
+        <association><protocol>bgp</protocol><proposal>nothing</proposal></association></peer></rkmp>""")
+    printed = done(agent.run_client("apply", str(file)), 1)
+    assert "'nowhere'" in printed
+    assert "'nothing'" in printed
+
+
+@pytest.mark.parametrize("command", ["apply", "diff"])
+def test_the_uncommitted_work_of_others_is_left_alone(agent: AgentProcess, file: Path, command: str) -> None:
+    file.write_text(f'<rkmp xmlns="{RKMP}"><ike-policy><name>second</name></ike-policy></rkmp>')
+    theirs = f"""<config xmlns="{NETCONF}"><rkmp xmlns="{RKMP}">
+        <ike-policy><name>theirs</name></ike-policy></rkmp></config>"""
+    with agent.connect() as session:
+        session.edit_config(target="candidate", config=theirs)
+        assert "uncommitted" in done(agent.run_client(command, str(file)), 1)
+        assert "theirs" in session.get_config("candidate").data_xml
+        session.discard_changes()
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"<broken", "line 1"),
+        (b"", "empty"),
+        (b"\xff\xfe\x00garbage", "line 1"),
+        (b"<config/>", "no configuration"),
+        (None, "No such file"),
+    ],
+)
+def test_a_file_that_is_none_is_noticed_before_the_agent_is_asked(
+    agent: AgentProcess, file: Path, content: bytes | None, reason: str
+) -> None:
+    if content is not None:
+        file.write_bytes(content)
+    nobody = AgentProcess("r1", agent.directory, agent.user_key)
+    nobody.netconf_port = 1
+    assert reason in done(nobody.run_client("apply", str(file)), 2)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (("rekey", "nobody", "bgp"), "does not exist"),
+        (("rekey", "r2", "ldp"), "does not exist"),
+        (("rekey", "r2", "no such protocol"), "invalid-value"),
+        (("initiate", "nobody"), "does not exist"),
+        (("clear", "nobody"), "does not exist"),
+    ],
+)
+def test_an_action_on_what_is_not_there_is_refused(
+    agent: AgentProcess, arguments: tuple[str, ...], reason: str
+) -> None:
+    assert reason in done(agent.run_client(*arguments), 1)
+
+
+def test_actions_answer_in_json_too(agent: AgentProcess) -> None:
+    assert json.loads(done(agent.run_client("--json", "clear", "r2"), 0)) == {"ok": True}
+
+
+@pytest.mark.parametrize("arguments", [("--port", "99999"), ("--port", "0"), ("--port", "x"), ("frobnicate",)])
+def test_a_wrong_command_line_is_told_apart(agent: AgentProcess, arguments: tuple[str, ...]) -> None:
+    done(agent.run_client(*arguments, "show", "peers"), 2)
+
+
+def test_an_agent_that_is_not_there_is_told_apart(agent: AgentProcess) -> None:
+    nobody = AgentProcess("r1", agent.directory, agent.user_key)
+    nobody.netconf_port = 1
+    assert "is rkmpd running there" in done(nobody.run_client("show", "peers"), 3)
+
+
+def test_a_key_file_that_is_not_there_is_not_the_agents_fault(agent: AgentProcess, tmp_path: Path) -> None:
+    without = AgentProcess("r1", agent.directory, tmp_path / "no key")
+    without.netconf_port = agent.netconf_port
+    assert "cannot read the key" in done(without.run_client("show", "peers"), 2)
+
+
+def test_a_changed_host_key_is_refused_and_an_unknown_one_where_asked(agent: AgentProcess, tmp_path: Path) -> None:
+    assert "is not known" in done(agent.run_client("--strict-host-key", "show", "peers", home=tmp_path), 3)
+    assert "learnt" in done(agent.run_client("show", "peers", home=tmp_path), 0)
+    assert "learnt" not in done(agent.run_client("--strict-host-key", "show", "peers", home=tmp_path), 0)
+    other = make_user_key(tmp_path).with_suffix(".pub").read_text().split()[1]
+    known = tmp_path / ".config" / "rkmp" / "known_hosts"
+    known.write_text(f"[127.0.0.1]:{agent.netconf_port} ssh-ed25519 {other}\n")
+    assert "has changed" in done(agent.run_client("show", "peers", home=tmp_path), 3)
+
+
+def test_a_home_that_cannot_be_written_is_told(agent: AgentProcess, tmp_path: Path) -> None:
+    (tmp_path / ".config").write_text("a file where a directory has to be")
+    assert "cannot record the host key" in done(agent.run_client("show", "peers", home=tmp_path), 3)
