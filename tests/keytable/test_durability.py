@@ -102,7 +102,7 @@ def test_kill_at_any_instant_loses_no_acknowledged_row_and_leaves_none_half_ther
     path = tmp_path / "rkmp.db"
     # The instants differ from run to run on purpose; a failure names the seed.
     seed = int.from_bytes(os.urandom(4), "big")
-    chance = Random(seed)  # noqa: S311
+    chance = Random(seed)
     done, kills_amid_work = 0, 0
     for _ in range(LOOPS):
         acknowledged = run_and_kill(path, done, chance.uniform(0.002, 0.04))
