@@ -22,17 +22,23 @@ from rkmp.ike import (
     ChildRequest,
     ChildSa,
     Event,
+    Expectations,
     Identity,
     IkeSa,
     IkeSaClosed,
     IkeSettings,
     LocalAuthentication,
+    OwnCertificate,
+    PeerCertificate,
+    Ppk,
+    PreSharedKey,
     RemoteAuthentication,
 )
 from rkmp.ike.addressing import is_opening_request
 from rkmp.secret import Secret
 from rkmp.wire import (
     AuthAlg,
+    ExchangeType,
     Header,
     Kdf,
     Message,
@@ -75,6 +81,10 @@ class Router:
     peer_identity: Identity = BOB
     psk: Secret = field(default_factory=lambda: PSK)
     peer_psk: Secret = field(default_factory=lambda: PSK)
+    certificate: OwnCertificate | None = None
+    peer_certificate: PeerCertificate | None = None
+    authorities: bytes | None = None
+    ppk: Ppk | None = None
     settings: IkeSettings = field(default_factory=IkeSettings)
     seed: int = 1
     pairs: tuple[tuple[int, int], ...] = (AES, SHA1)
@@ -92,13 +102,16 @@ class Router:
 
     # -- rkmp.ike.Policy -------------------------------------------------------------------------------------------
 
+    def expectations(self) -> Expectations:
+        return Expectations(self.authorities, () if self.ppk is None else (self.ppk,))
+
     def local_authentication(self, remote_identity: Identity | None) -> LocalAuthentication:
-        return LocalAuthentication(self.identity, self.psk)
+        return LocalAuthentication(self.identity, self.certificate or PreSharedKey(self.psk))
 
     def remote_authentication(self, remote_identity: Identity) -> RemoteAuthentication:
         if remote_identity != self.peer_identity:
             raise IkeError(NotifyType.AUTHENTICATION_FAILED, f"{remote_identity} is nobody here")
-        return RemoteAuthentication(self.peer_psk)
+        return RemoteAuthentication(self.peer_certificate or PreSharedKey(self.peer_psk), self.ppk)
 
     def choose_child(self, remote_identity: Identity, offer: ChildOffer) -> ChildChoice:
         assert remote_identity == self.peer_identity
@@ -264,6 +277,17 @@ def inside(reader: Router, datagram: bytes) -> tuple[Payload, ...]:
     opened = ike_sa._core.protection.open(datagram, message)
     assert opened is not None
     return parse_payloads(*opened)
+
+
+def opened(alice: Router, bob: Router) -> list[tuple[Payload, ...]]:
+    """Let every datagram arrive at once, and return the payloads of all that are protected, in order."""
+    contents: list[tuple[Payload, ...]] = []
+    while waiting := [(alice, datagram) for datagram in bob.sent()] + [(bob, datagram) for datagram in alice.sent()]:
+        for reader, datagram in waiting:
+            if Message.parse(datagram).exchange_type != ExchangeType.IKE_SA_INIT:
+                contents.append(inside(reader, datagram))
+            reader.receive(datagram)
+    return contents
 
 
 def reseal(writer: Router, reader: Router, datagram: bytes, payloads: tuple[Payload, ...]) -> bytes:

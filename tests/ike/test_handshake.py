@@ -155,8 +155,8 @@ def test_the_draft_s_messages_and_nothing_else() -> None:
         [type(p).__name__ for p in inside(alice, transcript[3])],
     ]
     assert names == [
-        ["SecurityAssociation", "KeyExchange", "Nonce", "VendorId"],
         ["SecurityAssociation", "KeyExchange", "Nonce", "Notify", "VendorId"],
+        ["SecurityAssociation", "KeyExchange", "Nonce", "Notify", "Notify", "VendorId"],
         [
             "IdInitiator",
             "Authentication",

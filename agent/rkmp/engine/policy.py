@@ -16,8 +16,10 @@ from rkmp.errors import IkeError
 from rkmp.ike import (
     ChildChoice,
     ChildOffer,
+    Expectations,
     Identity,
     LocalAuthentication,
+    PreSharedKey,
     RemoteAuthentication,
 )
 from rkmp.wire import NotifyType
@@ -43,6 +45,10 @@ class ConversationPolicy:
         """Who the peer of this IKE SA may be."""
         return self._candidates
 
+    def expectations(self) -> Expectations:
+        """Return that no certificates and no PPKs are used."""
+        return Expectations()
+
     def local_authentication(self, remote_identity: Identity | None) -> LocalAuthentication:
         """Return our identity towards the peer and the key that proves it."""
         peer = self.peer
@@ -50,7 +56,7 @@ class ConversationPolicy:
             who = "nobody" if remote_identity is None else str(remote_identity)
             raise IkeError(NotifyType.AUTHENTICATION_FAILED, f"{who} is not a configured peer")
         name = peer.configuration.local_pre_shared_key
-        return LocalAuthentication(peer.local_identity, peer.secret(name))
+        return LocalAuthentication(peer.local_identity, PreSharedKey(peer.secret(name)))
 
     def remote_authentication(self, remote_identity: Identity) -> RemoteAuthentication:
         """Return the key that ``remote_identity`` has to have signed with."""
@@ -68,7 +74,7 @@ class ConversationPolicy:
             if not matches:
                 raise IkeError(NotifyType.AUTHENTICATION_FAILED, f"no peer at this address is called {remote_identity}")
             self.peer = matches[0]
-        return RemoteAuthentication(self.peer.secret(self.peer.configuration.remote_pre_shared_key))
+        return RemoteAuthentication(PreSharedKey(self.peer.secret(self.peer.configuration.remote_pre_shared_key)))
 
     def choose_child(self, remote_identity: Identity, offer: ChildOffer) -> ChildChoice:
         """Choose by our own order of preference, and announce a KeyID of ours for it."""

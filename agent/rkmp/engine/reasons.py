@@ -17,6 +17,7 @@ NEGOTIATION_FAILURES: dict[NegotiationFailure, str] = {
     NegotiationFailure.UNSUPPORTED_CRITICAL_PAYLOAD: "one side insists on an extension that the other does not know",
     NegotiationFailure.PEER_IS_NOT_RKMP: "the peer speaks IKE but does not announce RKMP",
     NegotiationFailure.CODE_POINTS_DIFFER: "the peer uses other code points for RKMP",
+    NegotiationFailure.PPK_UNSUPPORTED: "the peer uses no post-quantum pre-shared key, which is required",
     NegotiationFailure.INCONSISTENT_ANSWER: "the peer's answer is not to what was asked",
     NegotiationFailure.CHILDLESS_UNSUPPORTED: "the peer does not support an IKE SA without a key",
     NegotiationFailure.REFUSED: "the peer refuses",
@@ -28,7 +29,21 @@ AUTHENTICATION_FAILURES: dict[AuthenticationFailure, str] = {
     AuthenticationFailure.UNSUPPORTED_METHOD: "unsupported authentication method",
     AuthenticationFailure.NO_CREDENTIALS: "nothing to authenticate ourselves with",
     # The responder does not say which, so that nobody can try out names.
-    AuthenticationFailure.REJECTED_BY_PEER: "rejected by the peer: it expects another pre-shared key or another name",
+    AuthenticationFailure.REJECTED_BY_PEER: (
+        "rejected by the peer: it expects another pre-shared key, another certificate or another name"
+    ),
+    AuthenticationFailure.NO_CERTIFICATE: "no certificate",
+    AuthenticationFailure.CERTIFICATE_MALFORMED: "malformed certificate",
+    AuthenticationFailure.CERTIFICATE_KEY_UNSUITABLE: "unsuitable key in the certificate",
+    AuthenticationFailure.CERTIFICATE_NOT_YET_VALID: "certificate not yet valid",
+    AuthenticationFailure.CERTIFICATE_EXPIRED: "certificate expired",
+    AuthenticationFailure.CERTIFICATE_USAGE: "certificate issued for another purpose",
+    AuthenticationFailure.CERTIFICATE_UNTRUSTED: "certificate that no trust anchor vouches for",
+    AuthenticationFailure.CERTIFICATE_IDENTITY: "certificate of somebody else",
+    AuthenticationFailure.WRONG_SIGNATURE: "wrong signature",
+    AuthenticationFailure.NO_COMMON_SIGNATURE: "no signature algorithm in common with the peer",
+    AuthenticationFailure.PPK_REQUIRED: "no post-quantum pre-shared key where one is required",
+    AuthenticationFailure.UNKNOWN_PPK: "unknown post-quantum pre-shared key",
 }
 
 CHILD_REFUSALS: dict[ChildRefusal, str] = {

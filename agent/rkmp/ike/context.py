@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from rkmp.crypto.ike_keys import IkeKeys
 from rkmp.crypto.suites import IkeSuite
+from rkmp.ike.announcements import NOTHING_AGREED, Announcements
 from rkmp.ike.child_sa import ChildSa
 from rkmp.ike.events import Role
 from rkmp.ike.identity import Identity
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
 class IkeSaSecrets:
     """What IKE_SA_INIT brings: the peer's SPI, the suite, the keys and the nonces.
 
-    ``remote_code_points`` are those of the peer's Vendor ID, None if it sent none.
+    ``remote_code_points`` are those of the peer's Vendor ID, None if it sent none. ``agreed`` is what both sides
+    announced of their means to authenticate.
     """
 
     remote_spi: bytes
@@ -32,6 +34,7 @@ class IkeSaSecrets:
     nonce_i: bytes
     nonce_r: bytes
     remote_code_points: CodePoints | None
+    agreed: Announcements = NOTHING_AGREED
 
 
 @dataclass(slots=True)

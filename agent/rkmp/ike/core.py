@@ -7,6 +7,7 @@ RFC 7296 2.1 to 2.3 and 2.21. Knows neither how a message is read (:mod:`rkmp.ik
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import final
 
 from rkmp.ike.addressing import NO_SPI
@@ -156,6 +157,8 @@ class IkeSaCore:
             else:
                 self.move(IkeSaState.HALF_OPEN)
                 self.half_open_until = now + context.settings.half_open_timeout
+        if outcome.keys is not None:
+            context.secrets = replace(context.negotiated, keys=outcome.keys)
         if outcome.identities is not None:
             context.local_identity, context.remote_identity = outcome.identities.local, outcome.identities.remote
             context.init_request = context.init_response = b""

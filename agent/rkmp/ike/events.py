@@ -9,6 +9,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
+from rkmp.crypto.certificate_paths import VerifiedChain
 from rkmp.crypto.suites import IkeSuite
 from rkmp.ike.child_sa import ChildSa
 from rkmp.ike.identity import Identity
@@ -37,6 +38,13 @@ class CloseReason(enum.Enum):
     REPLACED = "replaced"
 
 
+class AuthenticationMethod(enum.Enum):
+    """How one side of an IKE SA has proved who it is."""
+
+    PRE_SHARED_KEY = "psk"
+    CERTIFICATE = "certificate"
+
+
 class NegotiationFailure(enum.Enum):
     """Why no IKE SA came to be, or could be used for RKMP, before anyone was authenticated."""
 
@@ -49,6 +57,7 @@ class NegotiationFailure(enum.Enum):
     PEER_IS_NOT_RKMP = "peer-is-not-rkmp"
     CODE_POINTS_DIFFER = "code-points-differ"
     CHILDLESS_UNSUPPORTED = "childless-ike-sa-not-supported"
+    PPK_UNSUPPORTED = "ppk-not-supported"
     INCONSISTENT_ANSWER = "inconsistent-answer"
     REFUSED = "refused-by-peer"
 
@@ -62,6 +71,19 @@ class AuthenticationFailure(enum.Enum):
     NO_CREDENTIALS = "no-credentials"
     """We have nothing to prove ourselves with towards this peer."""
     REJECTED_BY_PEER = "rejected-by-peer"
+    NO_CERTIFICATE = "no-certificate"
+    CERTIFICATE_MALFORMED = "malformed-certificate"
+    CERTIFICATE_KEY_UNSUITABLE = "unsuitable-certificate-key"
+    CERTIFICATE_NOT_YET_VALID = "certificate-not-yet-valid"
+    CERTIFICATE_EXPIRED = "certificate-expired"
+    CERTIFICATE_USAGE = "wrong-certificate-usage"
+    CERTIFICATE_UNTRUSTED = "untrusted-certificate"
+    CERTIFICATE_IDENTITY = "identity-not-in-certificate"
+    WRONG_SIGNATURE = "wrong-signature"
+    NO_COMMON_SIGNATURE = "no-common-signature-algorithm"
+    """A signature that one side can make is none that the other one accepts."""
+    PPK_REQUIRED = "ppk-required"
+    UNKNOWN_PPK = "unknown-ppk"
 
 
 class ChildRefusal(enum.Enum):
@@ -104,6 +126,8 @@ class IkeSaEstablished(Event):
     ``suite`` the algorithms in force. ``remote_code_points`` are those of the peer's Vendor ID, None if it sent none.
     ``initial_contact``: the peer says that it has no other IKE SA with us, so those we have are dead (RFC 7296 2.4).
     ``nonces`` are Ni and Nr of IKE_SA_INIT, for :func:`rkmp.ike.is_redundant` when both sides opened one at once.
+    ``local_method`` and ``remote_method`` are how each side proved who it is, ``remote_chain`` the peer's certificates
+    where that was by one; ``uses_ppk``: a post-quantum pre-shared key is in the keys (RFC 8784).
     """
 
     local_spi: bytes
@@ -115,6 +139,10 @@ class IkeSaEstablished(Event):
     remote_code_points: CodePoints | None
     initial_contact: bool
     nonces: tuple[bytes, bytes]
+    local_method: AuthenticationMethod
+    remote_method: AuthenticationMethod
+    remote_chain: VerifiedChain | None
+    uses_ppk: bool
 
 
 @dataclass(frozen=True, slots=True)

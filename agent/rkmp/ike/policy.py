@@ -6,28 +6,89 @@ The engine implements :class:`Policy`; the IKE SA calls it while it processes a 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
+from rkmp.crypto.certificate_paths import VerifiedChain
+from rkmp.crypto.credentials import CertificateCredential
 from rkmp.ike.child_sa import ChildSa
 from rkmp.ike.identity import Identity
 from rkmp.secret import Secret
 from rkmp.wire import TcpAoTransform
 
+ChainVerifier = Callable[[Sequence[bytes]], VerifiedChain]
+"""Given what the CERT payloads of encoding 4 carry, in order, returns the chain that they are, at the present time.
+
+Raises :class:`~rkmp.crypto.certificates.CertificateRejected`.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class PreSharedKey:
+    """Authentication by a secret that both sides hold (RFC 7296 2.15)."""
+
+    secret: Secret
+
+
+@dataclass(frozen=True, slots=True)
+class OwnCertificate:
+    """Our authentication by signature: a certificate, what leads from it to an authority, and its key."""
+
+    credential: CertificateCredential
+
+
+@dataclass(frozen=True, slots=True)
+class PeerCertificate:
+    """A peer's authentication by signature: its certificate has to be one that ``verify`` accepts.
+
+    The layer above binds ``verify`` to trust anchors and to the civil time of the datagram that is being processed.
+    """
+
+    verify: ChainVerifier = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Ppk:
+    """A post-quantum pre-shared key (RFC 8784): ``identifier`` is PPK_ID, its type octet included.
+
+    ``is_mandatory``: there is to be no IKE SA without it; otherwise it is used where the peer has it, too.
+    """
+
+    identifier: bytes
+    secret: Secret
+    is_mandatory: bool
+
 
 @dataclass(frozen=True, slots=True)
 class LocalAuthentication:
-    """How we prove who we are: the identity sent in IDi or IDr, and the pre-shared key that signs for it."""
+    """How we prove who we are: the identity sent in IDi or IDr, and what proves it."""
 
     identity: Identity
-    pre_shared_key: Secret
+    method: PreSharedKey | OwnCertificate
 
 
 @dataclass(frozen=True, slots=True)
 class RemoteAuthentication:
-    """How the peer has to prove that it is who it says: the pre-shared key that it must have signed with."""
+    """How the peer has to prove that it is who it says, and the PPK that we hold with it, if any.
 
-    pre_shared_key: Secret
+    The two sides of an IKE SA may prove themselves by different methods.
+    """
+
+    method: PreSharedKey | PeerCertificate
+    ppk: Ppk | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Expectations:
+    """What has to be told to a peer that has not said yet who it is, as far as it concerns its authentication.
+
+    ``authorities`` is what CERTREQ asks with, 20 octets for each trust anchor; None where no peer that it may be has a
+    certificate. ``ppks`` are those of all peers that it may be; an initiator knows its peer and uses the first.
+    """
+
+    authorities: bytes | None = None
+    ppks: tuple[Ppk, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +152,10 @@ class ChildChoice:
 
 
 class Policy(Protocol):
-    """The decisions that belong to configuration. Every method may raise IkeError."""
+    """The decisions that belong to configuration. Every method but the first may raise IkeError."""
+
+    def expectations(self) -> Expectations:
+        """Return what is to be told before the peer has said who it is; asked for when IKE_SA_INIT begins."""
 
     def local_authentication(self, remote_identity: Identity | None) -> LocalAuthentication:
         """Return how we authenticate.

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from rkmp.crypto.signatures import HASH_ALGORITHMS
 from rkmp.crypto.suites import DEFAULT_IKE_PROPOSALS, IkeProposal
 from rkmp.wire import DEFAULT_CODE_POINTS, AuthAlg, CodePoints, Kdf
 
@@ -44,6 +45,9 @@ class IkeSettings:
     ``unauthenticated_error_grace``: how long an exchange goes on after a refusal that cannot be trusted, in the hope
     of a better answer (RFC 7296 2.21.1). ``linger``: how long a closed IKE SA still repeats its last response.
     ``initial_contact``: tell the peer that we have no other IKE SA with it (RFC 7296 2.4).
+    ``hash_algorithms``: what signatures of the peer may be over (RFC 7427); with none, signatures are made by the
+    methods of before that RFC. ``allow_sha1``: for a peer that knows only those, sign with RSA and SHA-1 (RFC 8247
+    3.1.1), and accept it.
     """
 
     proposals: tuple[IkeProposal, ...] = DEFAULT_IKE_PROPOSALS
@@ -55,3 +59,5 @@ class IkeSettings:
     unauthenticated_error_grace: float = 3.0
     linger: float = 30.0
     initial_contact: bool = False
+    hash_algorithms: tuple[int, ...] = HASH_ALGORITHMS
+    allow_sha1: bool = False

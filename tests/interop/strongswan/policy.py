@@ -5,7 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from rkmp.errors import IkeError
-from rkmp.ike import ChildChoice, ChildOffer, Identity, LocalAuthentication, RemoteAuthentication
+from rkmp.ike import (
+    ChildChoice,
+    ChildOffer,
+    Expectations,
+    Identity,
+    LocalAuthentication,
+    PreSharedKey,
+    RemoteAuthentication,
+)
 from rkmp.secret import Secret
 from rkmp.wire import NotifyType
 
@@ -21,15 +29,19 @@ class PreSharedKeyPolicy:
     psk: Secret
     peer_psk: Secret
 
+    def expectations(self) -> Expectations:
+        """Return that there are neither certificates nor PPKs."""
+        return Expectations()
+
     def local_authentication(self, remote_identity: Identity | None) -> LocalAuthentication:
         """Return our name and secret."""
-        return LocalAuthentication(self.identity, self.psk)
+        return LocalAuthentication(self.identity, PreSharedKey(self.psk))
 
     def remote_authentication(self, remote_identity: Identity) -> RemoteAuthentication:
         """Return the peer's secret, and refuse anybody else."""
         if remote_identity != self.peer_identity:
             raise IkeError(NotifyType.AUTHENTICATION_FAILED, f"{remote_identity} is nobody here")
-        return RemoteAuthentication(self.peer_psk)
+        return RemoteAuthentication(PreSharedKey(self.peer_psk))
 
     def choose_child(self, remote_identity: Identity, offer: ChildOffer) -> ChildChoice:
         """Take the first."""

@@ -15,6 +15,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar
 
+from rkmp.crypto.ike_keys import IkeKeys
 from rkmp.errors import IkeError
 from rkmp.ike.child_sa import ChildSa
 from rkmp.ike.context import Context, IkeSaSecrets
@@ -48,6 +49,7 @@ class Outcome:
     ``events`` are reported in order. ``children`` are new or changed, ``removed`` are the KeyIDs that we had announced
     for those that are gone. ``secrets`` and ``identities`` establish the IKE SA step by step. ``follow_ups`` are
     exchanges that go before all that wait. ``restart`` takes the place of the exchange under way, with its Message ID.
+    ``keys`` are what IKE_AUTH has made of those in ``secrets``, with the same for encryption and integrity (RFC 8784).
     ``doubt`` is what the exchange under way fails with unless a better response comes within a grace period: it goes
     with a response that anybody might have sent, and with a request that tells of a refusal (G18). ``complaint`` closes
     the IKE SA with one last request of ours. ``closing`` ends it at once, after a response of ours where there is one.
@@ -58,6 +60,7 @@ class Outcome:
     removed: tuple[int, ...] = ()
     secrets: IkeSaSecrets | None = None
     identities: Identities | None = None
+    keys: IkeKeys | None = None
     follow_ups: tuple[Exchange, ...] = ()
     restart: Exchange | None = None
     doubt: Event | None = None

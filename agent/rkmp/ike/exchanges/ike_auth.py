@@ -1,13 +1,15 @@
 """IKE_AUTH: both sides prove who they are, and agree on the first child.
 
-RFC 7296 1.2, 2.15, 2.21.2; RFC 6023 (no child); the draft's 3.2. A child that is refused leaves the IKE SA as it is
-(G18); an identity or a proof that will not do ends it.
+RFC 7296 1.2, 2.15, 2.21.2; RFC 6023 (no child); RFC 8784 (PPK); the draft's 3.2. A child that is refused leaves the IKE
+SA as it is (G18); an identity or a proof that will not do ends it.
 """
 
 from __future__ import annotations
 
-from rkmp.crypto.authentication import shared_key_auth, signed_octets, verify_shared_key_auth
+from rkmp.crypto.certificate_paths import VerifiedChain
+from rkmp.crypto.ike_keys import IkeKeys
 from rkmp.errors import IkeError
+from rkmp.ike.authentication import Claim, Evidence, NotAuthenticated, check_proof, identify, method_of, prove
 from rkmp.ike.child_negotiation import (
     InconsistentAnswer,
     answer_offer,
@@ -34,13 +36,14 @@ from rkmp.ike.events import (
 )
 from rkmp.ike.exchanges.exchange import Closing, Exchange, Identities, Outcome, Payloads, Withdrawn
 from rkmp.ike.exchanges.informational import Farewell, RefuseAnswer
-from rkmp.ike.identity import Identity
 from rkmp.ike.occurrence import first_error, notify_of, only
-from rkmp.ike.policy import ChildRequest, LocalAuthentication
+from rkmp.ike.policy import ChildRequest, LocalAuthentication, Ppk
+from rkmp.ike.post_quantum import evidence_of_initiator, evidence_of_responder, keys_with, ppk_to_use
 from rkmp.ike.refusals import child_refusal, negotiation_failure, notify_name
 from rkmp.wire import (
     Authentication,
-    AuthMethod,
+    CertEncoding,
+    CertificateRequest,
     ExchangeType,
     IdInitiator,
     IdResponder,
@@ -54,14 +57,6 @@ from rkmp.wire import (
 _CHILD_PAYLOADS = (SecurityAssociation, TrafficSelectorsInitiator, TrafficSelectorsResponder)
 
 
-class _NotAuthenticated(IkeError):
-    """The peer is not who it should be; ``identity`` is what it calls itself."""
-
-    def __init__(self, failure: AuthenticationFailure, reason: str, identity: Identity | None) -> None:
-        super().__init__(NotifyType.AUTHENTICATION_FAILED, reason)
-        self.event = AuthenticationFailed(identity, failure, reason)
-
-
 class IkeAuth(Exchange):
     """The second exchange. ``child_request`` is what to ask for, None for an IKE SA without a child."""
 
@@ -69,24 +64,35 @@ class IkeAuth(Exchange):
 
     def __init__(self, child_request: ChildRequest | None = None) -> None:
         self._child_request = child_request
-        self._local_identity: Identity | None = None
+        self._local: LocalAuthentication | None = None
+        self._ppk: Ppk | None = None
         self._response: Payloads = ()
 
     # -- as requester, who is the initiator of the IKE SA ------------------------------------------------------------
 
     def build_request(self, context: Context) -> Payloads:
-        """Return IDi, AUTH and what asks for the child."""
+        """Return IDi, our certificates, AUTH and what asks for the child."""
         try:
             local = context.policy.local_authentication(None)
         except IkeError as refusal:
-            return self._give_up_before(refusal)
-        self._local_identity = local.identity
-        id_payload = IdInitiator(local.identity.id_type, local.identity.value)
+            no_credentials = AuthenticationFailure.NO_CREDENTIALS
+            raise self._given_up(NotAuthenticated(no_credentials, refusal.reason, None)) from refusal
+        self._local, self._ppk = local, ppk_to_use(context)
+        own_id = IdInitiator(local.identity.id_type, local.identity.value)
+        try:
+            proof = prove(context, keys_with(context, self._ppk), local, own_id, None)
+            notifies = self._ppk_notifies(context, local, own_id)
+        except NotAuthenticated as refusal:
+            raise self._given_up(refusal) from refusal
         contact = (Notify(NotifyType.INITIAL_CONTACT),) if context.settings.initial_contact else ()
         child: Payloads = ()
         if self._child_request is not None:
             child = offer_payloads(self._child_request, context.settings.code_points)
-        return (id_payload, *contact, _proof(context, local, id_payload), *child)
+        authorities = context.policy.expectations().authorities
+        wanted: Payloads = ()
+        if authorities is not None:
+            wanted = (CertificateRequest(CertEncoding.X509_SIGNATURE, authorities),)
+        return (own_id, *proof.certificates, *contact, *wanted, proof.authentication, *child, *notifies)
 
     def process_response(self, context: Context, payloads: Payloads, message: bytes) -> Outcome:
         """Return the established IKE SA and its child, or why there is none."""
@@ -95,11 +101,14 @@ class IkeAuth(Exchange):
         if id_payload is None or proof is None:
             # The table of payloads lets them be missing only beside an error.
             return self._rejected(error)
-        remote = _verified(context, id_payload, proof)
-        established = _established(context, self._local, remote, payloads)
-        identities = Identities(self._local, remote)
+        local = self._authentication
+        claim = identify(context, id_payload)
+        evidence = evidence_of_responder(context, claim.identity, self._ppk, payloads, proof)
+        chain = check_proof(context, claim, evidence, payloads)
+        established = _established(context, local, claim, evidence, chain, payloads)
+        identities = Identities(local.identity, claim.identity)
         if self._child_request is None:
-            return Outcome(events=(established,), identities=identities)
+            return Outcome(events=(established,), identities=identities, keys=evidence.keys)
         if error is not None:
             refused = request_refused(
                 self._child_request,
@@ -107,21 +116,22 @@ class IkeAuth(Exchange):
                 f"the peer answers {notify_name(error.notify_type)}",
                 notify_type=error.notify_type,
             )
-            return Outcome(events=(established, refused), identities=identities)
+            return Outcome(events=(established, refused), identities=identities, keys=evidence.keys)
         try:
             agreement = check_answer(self._child_request, payloads, context.settings.code_points, ())
         except InconsistentAnswer as fault:
             refused = request_refused(self._child_request, ChildRefusal.INCONSISTENT_ANSWER, str(fault))
             undo = RefuseAnswer(self._child_request.send_ids)
-            return Outcome(events=(established, refused), identities=identities, follow_ups=(undo,))
+            return Outcome(events=(established, refused), identities=identities, keys=evidence.keys, follow_ups=(undo,))
         secrets = context.negotiated
         nonces = (secrets.nonce_i, secrets.nonce_r)
         child = child_of(agreement, context.settings.code_points, nonces, requester=True)
-        return Outcome(events=(established, _first_key(context, child)), children=(child,), identities=identities)
+        key = _first_key(context, evidence.keys, child)
+        return Outcome(events=(established, key), children=(child,), identities=identities, keys=evidence.keys)
 
     def disbelieve(self, context: Context, fault: IkeError) -> Outcome:
         """Return that the IKE SA fails, and that the responder, who thinks otherwise, is told so (2.21.2)."""
-        if isinstance(fault, _NotAuthenticated):
+        if isinstance(fault, NotAuthenticated):
             event: Event = fault.event
             closing = Closing(CloseReason.AUTHENTICATION_FAILED, fault.reason)
         else:
@@ -140,15 +150,24 @@ class IkeAuth(Exchange):
         )
 
     @property
-    def _local(self) -> Identity:
-        if self._local_identity is None:
+    def _authentication(self) -> LocalAuthentication:
+        if self._local is None:
             raise AssertionError("no request was built")
-        return self._local_identity
+        return self._local
 
-    def _give_up_before(self, refusal: IkeError) -> Payloads:
-        event = AuthenticationFailed(None, AuthenticationFailure.NO_CREDENTIALS, refusal.reason)
+    def _ppk_notifies(self, context: Context, local: LocalAuthentication, own_id: IdInitiator) -> Payloads:
+        ppk = self._ppk
+        if ppk is None:
+            return ()
+        named = Notify(NotifyType.PPK_IDENTITY, ppk.identifier)
+        if ppk.is_mandatory:
+            return (named,)
+        without = prove(context, keys_with(context, None), local, own_id, None)
+        return (named, Notify(NotifyType.NO_PPK_AUTH, without.authentication.data))
+
+    def _given_up(self, refusal: NotAuthenticated) -> Withdrawn:
         closing = Closing(CloseReason.AUTHENTICATION_FAILED, refusal.reason)
-        raise Withdrawn(Outcome(events=(event, *self._child_lost(refusal.reason)), closing=closing))
+        return Withdrawn(Outcome(events=(refusal.event, *self._child_lost(refusal.reason)), closing=closing))
 
     def _rejected(self, error: Notify | None) -> Outcome:
         notify_type = NotifyType.INVALID_SYNTAX if error is None else error.notify_type
@@ -175,26 +194,34 @@ class IkeAuth(Exchange):
         present = [only(kind, payloads) is not None for kind in _CHILD_PAYLOADS]
         if any(present) and not all(present):
             raise IkeError(NotifyType.INVALID_SYNTAX, "SA, TSi and TSr come together or not at all")
-        remote = _verified(context, id_payload, proof)
+        claim = identify(context, id_payload)
+        remote = claim.identity
+        evidence = evidence_of_initiator(context, remote, claim.expected.ppk, payloads, proof)
+        chain = check_proof(context, claim, evidence, payloads)
         try:
             local = context.policy.local_authentication(remote)
         except IkeError as refusal:
-            raise _NotAuthenticated(AuthenticationFailure.NO_CREDENTIALS, refusal.reason, remote) from refusal
+            raise NotAuthenticated(AuthenticationFailure.NO_CREDENTIALS, refusal.reason, remote) from refusal
         own_id = IdResponder(local.identity.id_type, local.identity.value)
-        self._response = (own_id, _proof(context, local, own_id))
-        established = _established(context, local.identity, remote, payloads)
+        own_proof = prove(context, evidence.keys, local, own_id, remote)
+        self._response = (own_id, *own_proof.certificates, own_proof.authentication)
+        if evidence.uses_ppk:
+            self._response += (Notify(NotifyType.PPK_IDENTITY),)
+        established = _established(context, local, claim, evidence, chain, payloads)
         identities = Identities(local.identity, remote)
         if not any(present):
-            return Outcome(events=(established,), identities=identities)
+            return Outcome(events=(established,), identities=identities, keys=evidence.keys)
         try:
             agreement = answer_offer(context, remote, payloads, None)
         except IkeError as refusal:
             self._response += (Notify(refusal.notify_type, refusal.data),)
-            return Outcome(events=(established, offer_refused(payloads, refusal)), identities=identities)
+            refused = offer_refused(payloads, refusal)
+            return Outcome(events=(established, refused), identities=identities, keys=evidence.keys)
         code_points, secrets = context.settings.code_points, context.negotiated
         self._response += answer_payloads(agreement, code_points)
         child = child_of(agreement, code_points, (secrets.nonce_i, secrets.nonce_r), requester=False)
-        return Outcome(events=(established, _first_key(context, child)), children=(child,), identities=identities)
+        key = _first_key(context, evidence.keys, child)
+        return Outcome(events=(established, key), children=(child,), identities=identities, keys=evidence.keys)
 
     def build_response(self, context: Context) -> Payloads:
         """Return IDr, AUTH and the child that we agree to, or the notify that refuses it."""
@@ -202,63 +229,41 @@ class IkeAuth(Exchange):
 
     def reject(self, context: Context, refusal: IkeError) -> Outcome:
         """Return that the IKE SA ends with our answer (2.21.2)."""
-        if isinstance(refusal, _NotAuthenticated):
+        if isinstance(refusal, NotAuthenticated):
             closing = Closing(CloseReason.AUTHENTICATION_FAILED, refusal.reason)
             return Outcome(events=(refusal.event,), closing=closing)
         event = NegotiationFailed(negotiation_failure(refusal.notify_type), refusal.notify_type, refusal.reason)
         return Outcome(events=(event,), closing=Closing(CloseReason.NEGOTIATION_FAILED, refusal.reason))
 
 
-def _verified(context: Context, id_payload: IdInitiator | IdResponder, proof: Authentication) -> Identity:
-    """Return who the peer is; raise _NotAuthenticated unless policy knows it and its AUTH is right."""
-    identity = Identity(id_payload.id_type, id_payload.data)
-    try:
-        identity = Identity.received(id_payload.id_type, id_payload.data)
-        expected = context.policy.remote_authentication(identity)
-    except IkeError as refusal:
-        raise _NotAuthenticated(AuthenticationFailure.UNKNOWN_IDENTITY, refusal.reason, identity) from refusal
-    if proof.method != AuthMethod.SHARED_KEY:
-        reason = f"{identity} authenticates by method {proof.method} instead of a pre-shared key"
-        raise _NotAuthenticated(AuthenticationFailure.UNSUPPORTED_METHOD, reason, identity)
-    octets = _signed_octets(context, id_payload, by_initiator=not context.is_initiator)
-    if not verify_shared_key_auth(context.negotiated.suite.prf, expected.pre_shared_key, octets, proof.data):
-        reason = f"{identity} does not have the pre-shared key that is configured for it"
-        raise _NotAuthenticated(AuthenticationFailure.WRONG_KEY, reason, identity)
-    return identity
-
-
-def _proof(context: Context, local: LocalAuthentication, id_payload: IdInitiator | IdResponder) -> Authentication:
-    octets = _signed_octets(context, id_payload, by_initiator=context.is_initiator)
-    prf_id = context.negotiated.suite.prf
-    return Authentication(AuthMethod.SHARED_KEY, shared_key_auth(prf_id, local.pre_shared_key, octets))
-
-
-def _signed_octets(context: Context, id_payload: IdInitiator | IdResponder, *, by_initiator: bool) -> bytes:
-    secrets = context.negotiated
-    if by_initiator:
-        message, nonce, sk_p = context.init_request, secrets.nonce_r, secrets.keys.sk_pi
-    else:
-        message, nonce, sk_p = context.init_response, secrets.nonce_i, secrets.keys.sk_pr
-    return signed_octets(secrets.suite.prf, message, nonce, sk_p, id_payload.body())
-
-
-def _established(context: Context, local: Identity, remote: Identity, payloads: Payloads) -> IkeSaEstablished:
+def _established(
+    context: Context,
+    local: LocalAuthentication,
+    claim: Claim,
+    evidence: Evidence,
+    chain: VerifiedChain | None,
+    payloads: Payloads,
+) -> IkeSaEstablished:
     secrets = context.negotiated
     return IkeSaEstablished(
         context.local_spi,
         context.remote_spi,
         context.role,
-        local,
-        remote,
+        local.identity,
+        claim.identity,
         secrets.suite,
         secrets.remote_code_points,
         initial_contact=notify_of(NotifyType.INITIAL_CONTACT, payloads) is not None,
         nonces=(secrets.nonce_i, secrets.nonce_r),
+        local_method=method_of(local),
+        remote_method=method_of(claim.expected),
+        remote_chain=chain,
+        uses_ppk=evidence.uses_ppk,
     )
 
 
-def _first_key(context: Context, child: ChildSa) -> ChildKeysEstablished:
-    secrets = context.negotiated
+def _first_key(context: Context, keys: IkeKeys, child: ChildSa) -> ChildKeysEstablished:
     # G7: the nonces are those of IKE_SA_INIT, whose key exchange is in SK_d already.
-    key = master_key(secrets.suite.prf, secrets.keys.sk_d, child.kdf, *child.nonces, None)
+    prf_id = context.negotiated.suite.prf
+    key = master_key(prf_id, keys.sk_d, child.kdf, *child.nonces, None)
     return ChildKeysEstablished(child, key, rekeyed_send_id=None, rekeyed_peer_send_id=None, redundant=False)

@@ -13,6 +13,7 @@ from rkmp.crypto.ike_keys import derive_ike_keys
 from rkmp.crypto.key_exchange import PendingKeyExchange, respond, start
 from rkmp.crypto.suites import choose_suite, suite_of_answer, wire_proposals
 from rkmp.errors import CryptoError, IkeError
+from rkmp.ike.announcements import agreed, announce
 from rkmp.ike.child_negotiation import request_refused
 from rkmp.ike.context import Context, IkeSaSecrets
 from rkmp.ike.events import ChildRefusal, CloseReason, Event, NegotiationFailed, NegotiationFailure
@@ -64,7 +65,7 @@ class IkeSaInit(Exchange):
     # -- as requester ------------------------------------------------------------------------------------------------
 
     def build_request(self, context: Context) -> Payloads:
-        """Return SA, KE, Nonce and our Vendor ID, behind the cookie that was asked for (2.6)."""
+        """Return SA, KE, Nonce and what we announce, behind the cookie that was asked for (2.6)."""
         settings = context.settings
         if self._opening is None:
             method = settings.proposals[0].key_exchange[0]
@@ -76,6 +77,7 @@ class IkeSaInit(Exchange):
             SecurityAssociation(wire_proposals(settings.proposals)),
             KeyExchange(opening.method, opening.key_exchange.public_value),
             Nonce(opening.nonce),
+            *announce(settings, context.policy.expectations(), None),
             vendor_id(settings.code_points),
         )
 
@@ -161,9 +163,13 @@ class IkeSaInit(Exchange):
         childless = notify_of(NotifyType.CHILDLESS_IKEV2_SUPPORTED, payloads) is not None
         if self._child_request is None and not childless:
             return _doubt(NegotiationFailure.CHILDLESS_UNSUPPORTED, "the peer takes no IKE SA without a child")
+        expectations = context.policy.expectations()
+        announcements = agreed(settings, expectations, payloads)
+        if any(ppk.is_mandatory for ppk in expectations.ppks) and not announcements.has_ppks:
+            return _doubt(NegotiationFailure.PPK_UNSUPPORTED, "the peer uses no PPK, and we insist on one")
         keys = derive_ike_keys(suite, opening.nonce, nonce_r, shared_secret, context.local_spi, remote_spi)
         return Outcome(
-            secrets=IkeSaSecrets(remote_spi, suite, keys, opening.nonce, nonce_r, code_points),
+            secrets=IkeSaSecrets(remote_spi, suite, keys, opening.nonce, nonce_r, code_points, announcements),
             follow_ups=(IkeAuth(self._child_request),),
         )
 
@@ -198,17 +204,20 @@ class IkeSaInit(Exchange):
         except CryptoError as fault:
             raise IkeError(NotifyType.INVALID_SYNTAX, str(fault)) from fault
         remote_spi = Header.parse(message).initiator_spi
+        expectations = context.policy.expectations()
+        announcements = agreed(settings, expectations, payloads)
         self._response = (
             SecurityAssociation((answer,)),
             KeyExchange(suite.key_exchange, public_value),
             Nonce(nonce_r),
             # RFC 6023 section 4 wants the Protocol ID of IKE here.
             Notify(NotifyType.CHILDLESS_IKEV2_SUPPORTED, protocol_id=ProtocolId.IKE),
+            *announce(settings, expectations, announcements),
             vendor_id(settings.code_points),
         )
         keys = derive_ike_keys(suite, nonce_i, nonce_r, shared_secret, remote_spi, context.local_spi)
         code_points = announced_code_points(payloads)
-        return Outcome(secrets=IkeSaSecrets(remote_spi, suite, keys, nonce_i, nonce_r, code_points))
+        return Outcome(secrets=IkeSaSecrets(remote_spi, suite, keys, nonce_i, nonce_r, code_points, announcements))
 
     def build_response(self, context: Context) -> Payloads:
         """Return SA, KE, Nonce and what we announce."""

@@ -1,0 +1,63 @@
+"""What IKE_SA_INIT has to carry so that the two sides can authenticate each other afterwards.
+
+RFC 7427 4 (hash algorithms for signatures), RFC 8784 3 (whether there are post-quantum pre-shared keys), RFC 7296 3.7
+(which authorities a certificate may come from). What is agreed is what both sides announced.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rkmp.crypto.signatures import encode_hash_algorithms, parse_hash_algorithms
+from rkmp.errors import CryptoError, IkeError
+from rkmp.ike.occurrence import notify_of
+from rkmp.wire import CertEncoding, CertificateRequest, Notify, NotifyType, Payload
+
+if TYPE_CHECKING:
+    from rkmp.ike.policy import Expectations
+    from rkmp.ike.settings import IkeSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Announcements:
+    """What both sides have announced.
+
+    ``hash_algorithms`` are those that the peer verifies signatures with, unknown numbers included; empty unless both
+    sides sent their lists. ``has_ppks``: both sides hold post-quantum pre-shared keys.
+    """
+
+    hash_algorithms: frozenset[int] = frozenset()
+    has_ppks: bool = False
+
+
+NOTHING_AGREED = Announcements()
+
+
+def announce(settings: IkeSettings, expectations: Expectations, heard: Announcements | None) -> tuple[Payload, ...]:
+    """Return what we announce; ``heard`` is what the initiator has, None where we are the initiator ourselves.
+
+    A responder answers with nothing that the initiator may not understand.
+    """
+    announced: list[Payload] = []
+    if heard is not None and expectations.authorities is not None:
+        announced.append(CertificateRequest(CertEncoding.X509_SIGNATURE, expectations.authorities))
+    if settings.hash_algorithms and (heard is None or heard.hash_algorithms):
+        data = encode_hash_algorithms(settings.hash_algorithms)
+        announced.append(Notify(NotifyType.SIGNATURE_HASH_ALGORITHMS, data))
+    if expectations.ppks and (heard is None or heard.has_ppks):
+        announced.append(Notify(NotifyType.USE_PPK))
+    return tuple(announced)
+
+
+def agreed(settings: IkeSettings, expectations: Expectations, payloads: Iterable[Payload]) -> Announcements:
+    """Return what the peer announces and we do, too; IkeError (INVALID_SYNTAX) where that is malformed."""
+    payloads = tuple(payloads)
+    hashes = notify_of(NotifyType.SIGNATURE_HASH_ALGORITHMS, payloads) if settings.hash_algorithms else None
+    try:
+        hash_algorithms = frozenset[int]() if hashes is None else parse_hash_algorithms(hashes.data)
+    except CryptoError as malformed:
+        raise IkeError(NotifyType.INVALID_SYNTAX, str(malformed)) from malformed
+    has_ppks = bool(expectations.ppks) and notify_of(NotifyType.USE_PPK, payloads) is not None
+    return Announcements(hash_algorithms, has_ppks)

@@ -1,0 +1,221 @@
+"""Proofs of identity: what each side signs, our CERT and AUTH payloads made, and the peer's judged.
+
+RFC 7296 2.15, 3.6 and 3.8; RFC 7427 (signatures by any algorithm that the other side knows); RFC 4945 3.1 (whose name a
+certificate may bear). Which method a peer has to use, and whom to trust, is the policy's to say. On the wire every
+failure is AUTHENTICATION_FAILED.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rkmp.crypto.authentication import shared_key_auth, signed_octets, verify_shared_key_auth
+from rkmp.crypto.certificate_names import require_identity
+from rkmp.crypto.certificate_paths import VerifiedChain
+from rkmp.crypto.certificates import CertificateFault, CertificateRejected
+from rkmp.crypto.ike_keys import IkeKeys
+from rkmp.crypto.signatures import HASH_ALGORITHMS, WrongSignature, sign, verify
+from rkmp.errors import CryptoError, IkeError
+from rkmp.ike.context import Context
+from rkmp.ike.events import AuthenticationFailed, AuthenticationFailure, AuthenticationMethod
+from rkmp.ike.identity import Identity
+from rkmp.ike.policy import (
+    ChainVerifier,
+    LocalAuthentication,
+    OwnCertificate,
+    PeerCertificate,
+    PreSharedKey,
+    RemoteAuthentication,
+)
+from rkmp.secret import Secret
+from rkmp.wire import (
+    Authentication,
+    AuthMethod,
+    CertEncoding,
+    Certificate,
+    IdInitiator,
+    IdResponder,
+    NotifyType,
+    Payload,
+)
+
+CERTIFICATE_FAILURES: dict[CertificateFault, AuthenticationFailure] = {
+    CertificateFault.MALFORMED: AuthenticationFailure.CERTIFICATE_MALFORMED,
+    CertificateFault.UNSUITABLE_KEY: AuthenticationFailure.CERTIFICATE_KEY_UNSUITABLE,
+    CertificateFault.NOT_YET_VALID: AuthenticationFailure.CERTIFICATE_NOT_YET_VALID,
+    CertificateFault.EXPIRED: AuthenticationFailure.CERTIFICATE_EXPIRED,
+    CertificateFault.WRONG_USAGE: AuthenticationFailure.CERTIFICATE_USAGE,
+    CertificateFault.UNTRUSTED: AuthenticationFailure.CERTIFICATE_UNTRUSTED,
+    CertificateFault.WRONG_IDENTITY: AuthenticationFailure.CERTIFICATE_IDENTITY,
+}
+"""What a certificate that is not accepted means for the one who showed it."""
+
+
+class NotAuthenticated(IkeError):
+    """Somebody is not who it should be, or cannot show it; ``event`` is what to report.
+
+    ``identity`` is what the peer calls itself, None where it has not said so.
+    """
+
+    def __init__(self, failure: AuthenticationFailure, reason: str, identity: Identity | None) -> None:
+        super().__init__(NotifyType.AUTHENTICATION_FAILED, reason)
+        self.event = AuthenticationFailed(identity, failure, reason)
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What goes out to prove who we are: CERT payloads, where there are any, and AUTH."""
+
+    certificates: tuple[Certificate, ...]
+    authentication: Authentication
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Who the peer says it is in ``id_payload``, and how it has to prove that."""
+
+    identity: Identity
+    expected: RemoteAuthentication
+    id_payload: IdInitiator | IdResponder
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What the peer proves it with: its AUTH, and the keys of the IKE SA that went into it.
+
+    ``uses_ppk``: a post-quantum pre-shared key is in the keys.
+    """
+
+    proof: Authentication
+    keys: IkeKeys
+    uses_ppk: bool
+
+    @property
+    def doubt(self) -> str:
+        """What else may be wrong where the proof is."""
+        return " (or its PPK is another one)" if self.uses_ppk else ""
+
+
+def method_of(authentication: LocalAuthentication | RemoteAuthentication) -> AuthenticationMethod:
+    """Return what an operator calls the method."""
+    if isinstance(authentication.method, PreSharedKey):
+        return AuthenticationMethod.PRE_SHARED_KEY
+    return AuthenticationMethod.CERTIFICATE
+
+
+def prove(
+    context: Context,
+    keys: IkeKeys,
+    local: LocalAuthentication,
+    id_payload: IdInitiator | IdResponder,
+    peer: Identity | None,
+) -> Proof:
+    """Return the proof that we are ``local``; ``peer`` is whom it is for, None where it has not told its name.
+
+    Raises NotAuthenticated when there is no signature that we can make and the peer can verify.
+    """
+    octets = _signed_octets(context, keys, id_payload, by_initiator=context.is_initiator)
+    match local.method:
+        case PreSharedKey(secret):
+            data = shared_key_auth(context.negotiated.suite.prf, secret, octets)
+            return Proof((), Authentication(AuthMethod.SHARED_KEY, data))
+        case OwnCertificate(credential):
+            peer_hashes, allow_sha1 = context.negotiated.agreed.hash_algorithms, context.settings.allow_sha1
+            try:
+                method, data = sign(credential.private_key, octets, peer_hashes, allow_sha1=allow_sha1)
+            except CryptoError as refusal:
+                failure = AuthenticationFailure.NO_COMMON_SIGNATURE
+                raise NotAuthenticated(failure, f"we cannot sign for the peer: {refusal}", peer) from refusal
+            sent = tuple(Certificate(CertEncoding.X509_SIGNATURE, octets) for octets in credential.payloads)
+            return Proof(sent, Authentication(method, data))
+
+
+def identify(context: Context, id_payload: IdInitiator | IdResponder) -> Claim:
+    """Return who the peer says it is and how it has to prove that; NotAuthenticated unless policy knows it."""
+    identity = Identity(id_payload.id_type, id_payload.data)
+    try:
+        identity = Identity.received(id_payload.id_type, id_payload.data)
+        return Claim(identity, context.policy.remote_authentication(identity), id_payload)
+    except IkeError as refusal:
+        raise NotAuthenticated(AuthenticationFailure.UNKNOWN_IDENTITY, refusal.reason, identity) from refusal
+
+
+def check_proof(
+    context: Context, claim: Claim, evidence: Evidence, payloads: Sequence[Payload]
+) -> VerifiedChain | None:
+    """Return only if the peer is who it claims to be, by the method that is expected: then its certificates, if any.
+
+    ``payloads`` are those of the message with the evidence. Raises NotAuthenticated.
+    """
+    octets = _signed_octets(context, evidence.keys, claim.id_payload, by_initiator=not context.is_initiator)
+    match claim.expected.method:
+        case PreSharedKey(secret):
+            _check_shared_key(context, claim.identity, secret, evidence, octets)
+            return None
+        case PeerCertificate(verify_chain):
+            received = [
+                payload.data
+                for payload in payloads
+                if isinstance(payload, Certificate) and payload.encoding == CertEncoding.X509_SIGNATURE
+            ]
+            _check_method(context, claim.identity, evidence.proof)
+            chain = _accepted_chain(claim.identity, verify_chain, received)
+            _check_signature(context, claim.identity, chain, evidence, octets)
+            return chain
+
+
+def _check_shared_key(context: Context, identity: Identity, secret: Secret, evidence: Evidence, octets: bytes) -> None:
+    proof = evidence.proof
+    if proof.method != AuthMethod.SHARED_KEY:
+        reason = f"{identity} authenticates by method {proof.method} instead of a pre-shared key"
+        raise NotAuthenticated(AuthenticationFailure.UNSUPPORTED_METHOD, reason, identity)
+    if not verify_shared_key_auth(context.negotiated.suite.prf, secret, octets, proof.data):
+        reason = f"{identity} does not have the pre-shared key that is configured for it{evidence.doubt}"
+        raise NotAuthenticated(AuthenticationFailure.WRONG_KEY, reason, identity)
+
+
+def _check_method(context: Context, identity: Identity, proof: Authentication) -> None:
+    announced = context.negotiated.agreed.hash_algorithms
+    if proof.method == AuthMethod.SHARED_KEY or (announced and proof.method != AuthMethod.DIGITAL_SIGNATURE):
+        # RFC 7427 4: who announces hash algorithms knows method 14, so an older one is a step back.
+        reason = f"{identity} authenticates by method {proof.method} instead of a digital signature"
+        raise NotAuthenticated(AuthenticationFailure.UNSUPPORTED_METHOD, reason, identity)
+
+
+def _accepted_chain(identity: Identity, verify_chain: ChainVerifier, received: list[bytes]) -> VerifiedChain:
+    if not received:
+        raise NotAuthenticated(AuthenticationFailure.NO_CERTIFICATE, f"{identity} sent no certificate", identity)
+    try:
+        chain = verify_chain(received)
+        require_identity(chain.names, identity.id_type, identity.value)
+    except CertificateRejected as refusal:
+        raise NotAuthenticated(CERTIFICATE_FAILURES[refusal.fault], refusal.reason, identity) from refusal
+    return chain
+
+
+def _check_signature(
+    context: Context, identity: Identity, chain: VerifiedChain, evidence: Evidence, octets: bytes
+) -> None:
+    settings, proof = context.settings, evidence.proof
+    allowed = settings.hash_algorithms or HASH_ALGORITHMS
+    try:
+        verify(chain.public_key, proof.method, proof.data, octets, allowed, allow_sha1=settings.allow_sha1)
+    except WrongSignature as refusal:
+        shown = f"{identity} shows the certificate of {chain.names.description}"
+        reason = f"{shown}, but its signature is not by that key{evidence.doubt}"
+        raise NotAuthenticated(AuthenticationFailure.WRONG_SIGNATURE, reason, identity) from refusal
+    except CryptoError as refusal:
+        reason = f"the signature of {identity} is not accepted: {refusal}"
+        raise NotAuthenticated(AuthenticationFailure.NO_COMMON_SIGNATURE, reason, identity) from refusal
+
+
+def _signed_octets(
+    context: Context, keys: IkeKeys, id_payload: IdInitiator | IdResponder, *, by_initiator: bool
+) -> bytes:
+    secrets = context.negotiated
+    if by_initiator:
+        message, nonce, sk_p = context.init_request, secrets.nonce_r, keys.sk_pi
+    else:
+        message, nonce, sk_p = context.init_response, secrets.nonce_i, keys.sk_pr
+    return signed_octets(secrets.suite.prf, message, nonce, sk_p, id_payload.body())
