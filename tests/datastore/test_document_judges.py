@@ -90,9 +90,17 @@ class Court:
     def require_one_verdict(self, tree: DataTree) -> None:
         ours = [str(error) for error in self.validator.check(tree)]
         for name, judge in self.judges.items():
+            if name == "yangson" and _has_guest_and_alarm(tree):
+                continue
             theirs = judge.objections(tree.root)
             text = etree.tostring(tree.root, encoding="unicode", pretty_print=True)
             assert bool(ours) == bool(theirs), f"ours: {ours}, {name}: {theirs}, of {text}"
+
+
+def _has_guest_and_alarm(tree: DataTree) -> bool:
+    """What yangson 1.7 gets wrong: it takes a default of the default case for in use beside another case's nodes."""
+    zoo = "{urn:example:zoo}"
+    return tree.root.find(f"{zoo}zoo/{zoo}alarm") is not None and tree.root.find(f"{zoo}zoo/{zoo}guest") is not None
 
 
 ZOO = Court(["zoo"], MODULES)
@@ -104,6 +112,13 @@ def test_the_documents_to_start_from_are_valid(court: Court, content: str) -> No
     tree = court.tree(content)
     assert court.validator.check(tree) == []
     court.require_one_verdict(tree)
+
+
+def test_a_default_of_the_default_case_is_not_in_use_beside_another_case() -> None:
+    """RFC 7950 7.9.3: a must that asks whether dog is rex is satisfied, since alarm is there. yangson differs."""
+    tree = ZOO.tree("<zoo><alarm><code>1</code></alarm><guest>rex</guest></zoo>")
+    assert ZOO.validator.check(tree) == []
+    assert ZOO.judges["libyang"].objections(tree.root) == []
 
 
 @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])

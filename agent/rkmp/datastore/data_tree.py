@@ -18,6 +18,7 @@ from lxml import etree
 from rkmp.datastore.journal import Inserted, Journal, Moved, Removed, Retexted, Step
 from rkmp.datastore.layout import Key, Layout, Layouts
 from rkmp.datastore.schema.nodes import SchemaNode
+from rkmp.datastore.transplant import put, take_out
 
 
 class Entries:
@@ -122,10 +123,7 @@ class DataTree:
         self, parent: etree._Element, element: etree._Element, layout: Layout, before: etree._Element | None
     ) -> None:
         """Put ``element``, in normal form, under ``parent``: before one of its children, or at the end."""
-        if before is None:
-            parent.append(element)
-        else:
-            before.addprevious(element)
+        put(parent, element, before)
         self._enter(parent, element, layout)
         self._note(Inserted(parent, element, layout))
 
@@ -146,7 +144,7 @@ class DataTree:
             raise ValueError(f"{layout!r} is in no tree")
         following = element.getnext()
         self._leave(parent, element, layout)
-        parent.remove(element)
+        take_out(element)
         if self.journal is None:
             self._forget(element, layout)
         self._note(Removed(parent, element, layout, following))
@@ -196,6 +194,10 @@ class DataTree:
 
     # Journal
 
+    def is_attached(self, element: etree._Element) -> bool:
+        """Whether ``element`` is in the tree now."""
+        return top_of(element) is self.root
+
     def open_journal(self) -> Journal:
         """Note every change from now on; one journal at a time."""
         if self.journal is not None:
@@ -209,7 +211,7 @@ class DataTree:
         if journal is None:
             raise RuntimeError("no journal is open")
         for step in journal.steps:
-            if isinstance(step, Removed) and not journal.is_attached(step.element):
+            if isinstance(step, Removed) and not self.is_attached(step.element):
                 self._forget(step.element, step.layout)
 
     def roll_back(self) -> None:
@@ -329,6 +331,14 @@ class DataTree:
                 if child.children:
                     for inner in element.iterchildren(child.tag):
                         self._forget(inner, child)
+
+
+def top_of(element: etree._Element) -> etree._Element:
+    """The uppermost element above ``element``, or itself."""
+    top = element
+    for ancestor in element.iterancestors():
+        top = ancestor
+    return top
 
 
 def _rank(layout: Layout) -> int:

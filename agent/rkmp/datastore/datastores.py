@@ -36,6 +36,7 @@ from rkmp.datastore.store import Store
 from rkmp.datastore.subscribers import Change, CommitListener, ConfigurationSubscriber, PreparedChange
 from rkmp.datastore.subtree_filter import SubtreeFilter
 from rkmp.datastore.validation import Validator
+from rkmp.datastore.xpath_filter import XPathFilter
 from rkmp.errors import RkmpError, RpcError, RpcErrors, StorageError
 from rkmp.instant import Random
 from rkmp.storage import Database, Sealer, Transaction
@@ -68,6 +69,7 @@ class Datastores:
         self._locks = Locks()
         self._subscribers: list[ConfigurationSubscriber] = []
         self._listeners: list[CommitListener] = []
+        self._startup_listeners: list[Callable[[int | None], None]] = []
 
     def tree(self, name: str) -> etree._Element:
         """The ``config`` element of a datastore, for reading until the next change."""
@@ -80,7 +82,7 @@ class Datastores:
                 return self._store.load("startup")
         raise rejections.unknown_datastore(name)
 
-    def select(self, name: str, subtree_filter: SubtreeFilter) -> etree._Element:
+    def select(self, name: str, selection: SubtreeFilter | XPathFilter) -> etree._Element:
         """Copies of what a filter selects of a datastore; list entries asked for by their keys are looked up."""
         match name:
             case "running":
@@ -89,7 +91,7 @@ class Datastores:
                 tree = self._candidate.current
             case _:
                 tree = DataTree(self._layouts, self.tree(name))
-        return subtree_filter.apply(tree.root, tree)
+        return selection.apply(tree.root, tree)
 
     # Changes
 
@@ -154,6 +156,7 @@ class Datastores:
             self._change_candidate(session_id, carry_out)
         else:
             self._copy_to_startup(source, root)
+            self._startup_changed(session_id)
 
     def delete(self, target: str, *, session_id: int) -> None:
         """delete-config (RFC 6241 7.4); only startup can be deleted."""
@@ -163,6 +166,7 @@ class Datastores:
         self._locks.require([target], session_id)
         with self._writing() as transaction:
             self._store.replace(transaction, "startup", self.schema.new_root())
+        self._startup_changed(session_id)
 
     def validate(self, source: str | etree._Element) -> None:
         """validate (RFC 6241 8.6.4.1)."""
@@ -231,6 +235,10 @@ class Datastores:
         """Call ``listener`` after every later change of running."""
         self._listeners.append(listener)
 
+    def on_startup_change(self, listener: Callable[[int | None], None]) -> None:
+        """Call ``listener`` with the session after startup was replaced or emptied."""
+        self._startup_listeners.append(listener)
+
     # How
 
     def _source(self, source: str | etree._Element) -> etree._Element:
@@ -285,6 +293,10 @@ class Datastores:
             _raise_any(self._validator.check(self._candidate.current))
         with self._writing() as transaction:
             self._store.replace(transaction, "startup", root)
+
+    def _startup_changed(self, session_id: int) -> None:
+        for listener in self._startup_listeners:
+            listener(session_id)
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[Transaction]:

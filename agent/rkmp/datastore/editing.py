@@ -191,11 +191,15 @@ class Editor:
         """RFC 7950 8.2: creating a node of one case deletes the nodes of the others."""
         if layout.parent is None or not layout.cases:
             return
-        siblings = layout.parent.children
-        for child in list(parent):
-            other = siblings[child.tag]
-            if any(top is choice and kept is not case for choice, case in layout.cases for top, kept in other.cases):
-                self.tree.remove(child, other)
+        others = [
+            tag
+            for choice, case in layout.cases
+            for other in choice.children
+            if other is not case
+            for tag in other.data_children
+        ]
+        for child in list(parent.iterchildren(*others)) if others else ():
+            self.tree.remove(child, layout.parent.children[child.tag])
 
     def _content(self, source: etree._Element, layout: Layout) -> etree._Element | None:
         """``source`` as it is to stand in the tree where nothing of it exists yet; None where nothing is left of it.
@@ -291,7 +295,7 @@ def drop_empty_containers(tree: DataTree, candidates: list[tuple[etree._Element,
         layout: Layout | None = candidate_layout
         while element is not None and layout is not None and layout.is_structural and is_empty(element):
             parent = element.getparent()
-            if parent is None:
+            if parent is None or not tree.is_attached(element):
                 break
             tree.remove(element, layout)
             element, layout = parent, layout.parent

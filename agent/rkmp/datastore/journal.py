@@ -62,13 +62,6 @@ class Journal:
     steps: list[Step] = field(default_factory=list)
     _summed: tuple[int, tuple[Edit, ...]] | None = None
 
-    def is_attached(self, element: etree._Element) -> bool:
-        """Whether ``element`` is in the tree now."""
-        top = element
-        for ancestor in element.iterancestors():
-            top = ancestor
-        return top is self.root
-
     def edits(self) -> tuple[Edit, ...]:
         """What the steps amount to, in the order in which each node was first touched."""
         if self._summed is None or self._summed[0] != len(self.steps):
@@ -105,11 +98,11 @@ class Journal:
         parent = element.getparent()
         removed = was_there.get(element)
         if element in created:
-            # Not attached: created and gone again, alone or with something above it.
+            # Created and gone again, alone or with something above it.
             if parent is None or not self._is_kept(parent, created):
                 return None
             return Edit(EditKind.CREATED, parent, element, layout)
-        if removed is not None and parent is None:
+        if removed is not None and not self._is_in_tree(element):
             if not self._is_kept(removed.parent, created):
                 return None
             return Edit(EditKind.DELETED, removed.parent, element, layout)
@@ -120,6 +113,12 @@ class Journal:
                 return None
             return Edit(EditKind.CHANGED, parent, element, layout, change.text or "")
         return Edit(EditKind.MOVED, parent, element, layout)
+
+    def _is_in_tree(self, element: etree._Element) -> bool:
+        top = element
+        for ancestor in element.iterancestors():
+            top = ancestor
+        return top is self.root
 
     def _is_kept(self, parent: etree._Element, created: set[etree._Element]) -> bool:
         """Whether ``parent`` is in the tree and was before: what is inside of anything else is part of that."""

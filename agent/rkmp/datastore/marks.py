@@ -6,7 +6,7 @@ Reads and checks them; whether an anchor exists is only known when the edit is c
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 
@@ -66,9 +66,12 @@ class Mark:
 
 
 def read_mark(
-    element: etree._Element, layout: Layout, inherited: Operation, path: InstancePath
+    element: etree._Element, layout: Layout, inherited: Operation, find_path: Callable[[], InstancePath]
 ) -> tuple[Mark, list[RpcError]]:
-    """The mark of an element that has attributes, and everything that is wrong with them."""
+    """The mark of an element that has attributes, and everything that is wrong with them.
+
+    ``find_path`` gives the path of the element, which only errors ask for.
+    """
     errors: list[RpcError] = []
     name = layout.node.name
     attributes = {str(attribute): str(value) for attribute, value in element.attrib.items()}
@@ -77,27 +80,27 @@ def read_mark(
     operation = _OPERATIONS.get(attributes.get(OPERATION, ""))
     if OPERATION in attributes and operation is None:
         reason = f"is none of {', '.join(_OPERATIONS)}"
-        errors.append(rejections.bad_attribute(path, name, "operation", reason, protocol=True))
+        errors.append(rejections.bad_attribute(find_path(), name, "operation", reason, protocol=True))
     if layout.is_entry and layout.node.ordered_by_user and not (operation or inherited).deletes:
         allowed.add(INSERT)
     insert = _INSERTS.get(attributes.get(INSERT, "")) if INSERT in allowed else None
     if INSERT in allowed and INSERT in attributes and insert is None:
-        errors.append(rejections.bad_attribute(path, name, "insert", f"is none of {', '.join(_INSERTS)}"))
+        errors.append(rejections.bad_attribute(find_path(), name, "insert", f"is none of {', '.join(_INSERTS)}"))
     anchor: Key | None = None
     if insert in (Insert.BEFORE, Insert.AFTER):
         allowed.add(anchor_attribute)
         if anchor_attribute not in attributes:
-            errors.append(rejections.missing_attribute(path, name, etree.QName(anchor_attribute).localname))
+            errors.append(rejections.missing_attribute(find_path(), name, etree.QName(anchor_attribute).localname))
         else:
             try:
                 anchor = _anchor(element, layout, attributes[anchor_attribute])
             except InvalidValue as fault:
                 local = etree.QName(anchor_attribute).localname
-                errors.append(rejections.bad_attribute(path, name, local, fault.reason))
+                errors.append(rejections.bad_attribute(find_path(), name, local, fault.reason))
     elif INSERT in attributes and insert is None and INSERT in allowed:
         allowed.add(anchor_attribute)
     errors += [
-        rejections.unknown_attribute(path, name, etree.QName(attribute).localname)
+        rejections.unknown_attribute(find_path(), name, etree.QName(attribute).localname)
         for attribute in attributes
         if attribute not in allowed
     ]

@@ -160,12 +160,12 @@ class _Walk:
         return True
 
     def _mark(self, element: etree._Element, layout: Layout, inherited: Operation) -> Operation:
-        path = self._path(element, layout)
         if not self.is_edit:
+            path = self._path(element, layout)
             for name in element.attrib:
                 self.errors.append(rejections.unknown_attribute(path, layout.node.name, etree.QName(name).localname))
             return inherited
-        mark, errors = read_mark(element, layout, inherited, path)
+        mark, errors = read_mark(element, layout, inherited, lambda: self._path(element, layout))
         self.errors += errors
         self.marks[element] = mark
         return mark.operation or inherited

@@ -174,6 +174,11 @@ def invalid_option(name: str, value: str) -> RpcError:
     return RpcError("invalid-value", f"{value} is no {name}", type="protocol")
 
 
+def bad_filter(reason: str) -> RpcError:
+    """RFC 6241 8.9.1: a filter's expression that cannot be carried out, or that selects no nodes."""
+    return RpcError("invalid-value", reason, info=[(_BAD_ELEMENT, "filter")])
+
+
 def refused(path: InstancePath | None, reason: str) -> RpcError:
     """What consumes the configuration cannot carry it out."""
     if path is None:

@@ -18,6 +18,7 @@ from rkmp.datastore.layout import Layout, Layouts
 from rkmp.datastore.paths import path_text, step_text
 from rkmp.datastore.payload import parse_payload, put_in_order
 from rkmp.datastore.row_content import RowReader, RowWriter
+from rkmp.datastore.transplant import put
 from rkmp.errors import RpcErrors, StorageError
 from rkmp.instant import Random
 from rkmp.storage import Database, Migration, Sealer, SqlValue, Transaction
@@ -239,7 +240,8 @@ class Store:
         _put_rows_in_order(root, self._layouts.root)
         if prefixes != self._layouts.schema.nsmap:
             adopted = self._layouts.schema.new_root()
-            adopted.extend(list(root))
+            for child in list(root):
+                put(adopted, child, None)
             return adopted
         return root
 

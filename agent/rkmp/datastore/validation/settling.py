@@ -51,7 +51,7 @@ def settle(
                 rejections.condition_false(path_of(element, check.layout), check.layout.node.name, check.condition.text)
                 for element, check in refused.items()
             ]
-        _delete(tree, journal, deletable)
+        _delete(tree, deletable)
 
 
 def _false_conditions(constraints: Constraints, tree: DataTree, edits: Iterable[Edit]) -> _False:
@@ -104,12 +104,12 @@ def _is_given(element: etree._Element, mentioned: set[etree._Element], created: 
     return any(ancestor in created for ancestor in element.iterancestors())
 
 
-def _delete(tree: DataTree, journal: Journal, nodes: Iterable[tuple[etree._Element, Layout]]) -> None:
+def _delete(tree: DataTree, nodes: Iterable[tuple[etree._Element, Layout]]) -> None:
     emptied = []
     for element, layout in nodes:
         parent = element.getparent()
         # With something above it, it may be gone already.
-        if parent is None or not journal.is_attached(element) or layout.parent is None:
+        if parent is None or not tree.is_attached(element) or layout.parent is None:
             continue
         tree.remove(element, layout)
         emptied.append((parent, layout.parent))
