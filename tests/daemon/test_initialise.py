@@ -10,7 +10,7 @@ import asyncssh
 import pytest
 
 from rkmp.daemon.initialise import initialise
-from rkmp.daemon.state_directory import StateDirectory
+from rkmp.daemon.state_directory import KEY_ENCRYPTION_KEY_OCTETS, StateDirectory
 from rkmp.daemon.users import Users
 from rkmp.errors import CommandError
 from rkmp.secret import Secret
@@ -76,6 +76,31 @@ def test_what_cannot_be_an_administrator_leaves_nothing_behind(tmp_path: Path, u
     with pytest.raises(CommandError):
         initialise(directory, user=user, authorized_keys=lines, random=os.urandom)
     assert not directory.holds_state
+
+
+def test_a_directory_that_others_use_is_not_closed_to_them(tmp_path: Path) -> None:
+    (tmp_path / "somebody's").touch()
+    tmp_path.chmod(0o755)
+    with pytest.raises(CommandError, match="not empty"):
+        initialise(StateDirectory(tmp_path), user="ops", password=Secret(PASSWORD), random=os.urandom)
+    assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o755
+    assert [file.name for file in tmp_path.iterdir()] == ["somebody's"]
+
+
+def test_no_agent_starts_on_what_an_interrupted_init_leaves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    directory = StateDirectory(tmp_path / "state")
+
+    def power_cut_at_the_last_key(octets: int) -> bytes:
+        if octets == KEY_ENCRYPTION_KEY_OCTETS:
+            raise KeyboardInterrupt
+        return os.urandom(octets)
+
+    # A power cut leaves no time to clean up.
+    monkeypatch.setattr(StateDirectory, "discard", lambda _self: None)
+    with pytest.raises(KeyboardInterrupt):
+        initialise(directory, user="ops", authorized_keys=[public_key()], random=power_cut_at_the_last_key)
+    with pytest.raises(CommandError, match="key-encryption-key"):
+        directory.require()
 
 
 def test_only_one_agent_may_run_on_a_directory(tmp_path: Path) -> None:

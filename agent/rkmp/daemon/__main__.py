@@ -89,7 +89,8 @@ def run_init(arguments: argparse.Namespace) -> None:
     password: Secret | None = None
     keys: tuple[str, ...] = ()
     if arguments.password_stdin:
-        password = Secret(sys.stdin.readline().rstrip("\r\n").encode())
+        # Octets, as the client will send them: whether they are text is not our business.
+        password = Secret(sys.stdin.buffer.readline().rstrip(b"\r\n"))
         if not len(password):
             raise CommandError("the password on standard input is empty", 2)
     else:
@@ -120,12 +121,12 @@ def run_agent(arguments: argparse.Namespace) -> None:
 
 
 def _run(main: Coroutine[Any, Any, None]) -> None:
-    try:
+    run: Callable[[Coroutine[Any, Any, None]], None] = asyncio.run
+    with contextlib.suppress(ImportError):
         import uvloop
-    except ImportError:
-        asyncio.run(main)
-    else:
-        uvloop.run(main)
+
+        run = uvloop.run
+    run(main)
 
 
 async def _serve(directory: StateDirectory, arguments: argparse.Namespace) -> None:
@@ -134,7 +135,10 @@ async def _serve(directory: StateDirectory, arguments: argparse.Namespace) -> No
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     if arguments.exit_on_stdin_eof:
-        loop.add_reader(sys.stdin.fileno(), _stop_at_end_of_input, stop)
+        try:
+            loop.add_reader(sys.stdin.fileno(), _stop_at_end_of_input, stop)
+        except OSError as error:
+            raise CommandError("--exit-on-stdin-eof needs a pipe or a terminal for standard input", 2) from error
     agent = Agent(directory, netconf=arguments.netconf_listen, ike=arguments.ike_listen)
     try:
         await agent.start()

@@ -1,7 +1,7 @@
 """One agent: every room built from the state directory, joined, started and stopped. The only place that knows all.
 
 Order of start: the disk, the keys, the configuration of before into the engine, and last the doors: when the agent
-says that it is ready, everything that it ever acknowledged is in force.
+says that it is ready, everything that it ever acknowledged is in force, or the log says what stands in the way.
 """
 
 from __future__ import annotations
@@ -13,13 +13,14 @@ from datetime import datetime
 from pathlib import Path
 
 import rkmp
+from rkmp.daemon.first_configuration import FirstConfiguration
 from rkmp.daemon.key_clock import KeyClock
 from rkmp.daemon.listen_address import ListenAddress
 from rkmp.daemon.state_directory import StateDirectory
 from rkmp.daemon.users import Users
 from rkmp.datastore.datastores import Datastores
 from rkmp.datastore.schema import load_schema
-from rkmp.engine import Engine, EngineDriver, Listener, system_clock
+from rkmp.engine import Engine, EngineConfiguration, EngineDriver, Listener, system_clock
 from rkmp.errors import CommandError, EngineRefusal
 from rkmp.keytable import KeyTable
 from rkmp.netconf import NETCONF_MODULES, NetconfServer
@@ -42,6 +43,16 @@ def module_directory() -> Path:
 
 def _wall_clock() -> datetime:
     return system_clock().wall
+
+
+def _require_default_listener(driver: EngineDriver, refusal: EngineRefusal) -> None:
+    """Raise :class:`CommandError` when the configuration was refused for the address of the command line."""
+    try:
+        driver.prepare(EngineConfiguration()).abort()
+    except EngineRefusal as without_any:
+        # Whoever gave the command line can mend it; an address of the configuration may still come.
+        if without_any.reason == refusal.reason:
+            raise CommandError(refusal.reason) from refusal
 
 
 class Agent:
@@ -68,8 +79,8 @@ class Agent:
     async def start(self) -> None:
         """Bring everything up.
 
-        Raises :class:`CommandError` for an address that cannot be had, StorageError for a state directory that
-        cannot be used, SchemaError for modules that cannot be compiled.
+        Raises :class:`CommandError` for an address of the command line that cannot be had, StorageError for a state
+        directory that cannot be used, SchemaError for modules that cannot be compiled.
         """
         schema = load_schema({**NETCONF_MODULES, **MODULES}, [module_directory()])
         database = self._closing.enter_context(Database(self._directory.database))
@@ -81,12 +92,13 @@ class Agent:
 
         listener = Listener(DEFAULT_LISTENER, self._ike.host, self._ike.port)
         self._driver = EngineDriver(Engine(key_table, os.urandom, default_listener=listener), listener)
-        server = NetconfServer(datastores, clock=_wall_clock)
+        server = NetconfServer(datastores, clock=_wall_clock, is_recovery=users.is_recovery)
         northbound = Northbound(datastores, self._driver, key_table, server, clock=_wall_clock)
-        try:
-            northbound.start()
-        except EngineRefusal as refusal:
-            raise CommandError(f"the stored configuration cannot be carried out: {refusal}") from refusal
+        configuration = FirstConfiguration(northbound.start)
+        self._closing.callback(configuration.close)
+        if configuration.refusal is not None:
+            _require_default_listener(self._driver, configuration.refusal)
+        datastores.on_commit(configuration.running_changed)
         self._closing.callback(KeyClock(key_table, _wall_clock).close)
         bound = self._driver.addresses().get(DEFAULT_LISTENER)
         if bound is not None:

@@ -30,13 +30,14 @@ def initialise(
     """
     if _USER_NAME.fullmatch(user) is None:
         raise CommandError(f"{user!r} is not a user name: a letter, then letters, digits and . _ @ -", 2)
-    directory.create(random)
+    directory.create()
     try:
         database = Database(directory.database)
         try:
-            Users(database).add(NewUser(user, authorized_keys, password), random)
+            Users(database).add(NewUser(user, authorized_keys, password, is_recovery=True), random)
         finally:
             database.close()
+        directory.complete(random)
     except BaseException:
         directory.discard()
         raise

@@ -52,22 +52,41 @@ class StateDirectory:
         """Whether an agent has been made here."""
         return any(file.exists() for file in (self.database, self.key_encryption_key, self.host_key))
 
-    def create(self, random: Random) -> None:
-        """Make the directory, a key-encryption key and a host key.
+    def create(self) -> None:
+        """Make the directory and a host key; the database and :meth:`complete` follow.
 
-        Raises :class:`CommandError` when the directory already holds state or cannot be made.
+        Raises :class:`CommandError` when the directory holds anything already or cannot be made.
         """
-        if self.holds_state:
-            raise CommandError(f"{self.path} already holds an agent's state; nothing was changed", EXIT_STATE)
-        try:
+        with self._made():
+            if self.holds_state:
+                raise CommandError(f"{self.path} already holds an agent's state; nothing was changed", EXIT_STATE)
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            # It is about to be closed to everybody else, so it must not be a directory that others need.
+            if any(entry.name != "lost+found" for entry in self.path.iterdir()):
+                raise CommandError(f"{self.path} is not empty; nothing was changed", EXIT_STATE)
             self.path.chmod(0o700)
             host_key = asyncssh.generate_private_key("ssh-ed25519", comment="rkmpd host key")
             _write_new(self.host_key, host_key.export_private_key(), 0o600)
             _write_new(self.host_key.with_suffix(".pub"), host_key.export_public_key(), 0o644)
-            # Last: without it no agent starts, so an interrupted init leaves nothing half-usable.
+
+    def complete(self, random: Random) -> None:
+        """Make the key-encryption key, last of all: without it no agent starts on what an interruption has left.
+
+        Raises :class:`CommandError`.
+        """
+        with self._made():
             key = random(KEY_ENCRYPTION_KEY_OCTETS).hex().encode("ascii") + b"\n"
             _write_new(self.key_encryption_key, key, 0o600)
+            descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+
+    @contextlib.contextmanager
+    def _made(self) -> Iterator[None]:
+        try:
+            yield
         except OSError as error:
             raise CommandError(f"cannot make {self.path}: {error.strerror}", EXIT_STATE) from error
 
@@ -83,18 +102,37 @@ class StateDirectory:
             file.unlink(missing_ok=True)
 
     def require(self) -> None:
-        """Raise :class:`CommandError` unless an agent has been made here by ``rkmpd init``."""
-        if not self.key_encryption_key.exists() or not self.host_key.exists():
+        """Raise :class:`CommandError` unless an agent has been made here by ``rkmpd init`` and all of it is there."""
+        try:
+            missing = [
+                file.name for file in (self.database, self.key_encryption_key, self.host_key) if not file.exists()
+            ]
+        except OSError as error:
+            raise self._unusable(error) from error
+        if len(missing) == 3:
             raise CommandError(
                 f"{self.path} holds no agent's state; make one with "
                 f"`rkmpd init --state-dir {self.path} --user NAME --authorized-key FILE`",
                 EXIT_STATE,
             )
+        if missing:
+            # An agent that went on with an empty database would have lost all that it ever acknowledged, unnoticed.
+            raise CommandError(
+                f"{self.path} has lost {' and '.join(missing)}; restore the backup, or remove the directory and make "
+                "it anew with `rkmpd init`",
+                EXIT_STATE,
+            )
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the directory for this process alone; the kernel lets go of it however the process ends."""
-        descriptor = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        """Hold the directory for this process alone; the kernel lets go of it however the process ends.
+
+        Raises :class:`CommandError` when another process holds it or it cannot be written.
+        """
+        try:
+            descriptor = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise self._unusable(error) from error
         try:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -103,6 +141,9 @@ class StateDirectory:
             yield
         finally:
             os.close(descriptor)
+
+    def _unusable(self, error: OSError) -> CommandError:
+        return CommandError(f"cannot use {self.path} as the user that rkmpd runs as: {error.strerror}", EXIT_STATE)
 
 
 def _write_new(path: Path, content: bytes, mode: int) -> None:

@@ -1,7 +1,8 @@
 """Who may log in: names with SSH public keys or a password, kept in the agent's database.
 
 Passwords are kept as scrypt hashes (RFC 7914) with a salt of their own, compared in constant time; a name that does
-not exist takes as long to refuse as a wrong password. Knows nothing of sessions and permissions.
+not exist takes as long to refuse as a wrong password. Says of each user whether access control applies to it, and knows
+nothing else of sessions and permissions.
 """
 
 from __future__ import annotations
@@ -34,6 +35,14 @@ _MIGRATIONS = (
             """,
         ),
     ),
+    # Until here only `rkmpd init` made users, and each of them could do everything.
+    Migration(
+        2,
+        (
+            "ALTER TABLE users ADD COLUMN is_recovery INTEGER NOT NULL DEFAULT 0",
+            "UPDATE users SET is_recovery = 1",
+        ),
+    ),
 )
 
 _SALT_OCTETS = 16
@@ -50,6 +59,8 @@ class NewUser:
     name: str
     authorized_keys: Sequence[str] = ()
     password: Secret | None = None
+    is_recovery: bool = False
+    """Whether access control does not apply to its sessions (RFC 8341 section 3.3.3)."""
 
 
 class Users:
@@ -73,12 +84,18 @@ class Users:
             if transaction.rows("SELECT 1 FROM users WHERE name = ?", (user.name,)):
                 raise CommandError(f"there is already a user {user.name}")
             transaction.execute(
-                "INSERT INTO users (name, salt, password_hash) VALUES (?, ?, ?)", (user.name, salt, digest)
+                "INSERT INTO users (name, salt, password_hash, is_recovery) VALUES (?, ?, ?, ?)",
+                (user.name, salt, digest, int(user.is_recovery)),
             )
             transaction.execute_many(
                 "INSERT INTO authorized_keys (user, line) VALUES (?, ?)",
                 [(user.name, line) for line in user.authorized_keys],
             )
+
+    def is_recovery(self, user: str) -> bool:
+        """Return whether the sessions of ``user`` are recovery sessions: of the first administrator, by `rkmpd init`."""
+        rows = self._database.rows("SELECT is_recovery FROM users WHERE name = ?", (user,))
+        return bool(rows and rows[0][0])
 
     def authorized_keys(self, user: str) -> list[str]:
         """Return the public keys of ``user``, lines in OpenSSH format; none for a name that does not exist."""
