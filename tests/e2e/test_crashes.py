@@ -64,10 +64,8 @@ def test_fifty_kills_lose_no_committed_configuration_and_no_installed_key(
             present = set(data.xpath("//rkmp:proposal/rkmp:name/text()", namespaces=NAMESPACES))
         assert committed <= present, f"lost after restart {round_number} (seed {seed}): {committed - present}"
         now = _keys(r1)
-        # A key may have been replaced meanwhile, never lost: the newest that was installed is there or was retired.
-        for name, fingerprint in keys.items():
-            assert now.get(name, fingerprint) == fingerprint
-        assert now, f"no key after restart {round_number} (seed {seed})"
+        # Its lifetime is a day and nobody asks for another: every key that was ever seen has to be there.
+        assert keys.items() <= now.items(), f"lost after restart {round_number} (seed {seed}): {keys} but {now}"
     assert len(committed) > RESTARTS
 
 
