@@ -170,6 +170,22 @@ async def test_ncclient_receives_notifications(served: Served) -> None:
     assert SECRET.decode() not in notification
 
 
+async def test_ncclient_is_told_of_sessions_and_changes(served: Served) -> None:
+    def work(client: Any) -> list[etree._Element]:
+        client.create_subscription()
+        with served.ncclient() as other:
+            other.edit_config(target="running", config=ADD_C)
+        return [etree.fromstring(client.take_notification(timeout=10).notification_xml.encode())[1] for _ in range(3)]
+
+    events = await served.with_ncclient(work)
+    assert [etree.QName(event).localname for event in events] == [
+        *("netconf-session-start", "netconf-config-change", "netconf-session-end"),
+    ]
+    assert {event.findtext(".//{*}username") for event in events} == {"alice"}
+    assert events[1].findtext("{*}edit/{*}target") == "/net:network/net:peer[net:name='c']"
+    assert events[2].findtext("{*}termination-reason") == "closed"
+
+
 async def test_ncclient_calls_an_action(served: Served) -> None:
     async def restart(invocation: Invocation) -> Sequence[etree._Element] | None:
         assert invocation.key(net("peer"), net("name")) == "a"

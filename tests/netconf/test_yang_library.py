@@ -36,6 +36,7 @@ def test_implemented_modules_come_with_their_features_and_imported_ones_apart(st
         "ietf-datastores",
         "ietf-netconf",
         "ietf-netconf-monitoring",
+        "ietf-netconf-notifications",
         "ietf-yang-library",
     ]
     features = texts(state, "l:yang-library/l:module-set/l:module[l:name='ietf-netconf']/l:feature")

@@ -14,6 +14,9 @@ NOTIFICATION = "urn:ietf:params:xml:ns:netconf:notification:1.0"
 STREAMS = "urn:ietf:params:xml:ns:netmod:notification"
 """RFC 5277 section 3.4: the list of event streams."""
 
+NOTIFICATIONS = "urn:ietf:params:xml:ns:yang:ietf-netconf-notifications"
+"""RFC 6470: what the server tells about itself."""
+
 MONITORING = "urn:ietf:params:xml:ns:yang:ietf-netconf-monitoring"
 """RFC 6022: ``netconf-state`` and ``get-schema``."""
 

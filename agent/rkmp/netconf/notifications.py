@@ -7,6 +7,7 @@ reader. It must not know sessions or transports: a subscriber is a function that
 from __future__ import annotations
 
 import copy
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -72,6 +73,8 @@ class NotificationHub:
         self._redactor = redactor
         # A dict keeps the order of subscription, so that tests and readers see one order.
         self._subscriptions: dict[Subscription, None] = {}
+        self._waiting: deque[tuple[datetime, etree._Element]] = deque()
+        self._publishing = False
 
     @property
     def has_subscribers(self) -> bool:
@@ -105,6 +108,18 @@ class NotificationHub:
             return
         event = copy.deepcopy(event)
         self._redactor.remove_secrets(event, node)
+        # Sending an event can cause another, as when a slow reader is dropped; everybody gets them in one order.
+        self._waiting.append((event_time, event))
+        if self._publishing:
+            return
+        self._publishing = True
+        try:
+            while self._waiting:
+                self._send(*self._waiting.popleft())
+        finally:
+            self._publishing = False
+
+    def _send(self, event_time: datetime, event: etree._Element) -> None:
         message: bytes | None = None
         for subscription in tuple(self._subscriptions):
             if not subscription.wants(event):

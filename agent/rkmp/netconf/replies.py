@@ -77,7 +77,7 @@ def _add_rpc_error(reply: etree._Element, error: RpcError) -> None:
         _text(element, "error-app-tag", error.app_tag)
     if error.path is not None:
         path = etree.SubElement(element, base("error-path"), nsmap=dict(error.path_namespaces))
-        path.text = _printable(error.path)
+        path.text = printable(error.path)
     _text(element, "error-message", error.message).set(_XML_LANG, "en")
     if error.info:
         # The prefixes of the path serve the values of error-info that are paths (RFC 7950 15.1).
@@ -87,16 +87,16 @@ def _add_rpc_error(reply: etree._Element, error: RpcError) -> None:
             qualified = tag if tag.startswith("{") else base(tag)
             namespace = etree.QName(qualified).namespace
             child = etree.SubElement(info, qualified, nsmap={None: namespace} if namespace else None)
-            child.text = _printable(text)
+            child.text = printable(text)
 
 
 def _text(parent: etree._Element, name: str, text: str) -> etree._Element:
     child = etree.SubElement(parent, base(name))
-    child.text = _printable(text)
+    child.text = printable(text)
     return child
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """Replace what XML cannot carry, so that an error about odd input can always be answered."""
     return "".join(character if _is_xml(ord(character)) else "\ufffd" for character in text)
 

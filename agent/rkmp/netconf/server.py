@@ -15,6 +15,7 @@ from lxml import etree
 
 from rkmp.datastore.datastores import Datastores
 from rkmp.datastore.redaction import Redactor
+from rkmp.netconf.base_notifications import BaseNotifications
 from rkmp.netconf.capabilities import announced_capabilities
 from rkmp.netconf.data_content import DataWriter
 from rkmp.netconf.dispatch import Dispatcher, turn_away
@@ -80,6 +81,14 @@ class NetconfServer:
                 clock=clock,
             )
         )
+        self._notices = BaseNotifications(
+            self._hub.publish,
+            find_session=self._sessions.get,
+            clock=clock,
+            is_wanted=lambda: self._hub.has_subscribers,
+        )
+        datastores.on_commit(self._notices.running_changed)
+        datastores.on_startup_change(self._notices.startup_changed)
         self._endpoints: list[SshEndpoint] = []
         self._closed = False
         self._provide_own_state(clock())
@@ -168,6 +177,7 @@ class NetconfServer:
             session = self._new_session(client, transport, self._dispatcher.answer, self._session_ended)
             self._sessions.add(session)
             self._counters.in_sessions += 1
+            self._notices.session_started(session)
             return session
         if len(self._turned_away) >= _TURNED_AWAY_AT_ONCE:
             raise SessionRefused("there are too many sessions")
@@ -196,13 +206,15 @@ class NetconfServer:
         )
 
     def _session_ended(self, session: Session, reason: TerminationReason) -> None:
+        # What it leaves undone is undone in its name, so the table still knows it.
+        self._datastores.release(session.id)
         self._sessions.remove(session)
         if reason is TerminationReason.BAD_HELLO:
             self._counters.in_bad_hellos += 1
         elif reason not in (TerminationReason.CLOSED, TerminationReason.KILLED):
             self._counters.dropped_sessions += 1
         _log.info("session %d of %s ended: %s", session.id, session.client.username, reason.value)
-        self._datastores.release(session.id)
+        self._notices.session_ended(session, reason)
 
     async def close(self) -> None:
         """End every session and listener, and return when nothing of them runs."""

@@ -99,6 +99,8 @@ class Session:
         """The one subscription that RFC 5277 allows a session."""
         self.closing = False
         """Set by close-session: the session ends once its reply is on its way."""
+        self.killed_by: int | None = None
+        """Set by kill-session: the session that asked for it."""
         self._transport = transport
         self._handler = handler
         self._capabilities = capabilities

@@ -22,6 +22,7 @@ async def kill_session(request: Request) -> Outcome:
     target = request.server.sessions.get(session_id)
     if target is None:
         raise _bad_session(f"there is no session {session_id}")
+    target.killed_by = request.session.id
     target.end(TerminationReason.KILLED)
     return None
 
