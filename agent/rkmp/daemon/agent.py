@@ -92,7 +92,7 @@ class Agent:
 
         listener = Listener(DEFAULT_LISTENER, self._ike.host, self._ike.port)
         self._driver = EngineDriver(Engine(key_table, os.urandom, default_listener=listener), listener)
-        server = NetconfServer(datastores, clock=_wall_clock, is_recovery=users.is_recovery)
+        server = NetconfServer(datastores, clock=_wall_clock)
         northbound = Northbound(datastores, self._driver, key_table, server, clock=_wall_clock)
         configuration = FirstConfiguration(northbound.start)
         self._closing.callback(configuration.close)
