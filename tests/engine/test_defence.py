@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rkmp.engine import EngineStatistic, Initiate, OutgoingDatagram
+from rkmp.engine import EngineStatistic, Initiate, OutgoingDatagram, reactions
 from rkmp.engine.admission import (
     ANSWERS_AT_ONCE,
     COOKIE_THRESHOLD,
@@ -19,6 +19,9 @@ from rkmp.engine.admission import (
 )
 from rkmp.engine.conversation import Conversation
 from rkmp.engine.peer import Peer
+from rkmp.engine.strangers import MOST_REMEMBERED, Strangers
+from rkmp.ike import AuthenticationFailed, AuthenticationFailure, ChildKeysEstablished
+from rkmp.instant import Instant
 from tests.engine.simulation import BGP, LISTENER, Router, Simulation, address_of, configuration, peer, two_routers
 
 NEVER = Initiate.NEVER
@@ -249,3 +252,58 @@ def test_a_fault_in_one_peers_affairs_leaves_the_others_alone(
     monkeypatch.undo()
     router.engine.handle_timer(router.at(11.0))
     assert address_of("r3") in [datagram.remote[0] for datagram in router.engine.datagrams()]
+
+
+def test_a_fault_in_what_we_make_of_an_event_says_nothing_to_the_peer(monkeypatch: pytest.MonkeyPatch) -> None:
+    r1, r2 = Router("r1", 1), responder()
+    r1.configure(configuration("r1", [peer("r2")]), 0.0)
+
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setitem(reactions._REACTIONS, ChildKeysEstablished, broken)
+    for _ in range(2):
+        for datagram in r1.engine.datagrams():
+            r2.engine.receive(datagram.data, LISTENER, (r1.address, 500), r2.at(0.1))
+        for datagram in r2.engine.datagrams():
+            r1.engine.receive(datagram.data, LISTENER, (r2.address, 500), r1.at(0.1))
+    assert count(r2, EngineStatistic.INTERNAL_ERRORS) == 1
+    assert r2.key_table.rows() == ()
+    assert count(r2, EngineStatistic.IKE_SAS) == 0
+
+
+def test_a_peer_that_never_comes_to_rest_does_not_hang_the_agent(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    router = Router("r1", 1)
+    router.configure(configuration("r1", [peer("r2")]), 0.0)
+    real = Peer.pursue
+
+    def restless(self: Peer, at: Instant) -> None:
+        real(self, at)
+        for conversation in self.conversations.values():
+            self.engine.touch(conversation)
+
+    monkeypatch.setattr(Peer, "pursue", restless)
+    router.engine.initiate("r2", router.at(0.1))
+    assert count(router, EngineStatistic.INTERNAL_ERRORS) == 1
+    assert "peers r2 do not come to rest" in caplog.text
+    monkeypatch.undo()
+    timer = router.engine.next_timer()
+    assert timer is not None
+    router.engine.handle_timer(router.at(timer))
+    assert count(router, EngineStatistic.INTERNAL_ERRORS) == 1
+
+
+def test_reports_of_strangers_are_remembered_within_bounds() -> None:
+    told: list[object] = []
+    strangers = Strangers(told.append)
+    router = responder()
+    receive(router, opening())
+    (conversation,) = router.engine._switchboard.all()
+    event = AuthenticationFailed(None, AuthenticationFailure.WRONG_KEY, "no")
+    for number in range(MOST_REMEMBERED + 10):
+        conversation.remote = (f"203.0.{number >> 8}.{number & 255}", 500)
+        strangers.react(conversation, None, event, 0.0)
+    assert len(told) == MOST_REMEMBERED + 10
+    assert len(strangers._reported_at) <= MOST_REMEMBERED

@@ -282,3 +282,24 @@ async def test_the_civil_clock_is_looked_at_again_and_again(make: Callable[[str]
     timer = agent.driver._timer
     assert timer is not None
     assert timer.when() - asyncio.get_running_loop().time() <= LONGEST_SLEEP
+
+
+async def test_an_error_on_a_socket_is_a_hint_only(make: Callable[[str], Agent]) -> None:
+    r1, r2 = await keyed(make)
+
+    class Complaining:
+        """A socket that first reports an ICMP error, then has nothing."""
+
+        calls = 0
+
+        def recvfrom(self, _octets: int) -> tuple[bytes, tuple[str, int]]:
+            self.calls += 1
+            if self.calls == 1:
+                raise ConnectionRefusedError
+            raise BlockingIOError
+
+    complaining = Complaining()
+    r1.driver._readable("default", complaining)  # type: ignore[arg-type]
+    assert complaining.calls == 2
+    assert r1.driver.statistics()["ike-sas"] == 1
+    assert r2.driver.statistics()["ike-sas"] == 1

@@ -17,6 +17,7 @@ from rkmp.engine import (
     NegotiationFailure,
     PeerStatistic,
     ProposalConfiguration,
+    RequestCompleted,
     failure_statistic,
 )
 from rkmp.engine.reasons import AUTHENTICATION_FAILURES, CHILD_REFUSALS, NEGOTIATION_FAILURES
@@ -297,3 +298,38 @@ def test_all_key_ids_in_use_is_an_error_that_is_read() -> None:
     assert association.current_key is not None
     assert association.last_error == "all 256 KeyIDs towards this peer are in use"
     assert replace(association, last_error=None) != association
+
+
+def test_a_peer_that_puts_us_off_for_ever_has_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    simulation = Simulation(1)
+    simulation.configure("r2", configuration("r2", [peer("r1", initiate=Initiate.NEVER)]))
+    monkeypatch.setattr(
+        simulation["r2"].engine._peers["r1"], "crossing", lambda *_: "there is always something more urgent"
+    )
+    simulation.configure("r1", configuration("r1", [peer("r2")]))
+    monkeypatch.setattr(simulation["r2"].engine._peers["r1"].associations[BGP], "wants_key", lambda _at: False)
+    request = simulation["r1"].engine.rekey("r2", BGP, simulation["r1"].at(0.0))
+    simulation.run(10)
+    # Not at once: RFC 7296 2.25 asks to be patient.
+    assert reasons(simulation["r1"]) == []
+    simulation.run(3000)
+    association = simulation["r1"].association("r2", BGP, simulation.now)
+    assert association.last_error is not None
+    assert "put off by the peer" in association.last_error
+    done = [event for event in simulation["r1"].events if isinstance(event, RequestCompleted)]
+    assert [event.request for event in done] == [request]
+    assert done[0].error is not None
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_both_sides_say_why_there_is_no_key_however_bad_the_network(seed: int) -> None:
+    simulation = Simulation(seed, network=Network(loss=0.3, duplication=0.3, delay=(0.001, 1.0)))
+    for name, other, secret in (("r1", "r2", b"one secret"), ("r2", "r1", b"another secret")):
+        wanted = configuration(name, [peer(other, initiate=Initiate.IMMEDIATELY)], secret=secret)
+        simulation.configure(name, wanted)
+    simulation.run(300)
+    for name, other in (("r1", "r2"), ("r2", "r1")):
+        assert simulation[name].key_table.rows() == ()
+        association = simulation[name].association(other, BGP, simulation.now)
+        assert association.last_error is not None
+        assert any("pre-shared key" in reason for reason in reasons(simulation[name]))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from rkmp.engine import (
     AssociationState,
     IkePolicy,
@@ -204,3 +206,44 @@ def test_an_initiator_marks_where_neither_port_is_that_of_ike() -> None:
     (datagram,) = simulation["r1"].engine.datagrams()
     assert datagram.remote == ("192.0.2.2", 4500)
     assert datagram.data.startswith(bytes(4))
+
+
+@pytest.mark.parametrize(("outage", "ends_after", "keys"), [(10.0, 100.0, 2), (1000.0, 159.0, 1)])
+def test_an_ike_sa_outlives_its_lifetime_while_something_is_negotiated_over_it(
+    outage: float, ends_after: float, keys: int
+) -> None:
+    simulation = Simulation(1)
+    patient = IkePolicy("p", lifetime=100, retransmission=Retransmission(1.0, 1.2, 60), liveness_interval=0)
+    simulation.configure("r2", configuration("r2", [peer("r1", initiate=NEVER)]))
+    simulation.configure("r1", configuration("r1", [peer("r2")], policy=patient))
+    simulation.run(99.0)
+    simulation.network.cuts = [(99.0, 99.0 + outage)]
+    simulation["r1"].engine.rekey("r2", BGP, simulation["r1"].at(simulation.now))
+    simulation.run(6.0)
+    assert simulation["r1"].happened(IkeSaDown) == []
+    assert simulation.run_until(lambda: bool(simulation["r1"].happened(IkeSaDown)), 300)
+    assert simulation.now > ends_after
+    assert len(simulation["r1"].key_table.rows()) == keys
+
+
+def test_a_key_that_arrives_after_its_association_has_gone_is_deleted() -> None:
+    simulation = keyed()
+    simulation.configure("r2", configuration("r2", [peer("r1", (BGP, LDP), initiate=NEVER)]))
+    simulation.configure("r1", configuration("r1", [peer("r2", (BGP, LDP))]))
+    simulation.configure("r1", configuration("r1", [peer("r2", (BGP,))]))
+    simulation.run(3)
+    for router in simulation.routers.values():
+        assert [row.protocol for row in router.key_table.rows()] == ["bgp"]
+
+
+def test_what_is_half_open_is_given_up_when_it_changes_who_may_call() -> None:
+    simulation = Simulation(1)
+    simulation.configure("r2", configuration("r2", [peer("r1", initiate=NEVER)]))
+    simulation["r1"].configure(configuration("r1", [peer("r2")]), 0.0)
+    (first,) = simulation["r1"].engine.datagrams()
+    r2 = simulation["r2"]
+    r2.engine.receive(first.data, "ike", (simulation["r1"].address, 500), r2.at(0.0))
+    assert r2.engine.statistics()["half-open-ike-sas"] == 1
+    simulation.configure("r2", configuration("r2", [peer("r1", initiate=NEVER)], secret=b"another one"))
+    assert r2.engine.statistics()["half-open-ike-sas"] == 0
+    assert r2.events == []

@@ -27,16 +27,20 @@ def why_close(peer: Peer, conversation: Conversation, now: float) -> str | None:
     policy = peer.ike_policy
     if not peer.has_enabled_association:
         return "no association with the peer is enabled"
-    expires = conversation.expires_at(policy)
     if _is_busy(peer, conversation):
-        return LIFETIME if expires + CLOSING_PATIENCE <= now else None
-    if expires <= now:
+        return LIFETIME if is_overdue(peer, conversation, now) else None
+    if conversation.expires_at(policy) <= now:
         return LIFETIME
     if not policy.retain_ike_sa and _idle_at(conversation) <= now and _has_all_keys(peer):
         return "all keys exist and it is not to be retained"
     if conversation.role is Role.INITIATOR and not conversation.ike_sa.children and _is_doubled(peer, conversation):
         return "another IKE SA with the peer serves"
     return None
+
+
+def is_overdue(peer: Peer, conversation: Conversation, now: float) -> bool:
+    """Whether ``conversation`` has outlived its lifetime by so much that what is under way is not waited for."""
+    return conversation.expires_at(peer.ike_policy) + CLOSING_PATIENCE <= now
 
 
 def closing_moments(policy: IkePolicy, conversation: Conversation) -> tuple[float, ...]:

@@ -208,7 +208,7 @@ class Conversation:
             prf=suite.prf_name if suite else None,
             key_exchange=suite.key_exchange_name if suite else None,
             remote_identity=identity.text if identity else None,
-            auth_method="psk" if event else None,
+            auth_method=event.remote_method.value if event else None,
             messages_in=count.get(Statistic.MESSAGES_IN, 0),
             messages_out=count.get(Statistic.MESSAGES_OUT, 0),
             octets_in=count.get(Statistic.OCTETS_IN, 0),

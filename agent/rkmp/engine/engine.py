@@ -39,6 +39,8 @@ _log = logging.getLogger(__name__)
 CLOCK_TOLERANCE = timedelta(seconds=1)
 """Civil time that has moved by more than this against the monotonic clock was set."""
 LARGEST_JITTER = 0.25
+MOST_TURNS = 100
+"""How often, on average, an IKE SA or a peer may have something to say or to do because of one thing that happened."""
 PATIENCE_AFTER_AN_ERROR = 10.0
 """Seconds until a peer whose affairs met a fault of ours is looked at again."""
 
@@ -323,11 +325,30 @@ class Engine:
 
     def _settle(self, at: Instant) -> None:
         """Deal with IKE SAs that have something to say and peers that have something to do, until none has."""
+        allowance = MOST_TURNS * (1 + len(self._touched) + len(self._stirred))
         while self._touched or self._stirred:
-            if self._touched:
+            allowance -= 1
+            if allowance < 0:
+                self._break_circle(at)
+            elif self._touched:
                 self._digest(self._touched.pop(next(iter(self._touched))), at)
             else:
                 self._pursue(self._stirred.pop(next(iter(self._stirred))), at)
+
+    def _break_circle(self, at: Instant) -> None:
+        """Leave those alone for a while who always find something to do: a fault of ours, but no reason to hang."""
+        owners = [conversation.owner for conversation in self._touched.values() if conversation.owner is not None]
+        self._stirred |= {id(owner): owner for owner in owners}
+        names = ", ".join(sorted(peer.name for peer in self._stirred.values()))
+        _log.error("internal error: peers %s do not come to rest; they are left alone for a while", names)
+        self._switchboard.count_internal_error()
+        for conversation in self._touched.values():
+            self._switchboard.flush(conversation)
+        for peer in self._stirred.values():
+            if not peer.is_departed:
+                self._timers.set(peer.name, at.monotonic + PATIENCE_AFTER_AN_ERROR)
+        self._touched.clear()
+        self._stirred.clear()
 
     def _pursue(self, peer: Peer, at: Instant) -> None:
         if not contained(lambda: peer.pursue(at), f"peer {peer.name} is left alone for a while"):

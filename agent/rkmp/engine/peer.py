@@ -13,7 +13,7 @@ from collections import Counter
 from typing import Protocol
 
 from rkmp.engine.association import Association
-from rkmp.engine.closing import closing_moments, why_close
+from rkmp.engine.closing import closing_moments, is_overdue, why_close
 from rkmp.engine.configuration import (
     AssociationConfiguration,
     EngineConfiguration,
@@ -388,11 +388,17 @@ class Peer:
         if not conversation.is_open:
             return
         reason = conversation.retired_because or why_close(self, conversation, at.monotonic)
-        if reason is not None:
-            conversation.retired_because = reason
-            if not conversation.owes_deletes:
-                conversation.ike_sa.close(reason, at.monotonic)
-                self.engine.touch(conversation)
+        if reason is None:
+            return
+        conversation.retired_because = reason
+        if not self.is_departed and is_overdue(self, conversation, at.monotonic):
+            # A Delete would wait behind a request that the peer does not answer.
+            conversation.ike_sa.abandon(reason, at.monotonic)
+        elif conversation.owes_deletes:
+            return
+        else:
+            conversation.ike_sa.close(reason, at.monotonic)
+        self.engine.touch(conversation)
 
     # -- time and state ------------------------------------------------------------------------------------------
 
