@@ -89,13 +89,13 @@ class Server:
         """Forget everything in memory and come up with what is stored."""
         self.datastores = self.open()
 
-    def edit(self, content: str, target: str = "running", *, session_id: int = 1, **options: str) -> None:
+    def edit(self, content: str, target: str = "running", *, session_id: int = 1, **options: Any) -> None:
         self.datastores.edit(target, self.document(content), session_id=session_id, **options)
 
     def document(self, content: str) -> etree._Element:
         return document(content, self.namespace)
 
-    def refusal(self, content: str, target: str = "running", *, session_id: int = 1, **options: str) -> list[RpcError]:
+    def refusal(self, content: str, target: str = "running", *, session_id: int = 1, **options: Any) -> list[RpcError]:
         """The errors of an edit that must be refused, after which nothing may be different."""
         before = {name: self.text(name) for name in ("running", "candidate", "startup")}
         try:

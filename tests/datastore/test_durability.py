@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rkmp.datastore.schema import load_schema
-from rkmp.errors import RpcError, RpcErrors, StorageError
+from rkmp.errors import RpcError, RpcErrors, SchemaError, StorageError
 from rkmp.storage import Database
 from tests.datastore.generated import payloads
 from tests.datastore.invariants import unordered, user_orders
@@ -167,6 +167,14 @@ def test_sealing_anew_never_gives_the_same_octets() -> None:
     server.edit("<zoo><motto>m</motto></zoo>")
     server.edit("<zoo><motto nc:operation='delete'/></zoo>")
     assert server.rows()["/z:zoo"] != before
+
+
+def test_a_secret_list_at_the_top_is_refused_by_name(tmp_path: Path) -> None:
+    text = module(
+        "import ietf-netconf-acm { prefix nacm; } list l { nacm:default-deny-all; key k; leaf k { type string; } }"
+    )
+    with pytest.raises(SchemaError, match="m:l"):
+        Server(schema=load_schema({"m": ()}, [write(tmp_path, text)]))
 
 
 # Damage and new modules

@@ -135,6 +135,10 @@ def test_every_fault_of_a_payload_is_reported(server: Server) -> None:
     ]
 
 
+def test_an_answer_does_not_outgrow_a_request_of_thousands_of_faults(server: Server) -> None:
+    assert len(server.refusal("<bogus/>" * 3000)) == 100
+
+
 def test_paths_bind_the_prefixes_they_use(server: Server) -> None:
     (error,) = server.refusal("<zoo><bogus/></zoo>")
     assert error.path_namespaces == {"z": ZOO}

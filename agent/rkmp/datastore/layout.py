@@ -25,6 +25,7 @@ from rkmp.datastore.schema.types import (
     effective_type,
     member_types,
 )
+from rkmp.errors import SchemaError
 
 Key = str | tuple[str, ...]
 """What tells an entry from its siblings: the value of a leaf-list entry or of a single key, or those of all keys."""
@@ -136,6 +137,10 @@ class Layouts:
 
     def _add_children(self, parent: Layout) -> None:
         nodes = [node for node in parent.node.data_children.values() if node.config]
+        for node in nodes:
+            if parent is self.root and node.is_entry and node.default_deny_all:
+                # Its rows would be found by what is secret in it.
+                raise SchemaError([(node.module, 0, f"nacm:default-deny-all on the top-level {node!r} is not handled")])
         layouts = [self._layout(node, parent) for node in nodes]
         for rank, layout in enumerate(sorted(layouts, key=_sibling_order)):
             layout.rank = rank

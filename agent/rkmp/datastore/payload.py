@@ -18,7 +18,7 @@ from rkmp.datastore.instance_path import InstancePath, instance_path
 from rkmp.datastore.layout import Key, Layout, Layouts, is_empty
 from rkmp.datastore.marks import Mark, Operation, read_mark
 from rkmp.datastore.schema.nodes import SchemaNode
-from rkmp.errors import InvalidValue, RpcError, RpcErrors
+from rkmp.errors import InvalidValue, RpcError
 
 _HAS_ATTRIBUTES = etree.XPath("boolean(.//@*)")
 _HAS_MIXED_TEXT = etree.XPath("boolean(self::*[*]/text() | .//*[*]/text())")
@@ -56,7 +56,7 @@ def parse_payload(layouts: Layouts, config: etree._Element, default_operation: O
         ]
     walk.children(config, layouts.root, default_operation or Operation.MERGE)
     if walk.errors:
-        raise RpcErrors(walk.errors)
+        raise rejections.all_of(walk.errors)
     return Payload(config, walk.marks, is_normal=not walk.has_attributes)
 
 

@@ -10,10 +10,13 @@ from collections.abc import Sequence
 
 from rkmp.datastore.instance_path import InstancePath
 from rkmp.datastore.schema.nodes import NETCONF_BASE
-from rkmp.errors import RpcError
+from rkmp.errors import RpcError, RpcErrors
 
 YANG = "urn:ietf:params:xml:ns:yang:1"
 """Namespace of YANG's own attributes and error-info (RFC 7950 section 5.3.1)."""
+
+MOST_ERRORS = 100
+"""Errors that one answer holds at most, so that a large bad request does not get an answer that is larger yet."""
 
 _BAD_ATTRIBUTE = f"{{{NETCONF_BASE}}}bad-attribute"
 _BAD_ELEMENT = f"{{{NETCONF_BASE}}}bad-element"
@@ -177,6 +180,11 @@ def invalid_option(name: str, value: str) -> RpcError:
 def bad_filter(reason: str) -> RpcError:
     """RFC 6241 8.9.1: a filter's expression that cannot be carried out, or that selects no nodes."""
     return RpcError("invalid-value", reason, info=[(_BAD_ELEMENT, "filter")])
+
+
+def all_of(errors: Sequence[RpcError]) -> RpcErrors:
+    """Several errors as one answer; of very many, the first are enough to begin with."""
+    return RpcErrors(errors[:MOST_ERRORS])
 
 
 def refused(path: InstancePath | None, reason: str) -> RpcError:

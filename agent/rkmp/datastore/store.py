@@ -9,7 +9,7 @@ Transactions are the caller's. What is kept in memory here follows their outcome
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from lxml import etree
 
@@ -18,6 +18,7 @@ from rkmp.datastore.layout import Layout, Layouts
 from rkmp.datastore.paths import path_text, step_text
 from rkmp.datastore.payload import parse_payload, put_in_order
 from rkmp.datastore.row_content import RowReader, RowWriter
+from rkmp.datastore.row_order import RowOrder
 from rkmp.datastore.transplant import put
 from rkmp.errors import RpcErrors, StorageError
 from rkmp.instant import Random
@@ -46,13 +47,6 @@ _MIGRATIONS = (
     ),
 )
 
-_GAP = 2**20
-"""Distance between the numbers of entries that follow each other: twenty can go between them before a renumbering."""
-
-
-Numbering = Callable[["etree._Element", Layout], int]
-"""Gives a new row its number."""
-
 
 class Store:
     """The rows of the datastores of one schema."""
@@ -62,11 +56,9 @@ class Store:
         self._database = database
         self._sealer = sealer
         self._writer = RowWriter(sealer, random)
-        # Of entries ordered by their user, the number that their row has.
-        self._positions: dict[etree._Element, int] = {}
         database.migrate(_COMPONENT, _MIGRATIONS)
         found = database.rows("SELECT max(position) FROM datastore_rows")[0][0]
-        self._last_position = int(found) if found is not None else 0
+        self._order = RowOrder(int(found) if found is not None else 0)
 
     @property
     def fits_schema(self) -> bool:
@@ -78,7 +70,7 @@ class Store:
 
     def save(self, transaction: Transaction, name: str, edits: Iterable[Edit]) -> None:
         """Write what ``edits`` have changed in a datastore, whose tree is as it is to be."""
-        writing = _Writing(self, self._writer, self._layouts, name)
+        writing = _Writing(self._order, self._writer, self._layouts, name, is_whole=False)
         for edit in edits:
             writing.note(edit)
         writing.carry_out(transaction)
@@ -89,7 +81,8 @@ class Store:
         ``keep`` is for the tree whose edits are saved from now on.
         """
         transaction.execute("DELETE FROM datastore_rows WHERE datastore = ?", (name,))
-        writing = _Writing(self, self._writer, self._layouts, name, number=self.keep_number if keep else self.number)
+        order = self._order if keep else RowOrder(0)
+        writing = _Writing(order, self._writer, self._layouts, name, is_whole=True)
         for child in root:
             writing.add(child, self._layouts.root.children[child.tag])
         writing.carry_out(transaction)
@@ -105,101 +98,6 @@ class Store:
         )
         transaction.execute("DELETE FROM datastore_schema")
         transaction.execute("INSERT INTO datastore_schema (content_id) VALUES (?)", (self._layouts.schema.content_id,))
-
-    def next_position(self) -> int:
-        """A number after every other."""
-        self._last_position += _GAP
-        return self._last_position
-
-    # Order
-
-    def place(self, transaction: Transaction, name: str, entries: Iterable[tuple[etree._Element, Layout]]) -> None:
-        """Give entries ordered by their user, new ones and moved ones, numbers that say where they are."""
-        entries = list(entries)
-        before = {entry: self._positions.pop(entry, None) for entry, _ in entries}
-        transaction.after_rollback(lambda: self._restore(before))
-        for entry, layout in entries:
-            if entry not in self._positions:
-                self._place_run(transaction, name, entry, layout, before)
-
-    def _place_run(
-        self,
-        transaction: Transaction,
-        name: str,
-        entry: etree._Element,
-        layout: Layout,
-        before: dict[etree._Element, int | None],
-    ) -> None:
-        """Number an entry with the others around it that have no number yet."""
-        run = [entry]
-        lower = upper = None
-        for sibling in entry.itersiblings(layout.tag, preceding=True):
-            lower = self._positions.get(sibling)
-            if lower is not None:
-                break
-            run.insert(0, sibling)
-        for sibling in entry.itersiblings(layout.tag):
-            upper = self._positions.get(sibling)
-            if upper is not None:
-                break
-            run.append(sibling)
-        if upper is None:
-            numbers = [self.next_position() for _ in run]
-        else:
-            if lower is None:
-                lower = upper - _GAP * (len(run) + 1)
-            step = (upper - lower) // (len(run) + 1)
-            if step == 0:
-                self._renumber(transaction, name, entry, layout, before)
-                return
-            numbers = [lower + step * (index + 1) for index in range(len(run))]
-        self._positions.update(zip(run, numbers, strict=True))
-
-    def number_in_order(self, element: etree._Element, layout: Layout) -> int:
-        """The number of a new row; that of an entry ordered by its user has been given to it by ``place``."""
-        return self._positions[element] if is_ordered(layout) else self.next_position()
-
-    def number(self, element: etree._Element, layout: Layout) -> int:  # noqa: ARG002
-        """The number of a row that is written with all that come before it."""
-        return self.next_position()
-
-    def keep_number(self, element: etree._Element, layout: Layout) -> int:
-        """The same, of a tree whose edits are saved later."""
-        number = self.next_position()
-        if is_ordered(layout):
-            self._positions[element] = number
-        return number
-
-    def _renumber(
-        self,
-        transaction: Transaction,
-        name: str,
-        entry: etree._Element,
-        layout: Layout,
-        before: dict[etree._Element, int | None],
-    ) -> None:
-        parent = entry.getparent()
-        if parent is None:
-            raise ValueError(f"{layout!r} is in no tree")
-        changed = []
-        for sibling in parent.iterchildren(layout.tag):
-            before.setdefault(sibling, self._positions.get(sibling))
-            self._positions[sibling] = number = self.next_position()
-            changed.append((number, name, path_text(sibling, layout)))
-        transaction.execute_many("UPDATE datastore_rows SET position = ? WHERE datastore = ? AND path = ?", changed)
-
-    def _restore(self, before: Mapping[etree._Element, int | None]) -> None:
-        for entry, number in before.items():
-            if number is None:
-                self._positions.pop(entry, None)
-            else:
-                self._positions[entry] = number
-
-    def forget(self, transaction: Transaction, entry: etree._Element) -> None:
-        """An entry ordered by its user is gone."""
-        if entry in self._positions:
-            before = {entry: self._positions.pop(entry)}
-            transaction.after_rollback(lambda: self._restore(before))
 
     # Reading
 
@@ -229,7 +127,7 @@ class Store:
             above.append(element)
             placed[str(path)] = (element, layout)
             if keep and is_ordered(layout):
-                self._positions[element] = int(position)
+                self._order.remember(element, int(position))
         try:
             parse_payload(self._layouts, root, None)
         except RpcErrors as errors:
@@ -249,14 +147,13 @@ class Store:
 class _Writing:
     """The rows that one change writes."""
 
-    def __init__(
-        self, store: Store, writer: RowWriter, layouts: Layouts, name: str, number: Numbering | None = None
-    ) -> None:
-        self._store = store
-        self._number = number
+    def __init__(self, order: RowOrder, writer: RowWriter, layouts: Layouts, name: str, *, is_whole: bool) -> None:
+        self._order = order
         self._writer = writer
         self._root = layouts.root
         self._name = name
+        # All rows are written, in the order of the tree, after which their numbers go up.
+        self._is_whole = is_whole
         self._gone: list[str] = []
         self._left: list[etree._Element] = []
         # Rows whose content has changed, and new ones; in the order of the tree below each edit.
@@ -310,7 +207,7 @@ class _Writing:
         """Write the rows."""
         name = self._name
         for entry in self._left:
-            self._store.forget(transaction, entry)
+            self._order.forget(transaction, entry)
         transaction.execute_many(
             "DELETE FROM datastore_rows WHERE datastore = ? AND path = ?", [(name, path) for path in self._gone]
         )
@@ -319,9 +216,9 @@ class _Writing:
             "DELETE FROM datastore_rows WHERE datastore = ? AND path > ? AND path < ?",
             [(name, f"{path}/", f"{path}0") for path in self._gone],
         )
-        if self._number is None:
+        if not self._is_whole:
             placed = [*self._new.items(), *self._moved.items()]
-            self._store.place(transaction, name, [(entry, layout) for entry, layout in placed if is_ordered(layout)])
+            self._order.place(transaction, name, [(entry, layout) for entry, layout in placed if is_ordered(layout)])
         transaction.execute_many(
             "INSERT INTO datastore_rows (datastore, path, parent, containers, depth, position, content) "
             "VALUES (?, ?, ?, ?, ?, ?, ?) "
@@ -338,14 +235,10 @@ class _Writing:
         )
         transaction.execute_many(
             "UPDATE datastore_rows SET position = ? WHERE datastore = ? AND path = ?",
-            [
-                (self._store.number_in_order(entry, layout), name, path_text(entry, layout))
-                for entry, layout in self._moved.items()
-            ],
+            [(self._order.number_of(entry), name, path_text(entry, layout)) for entry, layout in self._moved.items()],
         )
 
     def _row(self, element: etree._Element, layout: Layout) -> tuple[SqlValue, ...]:
-        number = self._number if self._number is not None else self._store.number_in_order
         parent, above = element.getparent(), layout.parent
         if parent is None or above is None:
             raise ValueError(f"{layout!r} is in no tree")
@@ -359,9 +252,17 @@ class _Writing:
             row_path,
             containers,
             depth,
-            number(element, layout),
+            self._number(element, layout),
             self._writer.content(self._name, element, layout),
         )
+
+    def _number(self, element: etree._Element, layout: Layout) -> int:
+        if is_ordered(layout) and not self._is_whole:
+            return self._order.number_of(element)
+        number = self._order.next_number()
+        if is_ordered(layout):
+            self._order.remember(element, number)
+        return number
 
     def _place_below(self, parent: etree._Element, layout: Layout) -> tuple[str, str, str, int]:
         """What the rows directly below a node share: its path, that of its row, containers between, depth."""

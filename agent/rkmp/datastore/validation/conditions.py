@@ -71,7 +71,10 @@ class _BoundLookup:
         if isinstance(self.value, str):
             return (self.value,)
         if self.value is not None:
-            return {"".join(node.itertext()) for node in self.value(context, **variables)}
+            return {
+                node.text or "" if not len(node) else "".join(node.itertext())
+                for node in self.value(context, **variables)
+            }
         at: etree._Element | None = context
         for tag in self.below:
             at = next(at.iterchildren(tag), None) if at is not None else None
@@ -113,6 +116,7 @@ class Condition:
         self._boolean = self._compile(f"boolean({text})")
         self._nodes = self._compile(text)
         self.lookups = tuple(self._bind(layouts, lookup) for lookup in traced.lookups)
+        self._lookup_variables = [lookup_variable(index) for index in range(len(self.lookups))]
 
     def __repr__(self) -> str:
         return f"<condition {self.text} on {self.context!r}>"
@@ -162,15 +166,12 @@ class Condition:
         if self._uses_current or self.lookups:
             variables[CURRENT_VARIABLE] = context
         if self.lookups:
-            found = {
-                lookup_variable(index): lookup.entries(context, tree, variables)
-                for index, lookup in enumerate(self.lookups)
-            }
+            found = [lookup.entries(context, tree, variables) for lookup in self.lookups]
             for need in self.needs:
                 if need.lookup is not None:
-                    for entry in found[lookup_variable(need.lookup)]:
+                    for entry in found[need.lookup]:
                         accessible.ensure(entry, need.top, need.layout)
-            variables |= found
+            variables.update(zip(self._lookup_variables, found, strict=True))
         return variables
 
     def _bind(self, layouts: Layouts, lookup: Lookup) -> _BoundLookup:
