@@ -12,6 +12,7 @@ import logging
 from collections import Counter
 from typing import Protocol
 
+from rkmp.engine.asking import where_to_ask
 from rkmp.engine.association import Association
 from rkmp.engine.closing import closing_moments, is_overdue, why_close
 from rkmp.engine.configuration import (
@@ -29,7 +30,7 @@ from rkmp.engine.reopening import Reopening
 from rkmp.engine.state import PeerSnapshot
 from rkmp.engine.statistics import PeerStatistic
 from rkmp.errors import EngineRefusal, KeyTableError, StorageError
-from rkmp.ike import ChildRequest, ChildSa, CloseReason, Identity, IkeSettings
+from rkmp.ike import ChildRequest, CloseReason, Identity, IkeSettings
 from rkmp.instant import Instant
 from rkmp.keytable import KeyRow, KeyTable
 from rkmp.secret import Secret
@@ -312,7 +313,7 @@ class Peer:
                     self.engine.touch(conversation)
 
     def _negotiate(self, association: Association, at: Instant) -> None:
-        conversation, replaced = self._where_to_ask(association, at)
+        conversation, replaced = where_to_ask(self.conversations.values(), association, at)
         if conversation is None:
             is_asked = association.is_asked_for
             if self.reopening.may_open(self.configuration.initiate, at.monotonic, is_asked=is_asked):
@@ -327,27 +328,6 @@ class Peer:
         else:
             conversation.ike_sa.create_child(request, at.monotonic)
         self.engine.touch(conversation)
-
-    def _where_to_ask(self, association: Association, at: Instant) -> tuple[Conversation | None, ChildSa | None]:
-        """Return the conversation to negotiate over, and the child of it that is to be replaced.
-
-        That is where the newest key was made, or else the IKE SA that was made last.
-        """
-        usable = [conversation for conversation in self.conversations.values() if conversation.is_usable]
-        row = association.keys.newest(at.wall)
-        newest = int(row.peer_key_name, 16) if row is not None else None
-        for conversation in usable:
-            for child in conversation.ike_sa.children:
-                if (
-                    (child.send_id, child.routing_protocol) == (newest, association.configuration.protocol)
-                    and conversation.is_open
-                    and child.replaced_by is None
-                    and not child.redundant
-                ):
-                    return conversation, child
-        is_open = [conversation for conversation in usable if conversation.is_open]
-        last = (is_open or usable)[-1:]
-        return (last[0] if last else None), None
 
     def _wants_ike_sa(self, at: Instant) -> bool:
         """Whether an IKE SA is to be opened although no association needs it."""
