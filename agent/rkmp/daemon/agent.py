@@ -13,6 +13,7 @@ from datetime import datetime
 from pathlib import Path
 
 import rkmp
+from rkmp.daemon.event_log import log_engine_event, log_key_event
 from rkmp.daemon.first_configuration import FirstConfiguration
 from rkmp.daemon.key_clock import KeyClock
 from rkmp.daemon.listen_address import ListenAddress
@@ -92,6 +93,8 @@ class Agent:
 
         listener = Listener(DEFAULT_LISTENER, self._ike.host, self._ike.port)
         self._driver = EngineDriver(Engine(key_table, os.urandom, default_listener=listener), listener)
+        self._driver.subscribe(log_engine_event)
+        key_table.subscribe(log_key_event)
         server = NetconfServer(datastores, clock=_wall_clock)
         northbound = Northbound(datastores, self._driver, key_table, server, clock=_wall_clock)
         configuration = FirstConfiguration(northbound.start)

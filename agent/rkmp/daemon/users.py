@@ -93,7 +93,7 @@ class Users:
             )
 
     def is_recovery(self, user: str) -> bool:
-        """Return whether the sessions of ``user`` are recovery sessions: of the first administrator, by `rkmpd init`."""
+        """Return whether the sessions of ``user`` are recovery sessions: of an administrator whom `rkmpd init` made."""
         rows = self._database.rows("SELECT is_recovery FROM users WHERE name = ?", (user,))
         return bool(rows and rows[0][0])
 
