@@ -21,6 +21,7 @@ from rkmp.engine import (
     Initiate,
     Listener,
     PeerConfiguration,
+    PreSharedKeyName,
     ProposalConfiguration,
     TransformConfiguration,
 )
@@ -59,8 +60,8 @@ def configuration(listener: Listener, peers: int) -> EngineConfiguration:
                 name=peer_name(number),
                 address=peer_address(number),
                 ike_policy="p",
-                local_pre_shared_key="k",
-                remote_pre_shared_key="k",
+                local_authentication=PreSharedKeyName("k"),
+                remote_authentication=PreSharedKeyName("k"),
                 remote_identity=Identity.parse("fqdn", peer_name(number)),
                 initiate=Initiate.NEVER,
                 associations={

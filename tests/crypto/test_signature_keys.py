@@ -157,3 +157,9 @@ def test_no_error_shows_a_private_key() -> None:
     body = pem.decode().splitlines()[1]
     assert body not in str(failure.value)
     assert failure.value.__cause__ is None
+
+
+def test_a_private_key_that_is_loaded_again_is_the_same_one() -> None:
+    pem = pem_of(private_key(KeyType.ED25519))
+    assert load_private_key(pem) == load_private_key(pem)
+    assert load_private_key(pem) != private_key(KeyType.ED25519, 1)

@@ -28,6 +28,7 @@ from rkmp.engine import (
     OutgoingDatagram,
     PeerConfiguration,
     PeerSnapshot,
+    PreSharedKeyName,
     ProposalConfiguration,
     TransformConfiguration,
 )
@@ -72,8 +73,8 @@ def peer(name: str, protocols: Iterable[int] = (BGP,), **changes: object) -> Pee
         name=name,
         address=address_of(name),
         ike_policy="p",
-        local_pre_shared_key="k",
-        remote_pre_shared_key="k",
+        local_authentication=PreSharedKeyName("k"),
+        remote_authentication=PreSharedKeyName("k"),
         associations=associations,
         remote_identity=Identity.parse("fqdn", f"{name}.example.net"),
     )

@@ -9,7 +9,7 @@ from itertools import repeat
 
 import pytest
 
-from rkmp.engine import AssociationConfiguration, EngineConfiguration, Initiate, PeerConfiguration
+from rkmp.engine import AssociationConfiguration, EngineConfiguration, Initiate, PeerConfiguration, PreSharedKeyName
 from rkmp.ike import Identity
 from tests.engine.simulation import BGP, LISTENER, Router, Simulation, configuration, peer
 
@@ -29,8 +29,8 @@ def crowd(count: int) -> list[PeerConfiguration]:
                 f"p{number}",
                 address,
                 "p",
-                "k",
-                "k",
+                PreSharedKeyName("k"),
+                PreSharedKeyName("k"),
                 {BGP: replace(associations[BGP], neighbor=address)},
                 initiate=Initiate.NEVER,
                 remote_identity=Identity.parse("fqdn", f"p{number}.example.net"),

@@ -7,23 +7,31 @@ from datetime import UTC, datetime
 import pytest
 from lxml import etree
 
+from rkmp.crypto.certificate_paths import TrustAnchors
+from rkmp.crypto.signature_keys import KeyType
 from rkmp.crypto.suites import DEFAULT_IKE_PROPOSALS, IkeProposal
 from rkmp.datastore.marks import Operation
 from rkmp.engine.configuration import (
     AssociationConfiguration,
+    CertificateName,
     EngineConfiguration,
     IkePolicy,
     Initiate,
     Listener,
     PeerConfiguration,
+    PpkConfiguration,
+    PpkName,
+    PreSharedKeyName,
     ProposalConfiguration,
     TransformConfiguration,
+    TrustAnchorNames,
 )
 from rkmp.errors import EngineRefusal, RpcError
 from rkmp.ike import Identity, Retransmission
 from rkmp.keytable import Direction, KeyRow, Lifetime
 from rkmp.secret import Secret
 from rkmp.wire import DEFAULT_CODE_POINTS, AuthAlg, CodePoints, EncryptionId, IntegrityId, Kdf, KeyExchangeId, PrfId
+from tests.crypto.keys import pem_of, private_key
 from tests.northbound.world import FakeEngine, Running, document, key_table, rkmp
 
 R2 = "<peer><name>r2</name>{}</peer>"
@@ -49,6 +57,12 @@ def test_a_whole_document_becomes_the_configuration_of_the_engine(running: Runni
         code_points=CodePoints(211, 212, 242),
         require_vendor_id=False,
         local_identity=Identity.parse("fqdn", "r1.example.net"),
+        certificates=running.configuration.certificates,
+        trust_anchors=running.configuration.trust_anchors,
+        ppks={
+            "q": PpkConfiguration(b"\x02r1-r3", Secret(b"a long post-quantum pre-shared key")),
+            "r": PpkConfiguration(b"\x02r1-r4", Secret(bytes.fromhex("aabbccdd"))),
+        },
         pre_shared_keys={"k": Secret(b"a long shared secret"), "l": Secret(bytes.fromhex("0011223344556677"))},
         ike_policies={
             "p": IkePolicy(
@@ -90,8 +104,8 @@ def test_a_whole_document_becomes_the_configuration_of_the_engine(running: Runni
                 name="r2",
                 address="192.0.2.2",
                 ike_policy="p",
-                local_pre_shared_key="k",
-                remote_pre_shared_key="l",
+                local_authentication=PreSharedKeyName("k"),
+                remote_authentication=PreSharedKeyName("l"),
                 associations={
                     1: AssociationConfiguration(
                         protocol=1,
@@ -111,14 +125,64 @@ def test_a_whole_document_becomes_the_configuration_of_the_engine(running: Runni
                 name="r3",
                 address="2001:db8::3",
                 ike_policy="p",
-                local_pre_shared_key="k",
-                remote_pre_shared_key="k",
+                local_authentication=CertificateName("own"),
+                remote_authentication=TrustAnchorNames(("root",)),
+                ppk=PpkName("q", is_mandatory=True),
                 associations={2: AssociationConfiguration(protocol=2, neighbor="2001:db8::3", proposals=("ao",))},
                 listener="loopback6",
                 initiate=Initiate.IMMEDIATELY,
             ),
         },
     )
+
+
+def test_certificates_and_trust_anchors_are_loaded_once(running: Running) -> None:
+    own, (root,) = running.configuration.certificates["own"], running.configuration.trust_anchors["root"]
+    assert own.names.host_names == {"r1.example.net"}
+    assert own.private_key.key_type is KeyType.ED25519
+    assert TrustAnchors([root]).verify(own.payloads, datetime(2026, 6, 1, tzinfo=UTC)).names == own.names
+    running.change(rkmp(R2.format("<port>501</port>")))
+    assert running.configuration.certificates["own"] is own
+
+
+OTHER_KEY = pem_of(private_key(KeyType.ED25519, 7)).reveal().decode()
+
+
+@pytest.mark.parametrize(
+    ("edit", "leaf", "says"),
+    [
+        (
+            f"<certificate><name>own</name><private-key>{OTHER_KEY}</private-key></certificate>",
+            "certificate[rkmp:name='own']/rkmp:chain",
+            "does not belong to the first certificate",
+        ),
+        (
+            "<certificate><name>own</name><private-key>nothing</private-key></certificate>",
+            "certificate[rkmp:name='own']/rkmp:private-key",
+            "no PEM at all",
+        ),
+        (
+            "<certificate><name>own</name><chain>nothing</chain></certificate>",
+            "certificate[rkmp:name='own']/rkmp:chain",
+            "no certificate in the PEM text",
+        ),
+        (
+            f"<trust-anchor><name>root</name><certificate>{OTHER_KEY}</certificate></trust-anchor>",
+            "trust-anchor[rkmp:name='root']/rkmp:certificate",
+            "no certificate in the PEM text",
+        ),
+    ],
+    ids=["other-key", "no-key", "no-chain", "no-anchor"],
+)
+def test_credentials_that_cannot_be_used_are_refused_where_they_are(
+    running: Running, edit: str, leaf: str, says: str
+) -> None:
+    with pytest.raises(RpcError) as refusal:
+        running.change(rkmp(f"<credentials>{edit}</credentials>"))
+    assert refusal.value.tag == "invalid-value"
+    assert refusal.value.path == f"/rkmp:rkmp/rkmp:credentials/rkmp:{leaf}"
+    assert says in refusal.value.message
+    assert OTHER_KEY not in refusal.value.message
 
 
 def test_defaults_fill_what_the_shortest_document_leaves_out() -> None:
@@ -189,6 +253,17 @@ def test_what_does_not_concern_the_engine_does_not_reach_it(running: Running) ->
             "pre_shared_keys",
             "k",
         ),
+        (
+            '<credentials><certificate nc:operation="delete"><name>own</name></certificate></credentials>',
+            "certificates",
+            "own",
+        ),
+        (
+            '<credentials><trust-anchor nc:operation="delete"><name>root</name></trust-anchor></credentials>',
+            "trust_anchors",
+            "root",
+        ),
+        ('<credentials><ppk nc:operation="delete"><name>q</name></ppk></credentials>', "ppks", "q"),
     ],
 )
 def test_a_deleted_entry_is_gone(running: Running, edit: str, field: str, name: str) -> None:

@@ -40,8 +40,6 @@ def path_of(node: SchemaNode) -> str:
 WITHOUT_EFFECT = {
     "rkmp/peer/description": "the operator's own; its description says so",
     "rkmp/proposal/security-protocol": "it has one value so far",
-    "rkmp/peer/authentication/local/method": "it has one value so far",
-    "rkmp/peer/authentication/remote/method": "it has one value so far",
 }
 # Values for leaves that are at their default in the document, so that removing them would change nothing.
 OTHERWISE = {
@@ -50,6 +48,7 @@ OTHERWISE = {
     "rkmp/peer/enabled": "false",
     "rkmp/peer/port": "501",
     "rkmp/peer/initiate": "never",
+    "rkmp/peer/authentication/ppk/mandatory": "false",
     "rkmp/peer/association/enabled": "false",
     "rkmp/proposal/transform/kdf": "kdf-aes-128-cmac",
     "key-table/key/direction": "in",
@@ -104,7 +103,7 @@ def operational() -> etree._Element:
     with running.key_table.transaction(NOON) as change:
         change.install(negotiated_row("r2-bgp-1", peers=("192.0.2.22",), provenance=provenance(association="bgp")))
     root = running.tree.root
-    EngineState(running.engine).provide(root)
+    EngineState(running.engine, lambda: running.configuration).provide(root)
     KeyTableState(running.key_table, lambda: NOON).provide(root)
     return root
 
@@ -172,6 +171,10 @@ VALUES: dict[str, Any] = {
     "after": AssociationState.NEGOTIATING,
     "notify_type": 14,
     "reason": "peer",
+    "certificate": "own",
+    "trust_anchor": "root",
+    "subject": "CN=r1.example.net",
+    "expires_at": NOON,
     "request": 1,
     "error": None,
 }

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from lxml import etree
 
+from rkmp.engine.configuration import EngineConfiguration
 from rkmp.keytable import Direction, fingerprint
 from rkmp.northbound.state import EngineState, KeyTableState
 from tests.keytable.rows import SECRET_OCTETS, lifetime, negotiated_row
@@ -22,8 +23,20 @@ def text(root: etree._Element, path: str) -> str | None:
 
 def engine_state(engine: FakeEngine) -> etree._Element:
     root = document("full")
-    EngineState(engine).provide(root)
+    EngineState(engine, EngineConfiguration).provide(root)
     return root
+
+
+def test_certificates_and_trust_anchors_show_what_they_are() -> None:
+    running = Running()
+    running.change(document("full"))
+    root = running.tree.root
+    EngineState(running.engine, lambda: running.configuration).provide(root)
+    own, anchor = "//r:credentials/r:certificate/r:", "//r:credentials/r:trust-anchor/r:"
+    assert text(root, f"{own}subject") == "CN=r1.example.net,C=XX"
+    assert text(root, f"{own}issuer") == text(root, f"{anchor}subject") == "CN=root of the examples,C=XX"
+    assert text(root, f"{own}not-after") == "2126-01-01T00:00:00Z"
+    assert len(text(root, f"{own}fingerprint") or "") == 64
 
 
 def test_an_association_shows_where_it_stands_in_its_own_entry() -> None:
@@ -70,7 +83,7 @@ def test_a_peer_that_the_configuration_does_not_have_is_not_shown() -> None:
 
 def test_state_is_there_without_any_configuration() -> None:
     root, running = config(), Running()
-    EngineState(FakeEngine(counters={"datagrams-in": 1})).provide(root)
+    EngineState(FakeEngine(counters={"datagrams-in": 1}), EngineConfiguration).provide(root)
     KeyTableState(running.key_table, lambda: NOON).provide(root)
     assert text(root, "r:rkmp/r:statistics/r:datagrams-in") == "1"
     assert text(root, "k:key-table/k:count/k:active") == "0"

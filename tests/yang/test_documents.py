@@ -42,6 +42,7 @@ class Edit:
 
 
 PEER = "//r:peer[r:name='r2']"
+CERTIFIED = "//r:peer[r:name='r3']"
 POLICY = "/*/r:rkmp/r:ike-policy"
 SPRING = "//k:key[k:admin-key-name='spring']"
 TRANSFORM = "//r:rkmp/r:proposal[r:name='ao']/r:transform"
@@ -84,6 +85,44 @@ BROKEN: dict[str, tuple[tuple[Edit, ...], str, str]] = {
     "psk without a local pre-shared key": ((Edit(f"{PEER}//r:local/r:pre-shared-key"),), "missing", "Mandatory"),
     "psk without a remote pre-shared key": ((Edit(f"{PEER}//r:remote/r:pre-shared-key"),), "missing", "Mandatory"),
     "no authentication method": ((Edit(f"{PEER}//r:remote/r:method"),), "member-not-allowed", "Mandatory|When"),
+    # a certificate method names a certificate, and trust anchors
+    "certificate without one": (
+        (Edit(f"{CERTIFIED}//r:local/r:certificate"),),
+        "missing",
+        "Mandatory",
+    ),
+    "certificate without a trust anchor": (
+        (Edit(f"{CERTIFIED}//r:remote/r:trust-anchor"),),
+        "missing|too-few",
+        "too-few-elements",
+    ),
+    "a pre-shared key beside the method certificate": (
+        (Edit(f"{CERTIFIED}//r:local", add="<pre-shared-key>k</pre-shared-key>"),),
+        "member-not-allowed",
+        "When condition",
+    ),
+    "a certificate beside the method psk": (
+        (Edit(f"{PEER}//r:local", add="<certificate>own</certificate>"),),
+        "member-not-allowed",
+        "When condition",
+    ),
+    "peer refers to no certificate": (
+        (Edit(f"{CERTIFIED}//r:local/r:certificate", "q"),),
+        "instance-required",
+        "instance-required",
+    ),
+    "peer refers to no trust anchor": (
+        (Edit(f"{CERTIFIED}//r:remote/r:trust-anchor", "q"),),
+        "instance-required",
+        "instance-required",
+    ),
+    "peer refers to no ppk": ((Edit(f"{CERTIFIED}//r:ppk/r:name", "x"),), "instance-required", "instance-required"),
+    "a referenced certificate is removed": (
+        (Edit("//r:credentials/r:certificate"),),
+        "instance-required",
+        "instance-required",
+    ),
+    "two ppks of one id": ((Edit("//r:credentials/r:ppk/r:id", "x"),), "data-not-unique", "data-not-unique"),
     # SendIDs
     "a send-id twice in one proposal": (
         (Edit(f"{TRANSFORM}/r:send-id", "1"),),
@@ -297,6 +336,7 @@ ANSWERS: dict[str, Answer] = {
     "Mandatory": ("missing-element", None),
     "case": ("bad-element", None),
     "state": ("unknown-element", None),
+    "When condition": ("unknown-element", None),
     "must-violation": ("operation-failed", "must-violation"),
 }
 INVALID_VALUE = ("invalid-value", None)

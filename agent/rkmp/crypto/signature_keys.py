@@ -122,10 +122,13 @@ class PublicKey:
 @final
 @dataclass(frozen=True, slots=True)
 class PrivateKey:
-    """A private key that is fit to sign an AUTH payload, loaded once and used for every handshake."""
+    """A private key that is fit to sign an AUTH payload, loaded once and used for every handshake.
+
+    Two are equal when their public keys are.
+    """
 
     public_key: PublicKey
-    handle: PrivateHandle = field(repr=False)
+    handle: PrivateHandle = field(repr=False, compare=False)
 
     @classmethod
     def of(cls, handle: object) -> PrivateKey:

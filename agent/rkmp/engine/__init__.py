@@ -14,13 +14,18 @@ from rkmp.engine.association_states import TRANSITIONS, AssociationInput, Associ
 from rkmp.engine.configuration import (
     IKE_PORT,
     AssociationConfiguration,
+    CertificateName,
     EngineConfiguration,
     IkePolicy,
     Initiate,
     Listener,
     PeerConfiguration,
+    PpkConfiguration,
+    PpkName,
+    PreSharedKeyName,
     ProposalConfiguration,
     TransformConfiguration,
+    TrustAnchorNames,
 )
 from rkmp.engine.configuration_check import PreparedConfiguration
 from rkmp.engine.datagrams import OutgoingDatagram
@@ -29,6 +34,7 @@ from rkmp.engine.engine import Engine
 from rkmp.engine.events import (
     AssociationStateChange,
     AuthenticationFailure,
+    CertificateExpiring,
     EngineEvent,
     IkeSaDown,
     IkeSaUp,
@@ -50,6 +56,8 @@ __all__ = [
     "AssociationState",
     "AssociationStateChange",
     "AuthenticationFailure",
+    "CertificateExpiring",
+    "CertificateName",
     "Engine",
     "EngineConfiguration",
     "EngineDriver",
@@ -66,6 +74,9 @@ __all__ = [
     "PeerConfiguration",
     "PeerSnapshot",
     "PeerStatistic",
+    "PpkConfiguration",
+    "PpkName",
+    "PreSharedKeyName",
     "PreparedChange",
     "PreparedConfiguration",
     "ProposalConfiguration",
@@ -73,6 +84,7 @@ __all__ = [
     "RolloverCompleted",
     "RolloverStarted",
     "TransformConfiguration",
+    "TrustAnchorNames",
     "failure_statistic",
     "protocol_name",
     "system_clock",

@@ -23,6 +23,9 @@ from datetime import timedelta
 from types import MappingProxyType
 from typing import TypeVar
 
+from cryptography import x509
+
+from rkmp.crypto.credentials import CertificateCredential
 from rkmp.crypto.suites import DEFAULT_IKE_PROPOSALS, IkeProposal
 from rkmp.ike import Identity, Retransmission
 from rkmp.secret import Secret
@@ -117,29 +120,70 @@ class AssociationConfiguration:
 
 
 @dataclass(frozen=True, slots=True)
+class PreSharedKeyName:
+    """Authentication by the entry ``name`` of :attr:`EngineConfiguration.pre_shared_keys`."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateName:
+    """Authentication of ourselves by the entry ``name`` of :attr:`EngineConfiguration.certificates`."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class TrustAnchorNames:
+    """Authentication of a peer by a certificate under entries of :attr:`EngineConfiguration.trust_anchors`."""
+
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PpkName:
+    """That the entry ``name`` of :attr:`EngineConfiguration.ppks` is used with a peer, or has to be (RFC 8784)."""
+
+    name: str
+    is_mandatory: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PpkConfiguration:
+    """A post-quantum pre-shared key; ``identifier`` is PPK_ID as it travels, its type octet included."""
+
+    identifier: bytes
+    secret: Secret
+
+
+@dataclass(frozen=True, slots=True)
 class PeerConfiguration:
     """A router that we negotiate with.
 
-    ``remote_identity`` of None stands for the peer's address as its identity. ``local_pre_shared_key`` and
-    ``remote_pre_shared_key`` name entries of :attr:`EngineConfiguration.pre_shared_keys`.
+    ``remote_identity`` of None stands for the peer's address as its identity. The two sides may authenticate by
+    different methods.
     """
 
     name: str
     address: str
     ike_policy: str
-    local_pre_shared_key: str
-    remote_pre_shared_key: str
+    local_authentication: PreSharedKeyName | CertificateName
+    remote_authentication: PreSharedKeyName | TrustAnchorNames
     associations: Mapping[int, AssociationConfiguration]
     port: int = IKE_PORT
     enabled: bool = True
     listener: str | None = None
     initiate: Initiate = Initiate.ON_DEMAND
     remote_identity: Identity | None = None
+    ppk: PpkName | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class EngineConfiguration:
-    """Everything the engine is configured with; mappings are keyed by name."""
+    """Everything the engine is configured with; mappings are keyed by name.
+
+    An entry of ``trust_anchors`` is one certificate or more.
+    """
 
     enabled: bool = True
     listeners: Mapping[str, Listener] = field(default_factory=_no_entries)
@@ -147,6 +191,9 @@ class EngineConfiguration:
     require_vendor_id: bool = True
     local_identity: Identity | None = None
     pre_shared_keys: Mapping[str, Secret] = field(default_factory=_no_entries)
+    certificates: Mapping[str, CertificateCredential] = field(default_factory=_no_entries)
+    trust_anchors: Mapping[str, tuple[x509.Certificate, ...]] = field(default_factory=_no_entries)
+    ppks: Mapping[str, PpkConfiguration] = field(default_factory=_no_entries)
     ike_policies: Mapping[str, IkePolicy] = field(default_factory=_no_entries)
     proposals: Mapping[str, ProposalConfiguration] = field(default_factory=_no_entries)
     peers: Mapping[str, PeerConfiguration] = field(default_factory=_no_entries)

@@ -11,17 +11,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
 
+from rkmp.crypto.signature_keys import CredentialError
 from rkmp.engine.association_keys import KEY_TABLE_ALGORITHMS
 from rkmp.engine.configuration import (
     AssociationConfiguration,
+    CertificateName,
     EngineConfiguration,
     IkePolicy,
     Listener,
     PeerConfiguration,
+    PreSharedKeyName,
+    TrustAnchorNames,
 )
+from rkmp.engine.credentials import Trust
 from rkmp.engine.protocols import PROTOCOL_NAMES, protocol_name
 from rkmp.errors import EngineRefusal
+from rkmp.ike import Identity
 from rkmp.keytable import PRIVATE_USE_PROTOCOLS
+from rkmp.wire import IdType
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +95,11 @@ def differences(before: EngineConfiguration, after: EngineConfiguration, default
     return Differences(tuple(removed), tuple(added), changed, proposals)
 
 
-def check(before: EngineConfiguration, after: EngineConfiguration, default: Listener) -> Differences:
-    """Return how ``after`` differs from ``before``; raise EngineRefusal when it cannot be carried out."""
+def check(before: EngineConfiguration, after: EngineConfiguration, default: Listener, trust: Trust) -> Differences:
+    """Return how ``after`` differs from ``before``; raise EngineRefusal when it cannot be carried out.
+
+    ``trust`` makes the trust anchors that ``after`` needs.
+    """
     if not after.enabled:
         return differences(before, after, default)
     _check_listeners(after)
@@ -106,7 +116,7 @@ def check(before: EngineConfiguration, after: EngineConfiguration, default: List
     same_names = before.proposals.keys() == after.proposals.keys()
     for peer in after.peers.values():
         if peer.enabled and not (is_shared and same_names and before.peers.get(peer.name) is peer):
-            _check_peer(after, peer, default)
+            _check_peer(after, peer, default, trust)
     return differences(before, after, default)
 
 
@@ -121,6 +131,9 @@ def _shares_what_peers_depend_on(before: EngineConfiguration, after: EngineConfi
         and before.require_vendor_id == after.require_vendor_id
         and before.local_identity == after.local_identity
         and before.pre_shared_keys == after.pre_shared_keys
+        and before.certificates == after.certificates
+        and before.trust_anchors == after.trust_anchors
+        and before.ppks == after.ppks
         and before.ike_policies == after.ike_policies
     )
 
@@ -135,9 +148,21 @@ def _credentials(configuration: EngineConfiguration, peer: PeerConfiguration, de
         configuration.require_vendor_id,
         configuration.local_identity,
         peer.remote_identity,
-        configuration.pre_shared_keys.get(peer.local_pre_shared_key),
-        configuration.pre_shared_keys.get(peer.remote_pre_shared_key),
+        _means(configuration, peer.local_authentication),
+        _means(configuration, peer.remote_authentication),
+        peer.ppk and (configuration.ppks.get(peer.ppk.name), peer.ppk.is_mandatory),
     )
+
+
+def _means(configuration: EngineConfiguration, method: PreSharedKeyName | CertificateName | TrustAnchorNames) -> object:
+    """Return what a method of authentication stands on, apart from what it is called."""
+    match method:
+        case PreSharedKeyName(name):
+            return configuration.pre_shared_keys.get(name)
+        case CertificateName(name):
+            return configuration.certificates.get(name)
+        case TrustAnchorNames(names):
+            return [configuration.trust_anchors.get(name) for name in names]
 
 
 def _check_listeners(configuration: EngineConfiguration) -> None:
@@ -160,7 +185,7 @@ def _check_policy(policy: IkePolicy) -> None:
             raise EngineRefusal(f"IKE policy {policy.name}: proposal {number} lacks an algorithm of some kind")
 
 
-def _check_peer(configuration: EngineConfiguration, peer: PeerConfiguration, default: Listener) -> None:
+def _check_peer(configuration: EngineConfiguration, peer: PeerConfiguration, default: Listener, trust: Trust) -> None:
     try:
         address = ip_address(peer.address)
     except ValueError as error:
@@ -183,15 +208,51 @@ def _check_peer(configuration: EngineConfiguration, peer: PeerConfiguration, def
             f"{listener.name} listens on all of them; configure local-identity",
             peer=peer.name,
         )
-    for name in (peer.local_pre_shared_key, peer.remote_pre_shared_key):
-        secret = configuration.pre_shared_keys.get(name)
-        if secret is None or not len(secret):
-            what = "is missing" if secret is None else "is empty"
-            raise EngineRefusal(f"peer {peer.name}: pre-shared key {name} {what}", peer=peer.name)
+    _check_authentication(configuration, peer, configuration.local_identity or Identity.of_address(str(own)), trust)
     if peer.ike_policy not in configuration.ike_policies:
         raise EngineRefusal(f"peer {peer.name}: IKE policy {peer.ike_policy} is missing", peer=peer.name)
     for association in peer.associations.values():
         _check_association(configuration, peer, association)
+
+
+def _check_authentication(
+    configuration: EngineConfiguration, peer: PeerConfiguration, local: Identity, trust: Trust
+) -> None:
+    def refusal(reason: str) -> EngineRefusal:
+        return EngineRefusal(f"peer {peer.name}: {reason}", peer=peer.name)
+
+    def check_secret(kind: str, name: str, length: int | None) -> None:
+        if not length:
+            raise refusal(f"{kind} {name} is {'missing' if length is None else 'empty'}")
+
+    for method in (peer.local_authentication, peer.remote_authentication):
+        match method:
+            case PreSharedKeyName(name):
+                secret = configuration.pre_shared_keys.get(name)
+                check_secret("pre-shared key", name, None if secret is None else len(secret))
+            case CertificateName(name):
+                credential = configuration.certificates.get(name)
+                if credential is None:
+                    raise refusal(f"certificate {name} is missing")
+                if not credential.names.include(local.id_type, local.value):
+                    raise refusal(
+                        f"certificate {name}, of {credential.names.description}, does not name our identity {local}, "
+                        "so that no peer would accept it"
+                    )
+            case TrustAnchorNames(names):
+                missing = next((name for name in names if name not in configuration.trust_anchors), None)
+                if missing is not None:
+                    raise refusal(f"trust anchor {missing} is missing")
+                remote = peer.remote_identity
+                if remote is not None and remote.id_type == IdType.KEY_ID:
+                    raise refusal("a key-id is never in a certificate; give the peer an identity that can be")
+                try:
+                    trust.anchors(configuration, method)
+                except CredentialError as error:
+                    raise refusal(str(error)) from error
+    if peer.ppk is not None:
+        ppk = configuration.ppks.get(peer.ppk.name)
+        check_secret("post-quantum pre-shared key", peer.ppk.name, None if ppk is None else len(ppk.secret))
 
 
 def _check_association(

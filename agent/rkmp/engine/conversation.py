@@ -209,6 +209,8 @@ class Conversation:
             key_exchange=suite.key_exchange_name if suite else None,
             remote_identity=identity.text if identity else None,
             auth_method=event.remote_method.value if event else None,
+            certificate_expires_at=event.remote_chain.valid_until if event and event.remote_chain else None,
+            uses_ppk=event.uses_ppk if event else None,
             messages_in=count.get(Statistic.MESSAGES_IN, 0),
             messages_out=count.get(Statistic.MESSAGES_OUT, 0),
             octets_in=count.get(Statistic.OCTETS_IN, 0),

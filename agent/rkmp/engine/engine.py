@@ -13,13 +13,15 @@ from __future__ import annotations
 import itertools
 import logging
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 
+from rkmp.engine.certificate_watch import CertificateWatch
 from rkmp.engine.configuration import EngineConfiguration, Listener, PeerConfiguration
 from rkmp.engine.configuration_check import PreparedConfiguration, check, differences, listener_of
 from rkmp.engine.containment import contained
 from rkmp.engine.conversation import Conversation
+from rkmp.engine.credentials import Trust
 from rkmp.engine.datagrams import OutgoingDatagram
 from rkmp.engine.events import EngineEvent
 from rkmp.engine.peer import Peer
@@ -69,7 +71,10 @@ class Engine:
         self._requests = itertools.count(1)
         self._clock_origin: datetime | None = None
         self._has_restored = False
+        self.trust = Trust()
+        self.certificate_watch = CertificateWatch(self.report)
         self.now = float("-inf")
+        self.wall = datetime.min.replace(tzinfo=UTC)
 
     # -- configuration -------------------------------------------------------------------------------------------
 
@@ -79,7 +84,9 @@ class Engine:
         Raises :class:`EngineRefusal` with a reason that an operator can act on.
         """
         before = self.configuration
-        return PreparedConfiguration(configuration, before, check(before, configuration, self._default_listener))
+        return PreparedConfiguration(
+            configuration, before, check(before, configuration, self._default_listener, self.trust)
+        )
 
     def apply(self, prepared: PreparedConfiguration, at: Instant) -> None:
         """Make a prepared configuration the one in force. Cannot fail; what follows from it follows in time."""
@@ -87,7 +94,10 @@ class Engine:
         change = prepared.differences
         if prepared.before is not self.configuration:
             change = differences(self.configuration, prepared.configuration, self._default_listener)
+        if self.configuration.trust_anchors != prepared.configuration.trust_anchors:
+            self.trust.forget()
         self.configuration = prepared.configuration
+        self.certificate_watch.configure(self.configuration, at.wall)
         for name in change.removed:
             self._remove_peer(name, at)
         for name in change.added:
@@ -176,6 +186,7 @@ class Engine:
     def handle_timer(self, at: Instant) -> None:
         """Do what is due at ``at``; harmless when nothing is."""
         self._enter(at)
+        self.certificate_watch.handle_time(at.wall)
         for key in self._timers.take_due(at.monotonic):
             if isinstance(key, str):
                 self._peers[key].handle_timer(at)
@@ -186,7 +197,11 @@ class Engine:
 
     def next_timer(self) -> float | None:
         """Return the monotonic time at which :meth:`handle_timer` is to be called, or None."""
-        return self._timers.next()
+        timer, due = self._timers.next(), self.certificate_watch.next_change
+        if due is None or self._clock_origin is None:
+            return timer
+        moment = (due - self._clock_origin).total_seconds()
+        return moment if timer is None else min(timer, moment)
 
     def datagrams(self) -> list[OutgoingDatagram]:
         """Return what is to be sent since the last call, in this order."""
@@ -311,7 +326,7 @@ class Engine:
 
     def _enter(self, at: Instant) -> None:
         """Note the time; when civil time was set, every lifetime lies elsewhere on the monotonic clock."""
-        self.now = at.monotonic
+        self.now, self.wall = at.monotonic, at.wall
         origin = at.wall - timedelta(seconds=at.monotonic)
         if self._clock_origin is None or abs(origin - self._clock_origin) > CLOCK_TOLERANCE:
             if self._clock_origin is not None:

@@ -8,6 +8,7 @@ writes it (:func:`rkmp.engine.protocols.protocol_name`).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from rkmp.engine.association_states import AssociationState
 
@@ -89,6 +90,21 @@ class RolloverCompleted(EngineEvent):
     protocol: str
     key_name: str
     replaced_key_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateExpiring(EngineEvent):
+    """A certificate expires soon, or has; ``expires_at`` is UTC.
+
+    One of three is not None: the entry of our own ``certificate``, that of a ``trust_anchor``, or the ``peer`` that has
+    shown it; of a chain or several anchors it is the one that expires first. ``subject`` is what it says of its holder.
+    """
+
+    certificate: str | None
+    trust_anchor: str | None
+    peer: str | None
+    subject: str
+    expires_at: datetime
 
 
 @dataclass(frozen=True, slots=True)

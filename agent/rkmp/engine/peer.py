@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
+from datetime import datetime
 from typing import Protocol
 
 from rkmp.engine.asking import where_to_ask
 from rkmp.engine.association import Association
+from rkmp.engine.certificate_watch import CertificateWatch
 from rkmp.engine.closing import closing_moments, is_overdue, why_close
 from rkmp.engine.configuration import (
     AssociationConfiguration,
@@ -24,6 +26,7 @@ from rkmp.engine.configuration import (
     TransformConfiguration,
 )
 from rkmp.engine.conversation import Conversation
+from rkmp.engine.credentials import Trust
 from rkmp.engine.events import EngineEvent
 from rkmp.engine.offers import child_request
 from rkmp.engine.reopening import Reopening
@@ -33,7 +36,6 @@ from rkmp.errors import EngineRefusal, KeyTableError, StorageError
 from rkmp.ike import ChildRequest, CloseReason, Identity, IkeSettings
 from rkmp.instant import Instant
 from rkmp.keytable import KeyRow, KeyTable
-from rkmp.secret import Secret
 from rkmp.wire import NotifyType
 
 _log = logging.getLogger(__name__)
@@ -49,10 +51,16 @@ class Surroundings(Protocol):
 
     key_table: KeyTable
     configuration: EngineConfiguration
+    trust: Trust
+    certificate_watch: CertificateWatch
 
     @property
     def now(self) -> float:
         """The monotonic time of what is being dealt with."""
+
+    @property
+    def wall(self) -> datetime:
+        """The civil time of what is being dealt with."""
 
     def report(self, event: EngineEvent) -> None:
         """Take an event for the layers above."""
@@ -125,10 +133,6 @@ class Peer:
     def has_enabled_association(self) -> bool:
         """Whether there is anything to negotiate."""
         return any(association.configuration.enabled for association in self.associations.values())
-
-    def secret(self, name: str) -> Secret:
-        """Return the pre-shared key ``name``."""
-        return self.engine.configuration.pre_shared_keys[name]
 
     def transforms(self, association: Association) -> list[TransformConfiguration]:
         """Return what an association may use, the most wanted first."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from rkmp.engine import credentials
 from rkmp.engine.protocols import protocol_name
 from rkmp.engine.send_ids import allocate_send_id
 from rkmp.errors import IkeError
@@ -19,7 +20,6 @@ from rkmp.ike import (
     Expectations,
     Identity,
     LocalAuthentication,
-    PreSharedKey,
     RemoteAuthentication,
 )
 from rkmp.wire import NotifyType
@@ -46,35 +46,37 @@ class ConversationPolicy:
         return self._candidates
 
     def expectations(self) -> Expectations:
-        """Return that no certificates and no PPKs are used."""
-        return Expectations()
+        """Return what concerns our peer, or everybody who may be it."""
+        peers = self._candidates if self.peer is None else (self.peer,)
+        return credentials.expectations(peer for peer in peers if not peer.is_departed)
 
     def local_authentication(self, remote_identity: Identity | None) -> LocalAuthentication:
-        """Return our identity towards the peer and the key that proves it."""
+        """Return our identity towards the peer and what proves it."""
         peer = self.peer
         if peer is None or peer.is_departed:
             who = "nobody" if remote_identity is None else str(remote_identity)
             raise IkeError(NotifyType.AUTHENTICATION_FAILED, f"{who} is not a configured peer")
-        name = peer.configuration.local_pre_shared_key
-        return LocalAuthentication(peer.local_identity, PreSharedKey(peer.secret(name)))
+        return credentials.local_authentication(peer)
 
     def remote_authentication(self, remote_identity: Identity) -> RemoteAuthentication:
-        """Return the key that ``remote_identity`` has to have signed with."""
+        """Return how ``remote_identity`` has to prove that it is who it says."""
         if self._is_initiator:
             assert self.peer is not None  # noqa: S101 - an initiator is made with its peer
-            if remote_identity != self.peer.expected_identity:
+            if self.peer.is_departed or not self.peer.expected_identity.is_same_as(remote_identity):
                 raise IkeError(
                     NotifyType.AUTHENTICATION_FAILED,
                     f"the peer calls itself {remote_identity}, not {self.peer.expected_identity}",
                 )
         else:
             matches = [
-                peer for peer in self._candidates if not peer.is_departed and peer.expected_identity == remote_identity
+                peer
+                for peer in self._candidates
+                if not peer.is_departed and peer.expected_identity.is_same_as(remote_identity)
             ]
             if not matches:
                 raise IkeError(NotifyType.AUTHENTICATION_FAILED, f"no peer at this address is called {remote_identity}")
             self.peer = matches[0]
-        return RemoteAuthentication(PreSharedKey(self.peer.secret(self.peer.configuration.remote_pre_shared_key)))
+        return credentials.remote_authentication(self.peer)
 
     def choose_child(self, remote_identity: Identity, offer: ChildOffer) -> ChildChoice:
         """Choose by our own order of preference, and announce a KeyID of ours for it."""

@@ -9,6 +9,7 @@ import logging
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
+from rkmp.crypto.certificates import first_to_expire
 from rkmp.engine.association import Association
 from rkmp.engine.conversation import Conversation, Failure
 from rkmp.engine.events import AuthenticationFailure, IkeSaDown, IkeSaUp, NegotiationFailure
@@ -82,6 +83,11 @@ def _established(peer: Peer, conversation: Conversation, event: IkeSaEstablished
     peer.conversations.pop(conversation.key, None)
     peer.conversations[conversation.key] = conversation
     peer.reopening.after_success()
+    if event.remote_chain is not None:
+        expiring = first_to_expire(event.remote_chain.certificates)
+        peer.engine.certificate_watch.peer_has_shown(peer.name, expiring, at.wall)
+    else:
+        peer.engine.certificate_watch.forget_peer(peer.name)
     peer.statistics[PeerStatistic.IKE_SAS_ESTABLISHED] += 1
     peer.engine.report(
         IkeSaUp(peer.name, event.local_spi, event.remote_spi, event.role.value, event.remote_identity.text)

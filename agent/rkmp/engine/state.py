@@ -11,7 +11,11 @@ from rkmp.engine.association_states import AssociationState
 
 @dataclass(frozen=True, slots=True)
 class IkeSaSnapshot:
-    """One IKE SA. SPIs are 8 octets; algorithms are IANA names as YANG writes them, None until negotiated."""
+    """One IKE SA. SPIs are 8 octets; algorithms are IANA names as YANG writes them, None until negotiated.
+
+    ``auth_method`` is how the peer has proved who it is; ``certificate_expires_at`` when the first certificate of its
+    chain expires, where that was by certificate.
+    """
 
     local_spi: bytes
     remote_spi: bytes
@@ -25,6 +29,8 @@ class IkeSaSnapshot:
     key_exchange: str | None
     remote_identity: str | None
     auth_method: str | None
+    certificate_expires_at: datetime | None
+    uses_ppk: bool | None
     messages_in: int
     messages_out: int
     octets_in: int

@@ -12,6 +12,7 @@ from typing import Self
 
 from cryptography import x509
 
+from rkmp.crypto.certificate_names import same_name
 from rkmp.errors import IkeError
 from rkmp.wire import IdType, NotifyType
 
@@ -88,6 +89,12 @@ class Identity:
         if id_type == IdType.FQDN:
             value = value.lower()
         return cls(id_type, value)
+
+    def is_same_as(self, other: Identity) -> bool:
+        """Return whether both are the same; distinguished names are, whatever the string types of their values are."""
+        if IdType.DER_ASN1_DN == self.id_type == other.id_type:
+            return same_name(self.value, other.value)
+        return self == other
 
     @property
     def type_name(self) -> str:

@@ -30,6 +30,9 @@ from rkmp.northbound.touched import Touched
 ENTRIES: Mapping[tuple[str, ...], str] = {
     (Rkmp.RKMP, Rkmp.LISTEN): "listeners",
     (Rkmp.RKMP, Rkmp.CREDENTIALS, Rkmp.PRE_SHARED_KEY): "pre_shared_keys",
+    (Rkmp.RKMP, Rkmp.CREDENTIALS, Rkmp.CERTIFICATE): "certificates",
+    (Rkmp.RKMP, Rkmp.CREDENTIALS, Rkmp.TRUST_ANCHOR): "trust_anchors",
+    (Rkmp.RKMP, Rkmp.CREDENTIALS, Rkmp.PPK): "ppks",
     (Rkmp.RKMP, Rkmp.IKE_POLICY): "ike_policies",
     (Rkmp.RKMP, Rkmp.PROPOSAL): "proposals",
     (Rkmp.RKMP, Rkmp.PEER): "peers",
@@ -56,6 +59,9 @@ class NorthboundConfiguration:
         by_field: Mapping[str, Callable[[Instance], object]] = {
             "listeners": readers.listener,
             "pre_shared_keys": readers.pre_shared_key,
+            "certificates": readers.certificate,
+            "trust_anchors": readers.trust_anchor,
+            "ppks": readers.ppk,
             "ike_policies": readers.ike_policy,
             "proposals": readers.proposal,
             "peers": readers.peer,

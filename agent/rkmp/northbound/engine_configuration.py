@@ -9,6 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from ipaddress import ip_address
 
+from cryptography import x509
+
+from rkmp.crypto.certificate_paths import TrustAnchors
+from rkmp.crypto.certificates import load_certificates
+from rkmp.crypto.credentials import CertificateCredential
+from rkmp.crypto.signature_keys import CredentialError, load_private_key
 from rkmp.crypto.suites import (
     DEFAULT_IKE_PROPOSALS,
     ENCRYPTION_BY_NAME,
@@ -21,14 +27,20 @@ from rkmp.datastore.defaults import Instance
 from rkmp.datastore.schema import Schema
 from rkmp.engine.configuration import (
     AssociationConfiguration,
+    CertificateName,
     IkePolicy,
     Initiate,
     Listener,
     PeerConfiguration,
+    PpkConfiguration,
+    PpkName,
+    PreSharedKeyName,
     ProposalConfiguration,
     TransformConfiguration,
+    TrustAnchorNames,
 )
-from rkmp.ike import Identity, Retransmission
+from rkmp.ike import AuthenticationMethod, Identity, Retransmission
+from rkmp.ike.post_quantum import PPK_ID_FIXED
 from rkmp.northbound.names import Rkmp
 from rkmp.northbound.reading import boolean, container, invalid_value, number, value
 from rkmp.northbound.values import AUTH_ALGORITHMS, IGNORE_TCP_OPTIONS, TCP_AO_KDFS, routing_protocol_number, secret
@@ -54,6 +66,34 @@ class EntryReaders:
         """Read an entry of ``pre-shared-key``."""
         notation = container(entry, Rkmp.SECRET)
         return secret(notation.value(Rkmp.KEYSTRING), notation.value(Rkmp.HEXADECIMAL_STRING))
+
+    def certificate(self, entry: Instance) -> CertificateCredential:
+        """Read an entry of ``certificate``. Raises RpcError where it cannot be used."""
+        try:
+            key = load_private_key(Secret(value(entry, Rkmp.PRIVATE_KEY).encode()))
+        except CredentialError as error:
+            raise invalid_value(self.schema, entry, Rkmp.PRIVATE_KEY, str(error)) from None
+        try:
+            return CertificateCredential.of(load_certificates(value(entry, Rkmp.CHAIN).encode()), key)
+        except CredentialError as error:
+            raise invalid_value(self.schema, entry, Rkmp.CHAIN, str(error)) from None
+
+    def trust_anchor(self, entry: Instance) -> tuple[x509.Certificate, ...]:
+        """Read an entry of ``trust-anchor``. Raises RpcError where it cannot be used."""
+        try:
+            certificates = load_certificates(value(entry, Rkmp.CERTIFICATE).encode())
+            TrustAnchors(certificates)
+        except CredentialError as error:
+            raise invalid_value(self.schema, entry, Rkmp.CERTIFICATE, str(error)) from None
+        return certificates
+
+    def ppk(self, entry: Instance) -> PpkConfiguration:
+        """Read an entry of ``ppk``."""
+        notation = container(entry, Rkmp.SECRET)
+        return PpkConfiguration(
+            identifier=bytes((PPK_ID_FIXED,)) + value(entry, Rkmp.ID).encode("ascii"),
+            secret=secret(notation.value(Rkmp.KEYSTRING), notation.value(Rkmp.HEXADECIMAL_STRING)),
+        )
 
     def ike_policy(self, entry: Instance) -> IkePolicy:
         """Read an entry of ``ike-policy``."""
@@ -97,14 +137,15 @@ class EntryReaders:
             name=value(entry, Rkmp.NAME),
             address=peer_address,
             ike_policy=value(entry, Rkmp.IKE_POLICY),
-            local_pre_shared_key=value(local, Rkmp.PRE_SHARED_KEY),
-            remote_pre_shared_key=value(remote, Rkmp.PRE_SHARED_KEY),
+            local_authentication=_local_authentication(local),
+            remote_authentication=_remote_authentication(remote),
             associations={association.protocol: association for association in associations},
             port=int(value(entry, Rkmp.PORT)),
             enabled=boolean(entry, Rkmp.ENABLED),
             listener=entry.value(Rkmp.LISTEN),
             initiate=Initiate(value(entry, Rkmp.INITIATE)),
             remote_identity=self.identity(remote.container(Rkmp.IDENTITY)),
+            ppk=_ppk(authentication.container(Rkmp.PPK)),
         )
 
     def identity(self, identity: Instance | None) -> Identity | None:
@@ -128,6 +169,24 @@ class EntryReaders:
 def address(text: str) -> str:
     """Return an address as RFC 5952 writes it, so that equal addresses are equal strings."""
     return str(ip_address(text))
+
+
+def _local_authentication(local: Instance) -> PreSharedKeyName | CertificateName:
+    if value(local, Rkmp.METHOD) == AuthenticationMethod.CERTIFICATE.value:
+        return CertificateName(value(local, Rkmp.CERTIFICATE))
+    return PreSharedKeyName(value(local, Rkmp.PRE_SHARED_KEY))
+
+
+def _remote_authentication(remote: Instance) -> PreSharedKeyName | TrustAnchorNames:
+    if value(remote, Rkmp.METHOD) == AuthenticationMethod.CERTIFICATE.value:
+        return TrustAnchorNames(remote.values(Rkmp.TRUST_ANCHOR))
+    return PreSharedKeyName(value(remote, Rkmp.PRE_SHARED_KEY))
+
+
+def _ppk(named: Instance | None) -> PpkName | None:
+    if named is None:
+        return None
+    return PpkName(value(named, Rkmp.NAME), is_mandatory=boolean(named, Rkmp.MANDATORY))
 
 
 def _transform(entry: Instance) -> TransformConfiguration:

@@ -53,7 +53,7 @@ class Northbound:
         notifications = Notifications(server.publish)
         engine.subscribe(notifications.tell_engine_event)
         key_table.subscribe(notifications.tell_key_event)
-        server.provide_state(Rkmp.RKMP, EngineState(engine).provide)
+        server.provide_state(Rkmp.RKMP, EngineState(engine, lambda: self.configuration.current).provide)
         server.provide_state(KeyTableNames.KEY_TABLE, KeyTableState(key_table, clock).provide)
         for path, handler in Actions(engine).handlers.items():
             server.handle(path, handler)

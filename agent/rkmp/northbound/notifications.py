@@ -13,6 +13,7 @@ from lxml import etree
 from rkmp.engine.events import (
     AssociationStateChange,
     AuthenticationFailure,
+    CertificateExpiring,
     EngineEvent,
     IkeSaDown,
     IkeSaUp,
@@ -67,6 +68,16 @@ ENGINE_NOTIFICATIONS: Mapping[type[EngineEvent], tuple[str, Mapping[str, str]] |
             Rkmp.ADDRESS: "address",
             Rkmp.IDENTITY: "identity",
             Rkmp.REASON: "reason",
+        },
+    ),
+    CertificateExpiring: (
+        Rkmp.CERTIFICATE_EXPIRING,
+        {
+            Rkmp.CERTIFICATE: "certificate",
+            Rkmp.TRUST_ANCHOR: "trust_anchor",
+            Rkmp.PEER: "peer",
+            Rkmp.SUBJECT: "subject",
+            Rkmp.EXPIRES_AT: "expires_at",
         },
     ),
     RolloverStarted: (

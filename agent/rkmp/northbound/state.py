@@ -11,6 +11,8 @@ from datetime import datetime
 
 from lxml import etree
 
+from rkmp.crypto.certificates import CertificateSummary, first_to_expire, summary_of
+from rkmp.engine.configuration import EngineConfiguration
 from rkmp.engine.state import AssociationSnapshot, IkeSaSnapshot, PeerSnapshot
 from rkmp.keytable import KeyRow, KeyTable, Lifetime, fingerprint, key_state
 from rkmp.northbound.elements import add, container
@@ -23,10 +25,11 @@ RECEIVED_NOTIFY = re.compile("notify-[0-9]+-received")
 
 
 class EngineState:
-    """Provides the state below ``/rkmp``."""
+    """Provides the state below ``/rkmp``; ``configuration`` returns what the engine is configured with."""
 
-    def __init__(self, engine: EngineAccess) -> None:
+    def __init__(self, engine: EngineAccess, configuration: Callable[[], EngineConfiguration]) -> None:
         self._engine = engine
+        self._configuration = configuration
 
     def provide(self, root: etree._Element) -> None:
         """Add the state to ``root``, a copy of the running configuration."""
@@ -37,6 +40,29 @@ class EngineState:
             if entry is not None:
                 _add_peer(entry, snapshot)
         _add_counters(etree.SubElement(top, Rkmp.STATISTICS), self._engine.statistics())
+        self._add_certificates(top)
+
+    def _add_certificates(self, top: etree._Element) -> None:
+        configuration = self._configuration()
+        expiring = {
+            Rkmp.CERTIFICATE: {name: each.first_to_expire for name, each in configuration.certificates.items()},
+            Rkmp.TRUST_ANCHOR: {name: first_to_expire(each) for name, each in configuration.trust_anchors.items()},
+        }
+        for credentials in top.iterchildren(Rkmp.CREDENTIALS):
+            for tag, certificates in expiring.items():
+                for entry in credentials.iterchildren(tag):
+                    certificate = certificates.get(entry.findtext(Rkmp.NAME) or "")
+                    if certificate is not None:
+                        _add_summary(entry, summary_of(certificate))
+
+
+def _add_summary(entry: etree._Element, summary: CertificateSummary) -> None:
+    add(entry, Rkmp.SUBJECT, summary.subject)
+    add(entry, Rkmp.ISSUER, summary.issuer)
+    add(entry, Rkmp.SERIAL_NUMBER, summary.serial_number)
+    add(entry, Rkmp.FINGERPRINT, summary.fingerprint)
+    add(entry, Rkmp.NOT_BEFORE, summary.not_before)
+    add(entry, Rkmp.NOT_AFTER, summary.not_after)
 
 
 def _add_peer(entry: etree._Element, snapshot: PeerSnapshot) -> None:
@@ -87,6 +113,8 @@ def _add_ike_sa(entry: etree._Element, snapshot: IkeSaSnapshot) -> None:
     add(entry, Rkmp.KEY_EXCHANGE, snapshot.key_exchange)
     add(entry, Rkmp.REMOTE_IDENTITY, snapshot.remote_identity)
     add(entry, Rkmp.AUTH_METHOD, snapshot.auth_method)
+    add(entry, Rkmp.CERTIFICATE_EXPIRES_AT, snapshot.certificate_expires_at)
+    add(entry, Rkmp.USES_PPK, snapshot.uses_ppk)
     add(entry, Rkmp.MESSAGES_IN, snapshot.messages_in)
     add(entry, Rkmp.MESSAGES_OUT, snapshot.messages_out)
     add(entry, Rkmp.OCTETS_IN, snapshot.octets_in)

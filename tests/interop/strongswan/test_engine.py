@@ -25,6 +25,7 @@ from rkmp.engine import (
     Listener,
     NegotiationFailure,
     PeerConfiguration,
+    PreSharedKeyName,
     ProposalConfiguration,
     TransformConfiguration,
 )
@@ -61,8 +62,8 @@ class Agent:
             address=charon.address[0],
             port=charon.address[1],
             ike_policy="p",
-            local_pre_shared_key="k",
-            remote_pre_shared_key="k",
+            local_authentication=PreSharedKeyName("k"),
+            remote_authentication=PreSharedKeyName("k"),
             remote_identity=CHARON,
             initiate=initiate,
             associations={
