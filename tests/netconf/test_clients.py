@@ -108,6 +108,24 @@ async def test_ncclient_gets_and_edits(served: Served, with_key: bool) -> None:
     assert SECRET.decode() not in everything
 
 
+async def test_ncclient_filters_by_xpath(served: Served) -> None:
+    def work(client: Any) -> tuple[str, str, RPCError]:
+        assert ":xpath" in client.server_capabilities
+        with pytest.raises(RPCError) as caught:
+            client.get(filter=("xpath", ({"n": NET}, "count(//n:peer)")))
+        return (
+            client.get_config("running", filter=("xpath", ({"n": NET}, "/n:network/n:peer[n:name='b']"))).data_xml,
+            client.get(filter=("xpath", ({"n": NET}, "//n:peer[n:mtu=1400]/n:name"))).data_xml,
+            caught.value,
+        )
+
+    by_key, by_value, error = await served.with_ncclient(work)
+    assert peers_of(etree.fromstring(by_key.encode())) == ["b"]
+    assert peers_of(etree.fromstring(by_value.encode())) == ["a"]
+    assert error.tag == "invalid-value"
+    assert SECRET.decode() not in by_key
+
+
 async def test_ncclient_goes_through_its_operations(served: Served) -> None:
     def work(client: Any) -> None:
         assert ":candidate" in client.server_capabilities
@@ -236,6 +254,13 @@ async def test_netconf_console_gets_and_edits(served: Served, tmp_path: Path) ->
     assert got.returncode == 0, got.stderr
     assert peers_of(etree.fromstring(got.stdout.encode())) == ["a", "b", "c"]
     assert SECRET.decode() not in got.stdout
+
+
+async def test_netconf_console_filters_by_xpath(served: Served) -> None:
+    # The program binds no prefixes of its own.
+    got = await console(served, "--db", "running", "--get-config", "-x", "//*[local-name()='enabled']/..")
+    assert got.returncode == 0, got.stderr
+    assert peers_of(etree.fromstring(got.stdout.encode())) == ["b"]
 
 
 @pytest.mark.parametrize("version", ["1.0", "1.1"])

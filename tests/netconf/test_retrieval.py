@@ -171,7 +171,6 @@ async def test_a_provider_that_fails_costs_one_request(agent: Agent) -> None:
 @pytest.mark.parametrize(
     ("attributes", "fault"),
     [
-        ('type="xpath" select="/x"', Fault("protocol", "operation-not-supported")),
         (
             'type="regex"',
             Fault("protocol", "bad-attribute", info=(("bad-attribute", "type"), ("bad-element", "filter"))),

@@ -36,6 +36,7 @@ from rkmp.datastore.store import Store
 from rkmp.datastore.subscribers import Change, CommitListener, ConfigurationSubscriber, PreparedChange
 from rkmp.datastore.subtree_filter import SubtreeFilter
 from rkmp.datastore.validation import Validator
+from rkmp.datastore.xpath_filter import XPathFilter
 from rkmp.errors import RkmpError, RpcError, RpcErrors, StorageError
 from rkmp.instant import Random
 from rkmp.storage import Database, Sealer, Transaction
@@ -81,7 +82,7 @@ class Datastores:
                 return self._store.load("startup")
         raise rejections.unknown_datastore(name)
 
-    def select(self, name: str, selection: SubtreeFilter) -> etree._Element:
+    def select(self, name: str, selection: SubtreeFilter | XPathFilter) -> etree._Element:
         """Copies of what a filter selects of a datastore; list entries asked for by their keys are looked up."""
         match name:
             case "running":

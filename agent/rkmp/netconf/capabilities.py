@@ -33,6 +33,7 @@ CAPABILITIES: tuple[Capability, ...] = (
     Capability(f"{_CAPABILITY}startup:1.0", "startup"),
     Capability(f"{_CAPABILITY}rollback-on-error:1.0", "rollback-on-error"),
     Capability(f"{_CAPABILITY}validate:1.1", "validate"),
+    Capability(f"{_CAPABILITY}xpath:1.0", "xpath"),
     Capability(f"{_CAPABILITY}notification:1.0"),
     Capability(f"{_CAPABILITY}interleave:1.0"),
 )

@@ -91,6 +91,11 @@ class Expression:
         self._compiled = self._evaluator(self._rewritten)
         self._condition = None
 
+    @property
+    def used_namespaces(self) -> Mapping[str, str]:
+        """The namespaces of the names in the expression, by the prefixes that it is evaluated with."""
+        return self._namespaces
+
     def _evaluator(self, text: str) -> etree.XPath:
         try:
             return etree.XPath(

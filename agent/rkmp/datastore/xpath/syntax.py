@@ -200,13 +200,14 @@ def parse(expression: str) -> Syntax:
 def _require_height(tree: Syntax) -> None:
     level: list[Syntax] = [tree]
     for _ in range(MAXIMUM_HEIGHT):
-        level = [operand for each in level for operand in _operands(each)]
+        level = [operand for each in level for operand in operands(each)]
         if not level:
             return
     raise XPathSyntaxError("the expression is nested too deeply")
 
 
-def _operands(tree: Syntax) -> list[Syntax]:
+def operands(tree: Syntax) -> list[Syntax]:
+    """The expressions directly inside of an expression."""
     match tree:
         case Call(_, arguments):
             return list(arguments)

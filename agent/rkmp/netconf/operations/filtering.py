@@ -1,19 +1,24 @@
-"""Reading the ``<filter>`` parameter (RFC 6241 sections 6 and 7.1, RFC 5277 section 2.1.1).
+"""Reading the ``<filter>`` parameter (RFC 6241 sections 6, 7.1 and 8.9, RFC 5277 section 2.1.1).
 
-What a subtree filter selects is the datastore room's business (`rkmp.datastore.subtree_filter`); this says which
-filters are taken at all.
+What a filter selects is the datastore room's business (`rkmp.datastore.subtree_filter`, `rkmp.datastore.xpath_filter`);
+this says which filters are taken at all.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeAlias
 
 from lxml import etree
 
 from rkmp.datastore.schema import Schema, SchemaNode
 from rkmp.datastore.subtree_filter import SubtreeFilter
+from rkmp.datastore.xpath_filter import XPathFilter
 from rkmp.errors import RpcError
 from rkmp.netconf.namespaces import base
+
+Filter: TypeAlias = "SubtreeFilter | XPathFilter"
+"""What to select of a tree, or whether of an event."""
 
 _TYPE = "type"
 _SELECT = "select"
@@ -22,7 +27,7 @@ _SELECT = "select"
 _NOTHING = "{about:secret}nothing"
 
 
-def read_filter(schema: Schema, element: etree._Element | None) -> SubtreeFilter | None:
+def read_filter(schema: Schema, element: etree._Element | None) -> Filter | None:
     """Return the filter that ``element`` holds, or None where there is no element: everything is wanted.
 
     The attributes are unqualified in the schema of ietf-netconf; clients that qualify them are understood. Raises
@@ -31,18 +36,42 @@ def read_filter(schema: Schema, element: etree._Element | None) -> SubtreeFilter
     if element is None:
         return None
     kind = "subtree"
+    select: str | None = None
     for attribute, value in element.attrib.items():
         if attribute in (_TYPE, base(_TYPE)):
             kind = str(value)
-        elif attribute not in (_SELECT, base(_SELECT)):
+        elif attribute in (_SELECT, base(_SELECT)):
+            select = str(value)
+        else:
             raise _attribute_error("unknown-attribute", etree.QName(str(attribute)).localname, "is not known")
     if kind == "xpath":
-        # RFC 6241 8.9: only with the :xpath capability, which is not announced.
-        raise RpcError("operation-not-supported", "filters are of type subtree; xpath is not served", type="protocol")
+        return _xpath_filter(schema, element, select)
     if kind != "subtree":
         raise _attribute_error("bad-attribute", _TYPE, "is neither subtree nor xpath")
+    return subtree_filter(schema, element)
+
+
+def subtree_filter(schema: Schema, element: etree._Element) -> SubtreeFilter:
+    """Return the subtree filter whose elements are the children of ``element``, which is given away."""
     _blind(element, [schema.root, *schema.notifications.values()])
     return SubtreeFilter.parse(element, schema)
+
+
+def xpath_filter(schema: Schema, element: etree._Element, select: str) -> XPathFilter:
+    """Return the filter that the expression ``select`` is, with the prefixes in scope on ``element``."""
+    prefixes = {prefix: namespace for prefix, namespace in element.nsmap.items() if prefix is not None}
+    return XPathFilter.parse(select, prefixes, schema)
+
+
+def _xpath_filter(schema: Schema, element: etree._Element, select: str | None) -> XPathFilter:
+    # RFC 6241 8.9.5.1: select must be there, and the element be empty.
+    if select is None:
+        raise _attribute_error("missing-attribute", _SELECT, "is missing")
+    for child in element.iterchildren(tag=etree.Element):
+        name = etree.QName(child).localname
+        info = [(base("bad-element"), name)]
+        raise RpcError("bad-element", "a filter of type xpath holds no elements", type="protocol", info=info)
+    return xpath_filter(schema, element, select)
 
 
 def _blind(element: etree._Element, nodes: Sequence[SchemaNode]) -> None:

@@ -1,0 +1,318 @@
+"""XPath filters (RFC 6241 section 8.9) over any tree of one schema: configuration, state, notifications.
+
+A filter is parsed once and can be applied to many trees. What it selects comes back as copies, with the ancestors and
+the keys that tell where each belongs, nothing twice. Nodes under nacm:default-deny-all do not exist for a filter: it
+neither selects them nor can tell their values or their number.
+
+A path that names a list entry by its keys is walked through the indexes of the tree, so that it costs the same however
+many entries there are; libxml2 evaluates the rest.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+from lxml import etree
+
+from rkmp.datastore import rejections
+from rkmp.datastore.layout import Key, needs_namespaces
+from rkmp.datastore.redaction import Redactor
+from rkmp.datastore.schema.nodes import NodeKind, Schema, SchemaNode
+from rkmp.datastore.subtree_filter import EntryIndex
+from rkmp.datastore.xpath import Expression, XPathSyntaxError
+from rkmp.datastore.xpath.cost import Cost
+from rkmp.datastore.xpath.functions import YangFunctions
+from rkmp.datastore.xpath.syntax import SELF, Binary, Literal, NameTest, Path, Step, Syntax, TypeTest, render
+
+_REMEMBERED_FILTERS = 256
+_TEXT = Step("child", TypeTest("text"))
+
+
+@dataclass(frozen=True, slots=True)
+class _Lookup:
+    """The steps from the root to one entry, each with the key of a list or leaf-list, and what to evaluate there."""
+
+    steps: tuple[tuple[SchemaNode, Key | None], ...]
+    rest: Expression | None
+
+
+class XPathFilter:
+    """A parsed filter."""
+
+    def __init__(self, schema: Schema, expression: Expression, lookup: _Lookup | None) -> None:
+        self._schema = schema
+        self._expression = expression
+        self._cost = Cost(schema, expression.syntax, expression.prefixes)
+        # What is cheap looks at nothing but what is below the entry.
+        self._lookup = lookup if self._cost.is_cheap else None
+        self._redactor: Redactor | None = None
+        self._tops = frozenset(_top_of(node).tag for node in expression.reads if node is not schema.root)
+        if not expression.exact or any(_is_secret(node) for node in expression.reads):
+            self._redactor = Redactor(schema)
+
+    @classmethod
+    def parse(cls, text: str, prefixes: Mapping[str, str], schema: Schema) -> XPathFilter:
+        """The filter that ``text`` is, its prefixes bound by ``prefixes``; unprefixed names are in no namespace.
+
+        Raises RpcError (invalid-value) for what is no expression, an unbound prefix and an unknown function.
+        """
+        return _parse(text, frozenset(prefixes.items()), schema)
+
+    @property
+    def reads(self) -> frozenset[SchemaNode]:
+        """The schema nodes whose instances or values can change what is selected; see ``reads_all``."""
+        return self._expression.reads
+
+    @property
+    def reads_all(self) -> bool:
+        """Whether anything at all may be read, besides ``reads``."""
+        return not self._expression.exact
+
+    def selects(self, tag: str) -> bool:
+        """Whether a top-level node with this tag can change what is selected, or be selected itself."""
+        if tag not in self._schema.top:
+            return etree.QName(tag).namespace in self._expression.used_namespaces.values()
+        return tag in self._tops or self._schema.root in self.reads or self.reads_all
+
+    def matches(self, event: etree._Element) -> bool:
+        """Whether anything of a notification (the element inside ``<notification>``) is selected."""
+        root = self._schema.new_root()
+        root.append(copy.deepcopy(event))
+        return bool(self._select(root, None))
+
+    def apply(self, tree: etree._Element, index: EntryIndex | None = None) -> etree._Element:
+        """Copies of what is selected below ``tree``, the element above the top-level nodes.
+
+        They come in a new element like ``tree``, with its namespaces. ``index`` is that of this very tree. Raises
+        RpcError (invalid-value) where the result is no node-set, and where it would cost too much.
+        """
+        if self._redactor is not None:
+            tree, index = self._redacted(tree, index, self._redactor), None
+        return _Copies(self._schema, tree).of(self._select(tree, index))
+
+    def _redacted(self, tree: etree._Element, index: EntryIndex | None, redactor: Redactor) -> etree._Element:
+        """A copy of ``tree`` without secrets, or of the entry in it that is all the expression looks at."""
+        if self._lookup is None or index is None:
+            return redactor.without_secrets(tree)
+        entry = _look_up(tree, index, self._lookup.steps)
+        reduced = _Copies(self._schema, tree).of([] if entry is None else [entry])
+        redactor.remove_secrets(reduced)
+        return reduced
+
+    def _select(self, tree: etree._Element, index: EntryIndex | None) -> list[etree._Element]:
+        try:
+            if self._lookup is not None and index is not None:
+                entry = _look_up(tree, index, self._lookup.steps)
+                rest = self._lookup.rest
+                return [] if entry is None else [entry] if rest is None else rest.select(entry, tree)
+            self._cost.require_affordable(tree)
+            return self._expression.select(tree, tree)
+        except XPathSyntaxError as error:
+            raise rejections.bad_filter(str(error)) from None
+
+
+@lru_cache(_REMEMBERED_FILTERS)
+def _parse(text: str, prefixes: frozenset[tuple[str, str]], schema: Schema) -> XPathFilter:
+    bound = dict(prefixes)
+    functions = YangFunctions(schema)
+    try:
+        expression = Expression(text, bound, None)
+        tree = _without_text_step(expression.syntax)
+        if tree != expression.syntax:
+            expression = Expression(render(tree), bound, None)
+        expression.bind(schema, functions, [schema.root])
+        return XPathFilter(schema, expression, _lookup_of(expression.syntax, bound, schema, functions))
+    except XPathSyntaxError as error:
+        raise rejections.bad_filter(str(error)) from None
+
+
+def _without_text_step(tree: Syntax) -> Syntax:
+    """A reply holds a text node as the element around it, so a last step ``text()`` selects that element."""
+    if isinstance(tree, Path) and len(tree.steps) > 1 and tree.steps[-1] == _TEXT:
+        return replace(tree, steps=tree.steps[:-1])
+    if isinstance(tree, Binary) and tree.operator == "|":
+        return Binary("|", _without_text_step(tree.left), _without_text_step(tree.right))
+    return tree
+
+
+# Entries by key
+
+
+def _lookup_of(tree: Syntax, prefixes: Mapping[str, str], schema: Schema, functions: YangFunctions) -> _Lookup | None:
+    """How to walk to the entry that a path names by its keys; None where it does not."""
+    if not isinstance(tree, Path) or tree.start is not None:
+        return None
+    node = schema.root
+    walked: list[tuple[SchemaNode, Key | None]] = []
+    count = 0
+    rest: tuple[Step, ...] = ()
+    for number, step in enumerate(tree.steps):
+        child = node.data_children.get(_tag(step, prefixes) or "")
+        if child is None or not child.config:
+            break
+        key: Key | None = None
+        if child.is_entry:
+            found = _key(child, step.predicates, prefixes)
+            if found is None:
+                break
+            key, others = found
+            count = number + 1
+            rest = (Step("self", SELF.test, others),) if others else ()
+        elif child.kind is not NodeKind.CONTAINER or step.predicates:
+            break
+        walked.append((child, key))
+        node = child
+        if rest:
+            break
+    if not count:
+        return None
+    rest += tree.steps[count:]
+    expression: Expression | None = None
+    if rest:
+        expression = Expression(render(Path(False, rest)), prefixes, None)
+        expression.bind(schema, functions, [walked[count - 1][0]])
+    return _Lookup(tuple(walked[:count]), expression)
+
+
+def _key(
+    node: SchemaNode, predicates: tuple[Syntax, ...], prefixes: Mapping[str, str]
+) -> tuple[Key, tuple[Syntax, ...]] | None:
+    """The key that the first predicates of a step fix, and the predicates that are left."""
+    if node.kind is NodeKind.LEAF_LIST:
+        fixed = _equality(predicates[0]) if predicates else None
+        if fixed is None or fixed[0] != Path(False, (SELF,)) or (node.type and needs_namespaces(node.type)):
+            return None
+        return fixed[1], predicates[1:]
+    values: dict[str, str] = {}
+    for number, predicate in enumerate(predicates):
+        for part in _conjuncts(predicate):
+            fixed = _equality(part)
+            if fixed is None or len(fixed[0].steps) != 1:
+                return None
+            tag = _tag(fixed[0].steps[0], prefixes)
+            leaf = node.data_children.get(tag or "")
+            if tag not in node.keys or tag in values or fixed[0].steps[0].predicates or leaf is None:
+                return None
+            if leaf.type is not None and needs_namespaces(leaf.type):
+                return None
+            values[tag] = fixed[1]
+        if node.keys and len(values) == len(node.keys):
+            keys = tuple(values[key] for key in node.keys)
+            return keys[0] if len(keys) == 1 else keys, predicates[number + 1 :]
+    return None
+
+
+def _conjuncts(predicate: Syntax) -> Iterable[Syntax]:
+    if isinstance(predicate, Binary) and predicate.operator == "and":
+        yield from _conjuncts(predicate.left)
+        yield from _conjuncts(predicate.right)
+    else:
+        yield predicate
+
+
+def _equality(predicate: Syntax) -> tuple[Path, str] | None:
+    """The path and the string of ``path = 'string'``."""
+    if not isinstance(predicate, Binary) or predicate.operator != "=":
+        return None
+    for path, literal in ((predicate.left, predicate.right), (predicate.right, predicate.left)):
+        if isinstance(path, Path) and isinstance(literal, Literal) and not path.absolute and path.start is None:
+            return path, literal.value
+    return None
+
+
+def _tag(step: Step, prefixes: Mapping[str, str]) -> str | None:
+    """The Clark tag of a child step with a full name."""
+    test = step.test
+    if step.axis != "child" or not isinstance(test, NameTest) or test.prefix is None or test.name == "*":
+        return None
+    return f"{{{prefixes.get(test.prefix)}}}{test.name}"
+
+
+def _look_up(
+    tree: etree._Element, index: EntryIndex, steps: Iterable[tuple[SchemaNode, Key | None]]
+) -> etree._Element | None:
+    element = tree
+    for node, key in steps:
+        found = next(element.iterchildren(node.tag), None) if key is None else index.find(element, node, key)
+        if found is None:
+            return None
+        element = found
+    return element
+
+
+# Secrets
+
+
+def _top_of(node: SchemaNode) -> SchemaNode:
+    while node.data_parent is not None:
+        node = node.data_parent
+    return node
+
+
+def _is_secret(node: SchemaNode) -> bool:
+    above: SchemaNode | None = node
+    while above is not None and not above.default_deny_all:
+        above = above.data_parent
+    return above is not None
+
+
+# Results
+
+
+class _Copies:
+    """Copies of elements out of one tree, put together again."""
+
+    def __init__(self, schema: Schema, tree: etree._Element) -> None:
+        self._schema = schema
+        self._tree = tree
+        self._result = etree.Element(tree.tag, nsmap=tree.nsmap)
+        # The copies of ancestors, by what they are copies of, each with its node; no node for what no module defines.
+        self._places: dict[etree._Element, tuple[etree._Element, SchemaNode | None]] = {
+            tree: (self._result, schema.root)
+        }
+
+    def of(self, elements: Iterable[etree._Element]) -> etree._Element:
+        """A new root with ``elements``, which are in document order: an ancestor comes before what is below it."""
+        whole: set[etree._Element] = set()
+        for element in elements:
+            if element is self._tree:
+                return copy.deepcopy(self._tree)
+            if whole and not whole.isdisjoint(element.iterancestors()):
+                continue
+            whole.add(element)
+            parent = element.getparent()
+            if parent is None:
+                continue
+            place, node = self._place(parent)
+            if node is not None and element.tag in node.keys:
+                continue
+            if len(element) or element.attrib:
+                place.append(copy.deepcopy(element))
+            else:
+                etree.SubElement(place, str(element.tag)).text = element.text
+        return self._result
+
+    def _place(self, element: etree._Element) -> tuple[etree._Element, SchemaNode | None]:
+        """The copy of an ancestor, with its keys, made where it is not there yet."""
+        found = self._places.get(element)
+        if found is not None:
+            return found
+        parent = element.getparent()
+        if parent is None:
+            raise ValueError("the element is not below the tree")
+        place, above = self._place(parent)
+        tag = str(element.tag)
+        node = None if above is None else above.data_children.get(tag) or _notification(self._schema, above, tag)
+        inside = etree.SubElement(place, tag, dict(element.attrib) if element.attrib else None)
+        if node is not None and node.keys:
+            for key in element.iterchildren(*node.keys):
+                etree.SubElement(inside, str(key.tag)).text = key.text
+        self._places[element] = inside, node
+        return inside, node
+
+
+def _notification(schema: Schema, above: SchemaNode, tag: str) -> SchemaNode | None:
+    return (schema.notifications if above is schema.root else above.notifications).get(tag)
