@@ -52,6 +52,15 @@ def test_failures_are_warnings_and_answered_requests_are_not_logged(caplog: pyte
     assert 'peers="192.0.2.1,192.0.2.2"' in caplog.text
 
 
+def test_a_certificate_that_expires_is_a_warning_that_says_when(caplog: pytest.LogCaptureFixture) -> None:
+    expires_at = datetime(2026, 4, 1, tzinfo=UTC)
+    log_engine_event(events.CertificateExpiring("own", None, None, "CN=r1", expires_at), NOW)
+    (record,) = caplog.records
+    assert record.levelname == "WARNING"
+    says = 'certificate-expiring certificate=own subject="CN=r1" expires-at=2026-04-01T00:00:00+00:00'
+    assert record.getMessage() == says
+
+
 def test_every_event_of_the_engine_can_be_described() -> None:
     kinds = events.EngineEvent.__subclasses__()
     assert kinds

@@ -12,20 +12,26 @@ import re
 from datetime import datetime
 from enum import Enum
 
-from rkmp.engine.events import AuthenticationFailure, EngineEvent, NegotiationFailure, RequestCompleted
+from rkmp.engine.events import (
+    AuthenticationFailure,
+    CertificateExpiring,
+    EngineEvent,
+    NegotiationFailure,
+    RequestCompleted,
+)
 from rkmp.keytable import KeyEvent
 
 _log = logging.getLogger(__name__)
 
-_FAILURES = (AuthenticationFailure, NegotiationFailure)
+_WARNINGS = (AuthenticationFailure, CertificateExpiring, NegotiationFailure)
 _PLAIN = re.compile(r"[\w.:/+-]+", re.ASCII)
 _WORDS = re.compile(r"(?<!^)(?=[A-Z])")
 
 
 def log_engine_event(event: EngineEvent, _at: datetime) -> None:
-    """Log ``event``, a failure as a warning; an operator's own request is answered and not logged."""
+    """Log ``event``, a failure or one to come as a warning; an operator's own request is answered and not logged."""
     if not isinstance(event, RequestCompleted):
-        _log.log(logging.WARNING if isinstance(event, _FAILURES) else logging.INFO, "%s", describe(event))
+        _log.log(logging.WARNING if isinstance(event, _WARNINGS) else logging.INFO, "%s", describe(event))
 
 
 def log_key_event(event: KeyEvent) -> None:
@@ -38,7 +44,8 @@ def describe(event: EngineEvent | KeyEvent) -> str:
     words = [_WORDS.sub("-", type(event).__name__).lower()]
     for field in dataclasses.fields(event):
         value = getattr(event, field.name)
-        if value is not None and not isinstance(value, datetime):
+        # When it happened is what the line of the log begins with.
+        if value is not None and field.name != "at":
             words.append(f"{field.name.replace('_', '-')}={_written(value)}")
     return " ".join(words)
 
@@ -46,6 +53,8 @@ def describe(event: EngineEvent | KeyEvent) -> str:
 def _written(value: object) -> str:
     if isinstance(value, bytes):
         return value.hex()
+    if isinstance(value, datetime):
+        return value.isoformat()
     if isinstance(value, Enum):
         return str(value.value)
     text = ",".join(value) if isinstance(value, tuple) else str(value)
