@@ -47,8 +47,8 @@ VALUES: Mapping[str, Sequence[str]] = {
     "pointer": ("/z:zoo/z:species[z:name='a']", "/z:ticket[z:id='1']/z:price", "/z:zoo/z:colour[.='red']"),
     "either": ("1", "a", "b"),
 }
-# Of our own modules, by the names of leaves; what is not here comes from the types.
-OUR_VALUES: Mapping[str, Sequence[str]] = {
+# Of other modules, by the names of leaves; what is not here comes from the types.
+OTHER_VALUES: Mapping[str, Sequence[str]] = {
     "address": ("192.0.2.1", "192.0.2.2", "2001:db8::1"),
     "neighbor": ("192.0.2.9",),
     "port": ("500", "501"),
@@ -71,6 +71,8 @@ OUR_VALUES: Mapping[str, Sequence[str]] = {
     "interface": ("all", "eth0"),
     "tcp-ao-protocol-id": ("201", "210"),
     "ldp-discovery-protocol-id": ("201", "202"),
+    # Of the module paths.
+    "pointer": ("/p:top/p:x", "/p:top/p:group[p:id='a']/p:x"),
 }
 REFERENCES = ("a", "b", "c")
 IDS = ("1", "2", "3")
@@ -86,7 +88,7 @@ def values(node: SchemaNode) -> st.SearchStrategy[str]:
         if node.name == "name" and node.data_parent is None:
             return st.sampled_from(("big", "small"))
         return st.sampled_from(tuple(VALUES.get(node.name, REFERENCES)))
-    pool = OUR_VALUES.get(node.name)
+    pool = OTHER_VALUES.get(node.name)
     if pool is None:
         pool = [text for member in member_types(node.type) for text in _of_type(member)] if node.type else []
     return st.sampled_from(tuple(pool) or REFERENCES)
@@ -190,6 +192,6 @@ def _attributes(draw: st.DrawFn, node: SchemaNode, marked: bool) -> str:
                 attributes += f" yang:value={quoteattr(draw(values(node)))}"
             else:
                 key = node.data_children[node.keys[0]]
-                predicate = f"[z:{key.name}='{draw(values(key))}']"
-                attributes += f" xmlns:z={quoteattr(node.namespace)} yang:key={quoteattr(predicate)}"
+                predicate = f"[k:{key.name}='{draw(values(key))}']"
+                attributes += f" xmlns:k={quoteattr(node.namespace)} yang:key={quoteattr(predicate)}"
     return attributes

@@ -388,6 +388,27 @@ def test_a_must_on_what_is_only_there_in_effect_is_evaluated(tmp_path: Path) -> 
     ]
 
 
+def test_the_context_of_an_expression_is_the_first_of_one(tmp_path: Path) -> None:
+    schema = compiled(
+        tmp_path, module("list l { key k; leaf k { type string; } must 'position() = 1 and last() = 1 and k'; }")
+    )
+    Server(schema=schema).edit("<l><k>1</k></l><l><k>2</k></l>")
+
+
+def test_a_dangling_instance_identifier_that_may_dangle_dereferences_to_nothing(tmp_path: Path) -> None:
+    """RFC 7950 10.3.1; libyang calls it an error."""
+    schema = compiled(
+        tmp_path,
+        module(
+            "leaf i { type instance-identifier { require-instance false; } must 'not(deref(.))'; }"
+            "leaf x { type string; }"
+        ),
+    )
+    server = Server(schema=schema)
+    server.edit("<i xmlns:m='urn:m'>/m:x</i>")
+    assert briefly(server.refusal("<x>1</x>")) == [("operation-failed", "must-violation", "/m:i")]
+
+
 def test_several_faults_are_reported_together(server: Server) -> None:
     errors = server.refusal(
         "<zoo><keeper/><cage><hall>east</hall><number>1</number><animal>x</animal></cage>"

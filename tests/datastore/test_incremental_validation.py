@@ -12,6 +12,7 @@ from rkmp.datastore.data_tree import DataTree
 from rkmp.datastore.editing import Editor
 from rkmp.datastore.marks import Operation
 from rkmp.datastore.payload import parse_payload
+from rkmp.datastore.schema import Schema
 from rkmp.datastore.validation import Validator
 from rkmp.errors import RpcError, RpcErrors
 from tests.datastore.generated import payloads
@@ -43,19 +44,33 @@ def identity(error: RpcError) -> tuple[object, ...]:
     return error.tag, error.app_tag, error.path, tuple(sorted(error.info)), error.message
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(
-    st.sampled_from(("", FULL)),
-    st.lists(
-        st.tuples(payloads(SCHEMA), st.sampled_from(("merge", "merge", "merge", "none", "replace"))),
+EDITS = {
+    name: st.lists(
+        st.tuples(payloads(schema_of(name)), st.sampled_from(("merge", "merge", "merge", "none", "replace"))),
         min_size=1,
         max_size=10,
-    ),
-)
+    )
+    for name in ("zoo", "paths")
+}
+
+
+@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.sampled_from(("", FULL)), EDITS["zoo"])
 def test_incremental_and_full_validation_find_the_same(start: str, edits: list[tuple[str, str]]) -> None:
-    validator = Validator(SCHEMA)
+    require_the_same(SCHEMA, [(start, "merge"), *edits])
+
+
+@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(EDITS["paths"])
+def test_the_same_holds_for_every_form_of_expression(edits: list[tuple[str, str]]) -> None:
+    require_the_same(schema_of("paths"), edits)
+
+
+def require_the_same(schema: Schema, edits: list[tuple[str, str]]) -> None:
+    """Make the edits on one tree, each validated both ways, and keep those that leave it valid."""
+    validator = Validator(schema)
     tree = DataTree(validator.layouts)
-    for content, default_operation in [(start, "merge"), *edits]:
+    for content, default_operation in edits:
         operation = Operation(default_operation)
         try:
             payload = parse_payload(tree.layouts, document(content), operation)

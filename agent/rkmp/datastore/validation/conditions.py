@@ -113,7 +113,9 @@ class Condition:
         text = render(traced.tree)
         self._uses_root = f"${ROOT_VARIABLE}" in text
         self._uses_current = f"${CURRENT_VARIABLE}" in text
-        self._boolean = self._compile(f"boolean({text})")
+        # libxml2 has no position for an expression by itself; XPath 1.0 section 1 has one, the first of one.
+        where = "self::node()[boolean({})]" if "position()" in text or "last()" in text else "{}"
+        self._boolean = self._compile(f"boolean({where.format(text)})")
         self._nodes = self._compile(text)
         self.lookups = tuple(self._bind(layouts, lookup) for lookup in traced.lookups)
         self._lookup_variables = [lookup_variable(index) for index in range(len(self.lookups))]

@@ -221,6 +221,11 @@ class _Tracer:
         if not reached:
             return _NOWHERE
         low = min(at.low, *(depth_of(node, self.schema) for node in reached))
+        if step.axis in ("following-sibling", "preceding-sibling"):
+            # Other instances of the same parent, which is what is shared.
+            low = min(low, *(depth_of(node, self.schema) - 1 for node in reached))
+        elif step.axis in ("following", "preceding"):
+            low = 0
         lookup = at.lookup
         if lookup is not None:
             entry_depth = depth_of(self.lookups[lookup].node, self.schema)
