@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Iterator
+import sys
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -180,6 +182,23 @@ def test_a_changed_host_key_is_refused_and_an_unknown_one_where_asked(agent: Age
     known = tmp_path / ".config" / "rkmp" / "known_hosts"
     known.write_text(f"[127.0.0.1]:{agent.netconf_port} ssh-ed25519 {other}\n")
     assert "has changed" in done(agent.run_client("show", "peers", home=tmp_path), 3)
+
+
+def test_watch_ends_with_the_agent(make_agent: Callable[[str], AgentProcess]) -> None:
+    agent = make_agent("r2")
+    killer = threading.Timer(4.0, agent.kill)
+    killer.start()
+    printed = done(agent.run_client("watch"), 3)
+    killer.join()
+    assert "agent" in printed or "session" in printed
+
+
+def test_a_password_that_is_none_is_not_shown(agent: AgentProcess) -> None:
+    command = [sys.executable, "-m", "rkmp.cli", "--port", str(agent.netconf_port), "--password-stdin", "show", "peers"]
+    asked = subprocess.run(command, input=b"hunter2\xff\n", capture_output=True, timeout=30, check=False)
+    assert asked.returncode == 2
+    assert b"not UTF-8" in asked.stderr
+    assert b"hunter2" not in asked.stderr
 
 
 def test_a_home_that_cannot_be_written_is_told(agent: AgentProcess, tmp_path: Path) -> None:

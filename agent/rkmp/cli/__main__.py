@@ -75,6 +75,14 @@ def _you() -> str:
         raise CommandError("this system does not know who you are: give --user", 2) from error
 
 
+def _password() -> str:
+    try:
+        return sys.stdin.buffer.readline().rstrip(b"\r\n").decode()
+    except UnicodeDecodeError as error:
+        # Not the error's own text, which shows what was read.
+        raise CommandError("the password on standard input is not UTF-8", 2) from error
+
+
 def _width() -> int | None:
     # A pipe has no width of its own: don't fold columns there.
     if sys.stdout.isatty():
@@ -100,7 +108,7 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
         port=arguments.port,
         user=arguments.user or _you(),
         key=arguments.key,
-        password=sys.stdin.readline().rstrip("\n") if arguments.password_stdin else None,
+        password=_password() if arguments.password_stdin else None,
         strict_host_key=arguments.strict_host_key,
     )
     with Session(target) as session:

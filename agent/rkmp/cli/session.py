@@ -90,7 +90,7 @@ class Session:
         try:
             self._manager.close_session()
         except (OperationError, TransportError, RPCError, OSError):
-            self._manager.session.close()
+            self._manager._session.close()  # noqa: SLF001 - ncclient's manager has no other name for it
 
     def supports(self, capability: str) -> bool:
         """Tell whether the agent announced ``capability``, given as ``:candidate`` or a whole URI."""
