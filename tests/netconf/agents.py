@@ -42,12 +42,13 @@ class Agent:
     schema: Schema
     limits: ServerLimits = field(default_factory=ServerLimits)
     clock: Callable[[], datetime] = lambda: NOW
+    is_recovery: Callable[[str], bool] = lambda username: True
 
     def __post_init__(self) -> None:
         self.database = Database(IN_MEMORY)
         sealer = Sealer(KeyEncryptionKey(Secret(bytes(32))), "datastore")
         self.datastores = Datastores(self.schema, self.database, sealer, os.urandom, self.clock)
-        self.server = NetconfServer(self.datastores, clock=self.clock, limits=self.limits)
+        self.server = NetconfServer(self.datastores, clock=self.clock, limits=self.limits, is_recovery=self.is_recovery)
 
     def open(self, username: str = "alice") -> Peer:
         """Return a client that has not said hello."""

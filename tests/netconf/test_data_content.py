@@ -10,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lxml import etree
 
-from rkmp.datastore.redaction import Redactor
 from rkmp.datastore.schema import Schema, load_schema
+from rkmp.netconf.access_control import AccessControl, Reader
 from rkmp.netconf.data_content import DataWriter
 from rkmp.netconf.documents import parse_document
+from rkmp.netconf.transport import Client
 from tests.netconf.agents import NET, net
 
 XML_TEXT = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=30)
@@ -31,11 +32,16 @@ def tree_of(schema: Schema, *top_level: etree._Element) -> etree._Element:
     return root
 
 
+def reader(schema: Schema) -> Reader:
+    """The eyes of a recovery session."""
+    return AccessControl(schema).access_of(Client("root", "", "netconf-ssh", is_recovery=True)).reader
+
+
 def written(schema: Schema, tree: etree._Element) -> etree._Element:
     before = [shape(child) for child in tree]
-    writer = DataWriter(schema, Redactor(schema))
-    copied = parse_document(writer.copy_of(tree))
-    data = parse_document(writer.data(tree))
+    writer = DataWriter(schema)
+    copied = parse_document(writer.copy_of(tree, reader(schema)))
+    data = parse_document(writer.data(tree, reader(schema)))
     for root in (copied, data):
         assert root.tag == "{urn:ietf:params:xml:ns:netconf:base:1.0}data"
         assert [shape(child) for child in root] == before
@@ -51,7 +57,7 @@ def network(name: str = "lab") -> etree._Element:
 
 
 def test_names_have_no_prefix(schema: Schema) -> None:
-    octets = DataWriter(schema, Redactor(schema)).data(tree_of(schema, network()))
+    octets = DataWriter(schema).data(tree_of(schema, network()), None)
     assert b"<net:" not in octets
     assert f'<network xmlns="{NET}"><name>lab</name><peer><name>a</name></peer></network></data>'.encode() in octets
 
@@ -62,16 +68,14 @@ def test_secrets_are_not_written_and_stay_where_they_are(schema: Schema) -> None
     vault = etree.Element(net("vault"), nsmap={"net": NET})
     etree.SubElement(vault, net("combination")).text = "hunter2"
     tree = tree_of(schema, element, vault)
-    writer = DataWriter(schema, Redactor(schema))
-    assert b"hunter2" not in writer.copy_of(tree)
+    writer = DataWriter(schema)
+    assert b"hunter2" not in writer.copy_of(tree, reader(schema))
     assert etree.tostring(tree).count(b"hunter2") == 2
-    assert b"hunter2" not in writer.data(tree)
+    assert b"hunter2" not in writer.data(tree, reader(schema))
 
 
 def test_a_top_level_node_without_children_is_written_empty(schema: Schema) -> None:
-    octets = DataWriter(schema, Redactor(schema)).data(
-        tree_of(schema, etree.Element(net("network"), nsmap={"net": NET}))
-    )
+    octets = DataWriter(schema).data(tree_of(schema, etree.Element(net("network"), nsmap={"net": NET})), None)
     assert octets.endswith(f'<network xmlns="{NET}"/></data>'.encode())
     written(schema, tree_of(schema, etree.Element(net("network"), {"a": ">"}, nsmap={"net": NET})))
 

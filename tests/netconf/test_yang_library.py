@@ -35,6 +35,7 @@ def test_implemented_modules_come_with_their_features_and_imported_ones_apart(st
         "example-network",
         "ietf-datastores",
         "ietf-netconf",
+        "ietf-netconf-acm",
         "ietf-netconf-monitoring",
         "ietf-netconf-notifications",
         "ietf-yang-library",
@@ -42,7 +43,7 @@ def test_implemented_modules_come_with_their_features_and_imported_ones_apart(st
     features = texts(state, "l:yang-library/l:module-set/l:module[l:name='ietf-netconf']/l:feature")
     assert features == sorted(NETCONF_MODULES["ietf-netconf"])
     imported = texts(state, "l:yang-library/l:module-set/l:import-only-module/l:name")
-    assert {"ietf-inet-types", "ietf-yang-types", "ietf-netconf-acm"} <= set(imported)
+    assert {"ietf-inet-types", "ietf-yang-types"} <= set(imported)
     assert texts(state, "l:modules-state/l:module[l:name='ietf-inet-types']/l:conformance-type") == ["import"]
 
 

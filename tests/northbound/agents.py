@@ -14,6 +14,7 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from lxml import etree
 
@@ -212,7 +213,9 @@ class Agent:
         self.driver = VirtualDriver(world, self.engine, default)
         self.desk = Desk(OperationalState(), HandlerRegistry(self.schema))
         self.datastores = Datastores(self.schema, database, sealer("datastores"), draw, world.wall)
-        self.server = NetconfServer(self.datastores, clock=world.wall) if world.has_netconf else None
+        self.server = None
+        if world.has_netconf:
+            self.server = NetconfServer(self.datastores, clock=world.wall, is_recovery=lambda _: True)
         door = self.server or self.desk
         self.northbound = Northbound(self.datastores, self.driver, self.key_table, door, world.wall)
         self.northbound.start()
@@ -235,7 +238,7 @@ class Agent:
 
     # What the operator does and sees.
 
-    def edit(self, config: etree._Element, **options: str) -> None:
+    def edit(self, config: etree._Element, **options: Any) -> None:
         """edit-config of running."""
         self.datastores.edit("running", config, session_id=SESSION, **options)
 

@@ -26,7 +26,7 @@ from rkmp.datastore.candidate import Candidate
 from rkmp.datastore.data_tree import DataTree
 from rkmp.datastore.editing import Editor
 from rkmp.datastore.edits import Edit, EditKind
-from rkmp.datastore.layout import is_empty
+from rkmp.datastore.layout import Layouts, is_empty
 from rkmp.datastore.locks import Lock, Locks
 from rkmp.datastore.marks import Operation
 from rkmp.datastore.payload import parse_payload
@@ -43,6 +43,9 @@ from rkmp.storage import Database, Sealer, Transaction
 
 Mentioned = Iterable["etree._Element"] | None
 """What ``settle`` may not delete: the conditional nodes that an edit gave content to; None for anything."""
+
+Permit = Callable[[Sequence[Edit]], None]
+"""Raises RpcError for edits that whoever asked for them may not make (access control, RFC 8341)."""
 
 NAMES = ("running", "candidate", "startup")
 DEFAULT_OPERATIONS = {operation.value: operation for operation in (Operation.MERGE, Operation.REPLACE, Operation.NONE)}
@@ -104,11 +107,13 @@ class Datastores:
         default_operation: str = "merge",
         test_option: str = "test-then-set",
         error_option: str = "stop-on-error",
+        permit: Permit | None = None,
     ) -> None:
         """edit-config (RFC 6241 7.2). The content of ``config`` is given away: it moves into the datastore.
 
         Running is always validated (RFC 7950 8.3.3), whatever ``test_option`` says; the candidate only by
-        ``test-only``, otherwise when it is validated or committed.
+        ``test-only``, otherwise when it is validated or committed. ``permit`` is shown what has been asked for and
+        really changes, before what follows from it is done; what it raises undoes everything. So in the others too.
         """
         _require_option("test-option", test_option, TEST_OPTIONS)
         _require_option("error-option", error_option, ERROR_OPTIONS)
@@ -124,15 +129,15 @@ class Datastores:
             editor = Editor(tree, payload, collect=error_option == "continue-on-error")
             editor.carry_out(operation)
             if editor.errors:
-                raise RpcErrors(editor.errors)
+                raise rejections.all_of(editor.errors)
             return editor.mentioned
 
         if target == "running":
-            self._change_running(session_id, carry_out, keep=test_option != "test-only")
+            self._change_running(session_id, carry_out, keep=test_option != "test-only", permit=permit)
         else:
-            self._change_candidate(session_id, carry_out, keep=test_option != "test-only")
+            self._change_candidate(session_id, carry_out, keep=test_option != "test-only", permit=permit)
 
-    def copy(self, source: str | etree._Element, target: str, *, session_id: int) -> None:
+    def copy(self, source: str | etree._Element, target: str, *, session_id: int, permit: Permit | None = None) -> None:
         """copy-config (RFC 6241 7.3). An element is the ``config`` with the whole content; it is given away."""
         _require_name(target)
         if source == target:
@@ -142,7 +147,7 @@ class Datastores:
             self._candidate.discard()
             return
         if source == "candidate" and target == "running":
-            self._carry_candidate_over(session_id)
+            self._carry_candidate_over(session_id, permit)
             return
         root = self._source(source)
 
@@ -151,19 +156,26 @@ class Datastores:
             return None
 
         if target == "running":
-            self._change_running(session_id, carry_out)
+            self._change_running(session_id, carry_out, permit=permit)
         elif target == "candidate":
-            self._change_candidate(session_id, carry_out)
+            self._change_candidate(session_id, carry_out, permit=permit)
         else:
+            if permit is not None:
+                startup = DataTree(self._layouts, self.tree("startup"))
+                journal = startup.open_journal()
+                carry_out(startup)
+                permit(journal.edits())
             self._copy_to_startup(source, root)
             self._startup_changed(session_id)
 
-    def delete(self, target: str, *, session_id: int) -> None:
+    def delete(self, target: str, *, session_id: int, permit: Permit | None = None) -> None:
         """delete-config (RFC 6241 7.4); only startup can be deleted."""
         _require_name(target)
         if target != "startup":
             raise rejections.cannot_delete(target)
         self._locks.require([target], session_id)
+        if permit is not None:
+            permit(_all_of(EditKind.DELETED, self.tree("startup"), self._layouts))
         with self._writing() as transaction:
             self._store.replace(transaction, "startup", self.schema.new_root())
         self._startup_changed(session_id)
@@ -179,10 +191,10 @@ class Datastores:
         else:
             _raise_any(self._validator.check(DataTree(self._layouts, self.tree(source))))
 
-    def commit(self, *, session_id: int) -> None:
+    def commit(self, *, session_id: int, permit: Permit | None = None) -> None:
         """commit (RFC 6241 8.3.4.1): running becomes what the candidate is."""
         self._locks.require(["running", "candidate"], session_id)
-        self._carry_candidate_over(session_id)
+        self._carry_candidate_over(session_id, permit)
 
     def discard(self, *, session_id: int) -> None:
         """discard-changes (RFC 6241 8.3.4.2)."""
@@ -226,9 +238,7 @@ class Datastores:
         What the subscriber refuses with is raised as it is: there is no client to answer.
         """
         root = self._running.root
-        edits = tuple(
-            Edit(EditKind.CREATED, root, element, self._layouts.root.children[element.tag]) for element in root
-        )
+        edits = _all_of(EditKind.CREATED, root, self._layouts)
         subscriber.prepare(Change(self.schema, root, edits, self.schema.new_root)).apply()
 
     def on_commit(self, listener: CommitListener) -> None:
@@ -250,12 +260,20 @@ class Datastores:
         return tree.root
 
     def _change_running(
-        self, session_id: int | None, carry_out: Callable[[DataTree], Mentioned], *, keep: bool = True
+        self,
+        session_id: int | None,
+        carry_out: Callable[[DataTree], Mentioned],
+        *,
+        keep: bool = True,
+        permit: Permit | None = None,
     ) -> None:
         tree = self._running
         journal = tree.open_journal()
         try:
-            _raise_any(self._validator.settle(tree, journal, carry_out(tree)))
+            mentioned = carry_out(tree)
+            if permit is not None:
+                permit(journal.edits())
+            _raise_any(self._validator.settle(tree, journal, mentioned))
             _raise_any(self._validator.check_change(tree, journal))
             edits = journal.edits()
             if not keep or not edits:
@@ -310,7 +328,7 @@ class Datastores:
         self._running.roll_back()
         self._validator.undone(self._running)
 
-    def _carry_candidate_over(self, session_id: int) -> None:
+    def _carry_candidate_over(self, session_id: int, permit: Permit | None) -> None:
         if not self._candidate.is_modified:
             return
 
@@ -318,7 +336,7 @@ class Datastores:
             self._candidate.carry_over()
             return None
 
-        self._change_running(session_id, carry_out)
+        self._change_running(session_id, carry_out, permit=permit)
         self._candidate.carried_over()
 
     @contextlib.contextmanager
@@ -336,12 +354,20 @@ class Datastores:
             raise
 
     def _change_candidate(
-        self, session_id: int, carry_out: Callable[[DataTree], Mentioned], *, keep: bool = True
+        self,
+        session_id: int,
+        carry_out: Callable[[DataTree], Mentioned],
+        *,
+        keep: bool = True,
+        permit: Permit | None = None,
     ) -> None:
         tree = self._candidate.tree()
         journal = tree.open_journal()
         try:
-            _raise_any(self._validator.settle(tree, journal, carry_out(tree)))
+            mentioned = carry_out(tree)
+            if permit is not None:
+                permit(journal.edits())
+            _raise_any(self._validator.settle(tree, journal, mentioned))
             edits = journal.edits()
             if not keep:
                 errors = self._validator.check(tree)
@@ -356,9 +382,13 @@ class Datastores:
         self._candidate.edited(edits, session_id)
 
 
+def _all_of(kind: EditKind, root: etree._Element, layouts: Layouts) -> tuple[Edit, ...]:
+    return tuple(Edit(kind, root, element, layouts.root.children[element.tag]) for element in root)
+
+
 def _raise_any(errors: Sequence[RpcError]) -> None:
     if errors:
-        raise RpcErrors(errors)
+        raise rejections.all_of(errors)
 
 
 def _require_name(name: str) -> None:

@@ -40,6 +40,7 @@ CAPABILITIES: tuple[Capability, ...] = (
 
 NETCONF_MODULES: Mapping[str, tuple[str, ...]] = {
     "ietf-netconf": tuple(capability.feature for capability in CAPABILITIES if capability.feature is not None),
+    "ietf-netconf-acm": (),
     "ietf-netconf-monitoring": (),
     "ietf-netconf-notifications": (),
     "ietf-yang-library": (),

@@ -2,8 +2,8 @@
 
 Trees in memory have one prefix for each module, on every name. Written like that, a reply is longer by a quarter and
 clients that look at names without regard for namespaces find nothing; so the prefix of each top-level node is taken
-off its octets again. Secrets are left out here, at the one place that data leaves by. It must not know operations,
-or why what it gets was selected.
+off its octets again. What the reader may not see is left out here, at the one place that data leaves by. It must not
+know operations, or why what it gets was selected.
 """
 
 from __future__ import annotations
@@ -12,17 +12,16 @@ import copy
 
 from lxml import etree
 
-from rkmp.datastore.redaction import Redactor
 from rkmp.datastore.schema import NodeKind, Schema
+from rkmp.netconf.access_control import Reader
 from rkmp.netconf.namespaces import BASE
 
 
 class DataWriter:
     """Writes data of one schema."""
 
-    def __init__(self, schema: Schema, redactor: Redactor) -> None:
+    def __init__(self, schema: Schema) -> None:
         self._schema = schema
-        self._redactor = redactor
         # <data> binds every prefix of the schema: values that name identities and paths are written with them
         # (RFC 7950 9.10.3, 9.13.2).
         self._declarations = {prefix: _declaration(prefix, namespace) for prefix, namespace in schema.nsmap.items()}
@@ -33,22 +32,20 @@ class DataWriter:
             if any(below.kind in (NodeKind.ANYDATA, NodeKind.ANYXML) for below in (node, *node.descendants()))
         }
 
-    def copy_of(self, tree: etree._Element) -> bytes:
-        """Return ``<data>`` with what is below ``tree``, which stays as it is."""
-        return self._data([copy.deepcopy(element) for element in tree])
+    def copy_of(self, tree: etree._Element, reader: Reader) -> bytes:
+        """Return ``<data>`` with what ``reader`` may see below ``tree``, which stays as it is."""
+        return self._data([copy.deepcopy(element) for element in tree], reader)
 
-    def data(self, tree: etree._Element) -> bytes:
-        """Return ``<data>`` with what is below ``tree``, which loses its secrets."""
-        return self._data(list(tree))
+    def data(self, tree: etree._Element, reader: Reader | None) -> bytes:
+        """Return ``<data>`` with what ``reader`` may see below ``tree``, which loses the rest; None: it has lost it."""
+        return self._data(list(tree), reader)
 
-    def _data(self, elements: list[etree._Element]) -> bytes:
+    def _data(self, elements: list[etree._Element], reader: Reader | None) -> bytes:
         pieces = [self._start]
         for element in elements:
             node = self._schema.top.get(str(element.tag))
-            if node is not None:
-                if node.default_deny_all:
-                    continue
-                self._redactor.remove_secrets(element, node)
+            if node is not None and reader is not None and not reader.leave_readable(element, node):
+                continue
             pieces += self._top_level(element)
         pieces.append(b"</data>")
         return b"".join(pieces)

@@ -18,6 +18,7 @@ from rkmp.netconf.framing import OversizedMessage
 from rkmp.netconf.hello import BASE_1_1
 from rkmp.netconf.namespaces import base
 from rkmp.netconf.operations import OPERATIONS, invoke_rpc
+from rkmp.netconf.operations.invocation import ACTION
 from rkmp.netconf.operations.request import Operation, Outcome, Request, ServerContext
 from rkmp.netconf.replies import RPC, content_reply, error_reply, errors_of, ok_reply
 from rkmp.netconf.rpc_content import check_content
@@ -55,10 +56,11 @@ class Dispatcher:
         return await self._carry(session, rpc, operation)
 
     async def _carry(self, session: Session, rpc: etree._Element, operation: etree._Element) -> Answer:
+        access = self._context.access_control.access_of(session.client)
         try:
-            outcome = await self._outcome(Request(self._context, session, operation))
+            outcome = await self._outcome(Request(self._context, session, operation, access))
         except (RpcError, RpcErrors) as error:
-            return Answer(error_reply(rpc, errors_of(error)), has_errors=True)
+            return Answer(error_reply(rpc, access.presentable(errors_of(error))), has_errors=True)
         except StorageError as error:
             refusal = RpcError("resource-denied", f"the change could not be stored: {error}", type="application")
             return Answer(error_reply(rpc, [refusal]), has_errors=True)
@@ -76,7 +78,11 @@ class Dispatcher:
             if node is None:
                 name = etree.QName(tag).localname
                 raise RpcError("operation-not-supported", f"there is no operation {name}", type="protocol")
+            request.access.require_operation(tag)
             return await invoke_rpc(request, node)
+        if tag != ACTION:
+            # RFC 8341 3.1.3: who may invoke an action is asked of the action, and not of the operation around it.
+            request.access.require_operation(tag)
         _refuse_attributes(request.operation)
         for parameter, choices in row.datastores.items():
             _refuse_unknown_datastore(request.operation, parameter, choices)

@@ -16,7 +16,7 @@ from typing import TypeAlias
 from lxml import etree
 
 from rkmp.datastore.redaction import Redactor
-from rkmp.datastore.schema import Schema
+from rkmp.datastore.schema import NodeKind, Schema
 from rkmp.netconf.documents import serialise
 from rkmp.netconf.namespaces import NOTIFICATION, STREAMS
 
@@ -96,6 +96,7 @@ class NotificationHub:
 
         ``event_time`` is when it happened, an aware datetime; ``event`` is the notification's element, or for a
         YANG 1.1 notification inside data the top-level element of its path (RFC 7950 section 7.16.2).
+        One that is under nacm:default-deny-all is for the subscriptions' filters to stop (RFC 8341 section 3.4.6).
         The hub keeps no reference to ``event``. Raises ValueError where no module defines it.
         """
         if not self._subscriptions:
@@ -104,10 +105,11 @@ class NotificationHub:
         node = self._schema.notifications.get(str(event.tag)) or self._schema.top.get(str(event.tag))
         if node is None:
             raise ValueError(f"no module defines {event.tag!s}")
-        if node.default_deny_all:
-            return
         event = copy.deepcopy(event)
-        self._redactor.remove_secrets(event, node)
+        if not node.default_deny_all:
+            self._redactor.remove_secrets(event, node)
+        elif node.kind is not NodeKind.NOTIFICATION:
+            return
         # Sending an event can cause another, as when a slow reader is dropped; everybody gets them in one order.
         self._waiting.append((event_time, event))
         if self._publishing:

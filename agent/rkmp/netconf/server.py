@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from lxml import etree
 
 from rkmp.datastore.datastores import Datastores
 from rkmp.datastore.redaction import Redactor
+from rkmp.netconf.access_control import AccessControl
+from rkmp.netconf.access_control.policy import NACM
 from rkmp.netconf.base_notifications import BaseNotifications
 from rkmp.netconf.capabilities import announced_capabilities
 from rkmp.netconf.data_content import DataWriter
@@ -52,10 +54,17 @@ class NetconfServer:
     """A NETCONF server over the datastores of one schema. Everything happens on the event loop it is used on."""
 
     def __init__(
-        self, datastores: Datastores, *, clock: Callable[[], datetime], limits: ServerLimits | None = None
+        self,
+        datastores: Datastores,
+        *,
+        clock: Callable[[], datetime],
+        limits: ServerLimits | None = None,
+        is_recovery: Callable[[str], bool] = lambda username: False,  # noqa: ARG005
     ) -> None:
         """``clock`` returns the time now, aware, in UTC.
 
+        ``is_recovery`` says of which users the sessions are recovery sessions, exempt from access control (RFC 8341
+        section 3.3.3); without any, nobody can change anything before there are rules.
         The schema of ``datastores`` must implement the modules of ``rkmp.netconf.NETCONF_MODULES``.
         """
         self.limits = limits or ServerLimits()
@@ -66,18 +75,22 @@ class NetconfServer:
         self._sessions = SessionTable()
         self._turned_away: set[Session] = set()
         self._counters = ServerCounters()
-        redactor = Redactor(schema)
-        self._hub = NotificationHub(schema, redactor)
+        self._is_recovery = is_recovery
+        self._access_control = AccessControl(schema)
+        datastores.subscribe(self._access_control)
+        datastores.replay(self._access_control)
+        self._hub = NotificationHub(schema, Redactor(schema))
         self._state = OperationalState()
         self._handlers = HandlerRegistry(schema)
         self._dispatcher = Dispatcher(
             ServerContext(
                 datastores=datastores,
-                writer=DataWriter(schema, redactor),
+                writer=DataWriter(schema),
                 state=self._state,
                 handlers=self._handlers,
                 hub=self._hub,
                 sessions=self._sessions,
+                access_control=self._access_control,
                 clock=clock,
             )
         )
@@ -105,6 +118,7 @@ class NetconfServer:
         self.provide_state(NETCONF_STATE, monitoring.provide)
         self.provide_state(YANG_LIBRARY_TREE, library.provide_yang_library)
         self.provide_state(MODULES_STATE, library.provide_modules_state)
+        self.provide_state(NACM, self._access_control.provide)
         self._state.register(NETCONF, provide_streams, on_request=True)
 
     # What the agent's other rooms plug in.
@@ -173,6 +187,7 @@ class NetconfServer:
         """Return a session for an authenticated client; the transport starts it. Raises SessionRefused."""
         if self._closed:
             raise SessionRefused("the server is closing")
+        client = replace(client, is_recovery=self._is_recovery(client.username))
         if len(self._sessions) < self.limits.sessions:
             session = self._new_session(client, transport, self._dispatcher.answer, self._session_ended)
             self._sessions.add(session)

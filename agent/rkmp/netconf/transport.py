@@ -45,6 +45,10 @@ class Client:
     """The address it connected from, or an empty string where the transport has none."""
     transport: str
     """Name of the identity of ietf-netconf-monitoring for the transport: ``netconf-ssh``, ``netconf-tls``."""
+    groups: frozenset[str] = frozenset()
+    """The groups that the transport reports (RFC 8341 section 3.4.2); SSH reports none."""
+    is_recovery: bool = False
+    """Whether its sessions are recovery sessions (RFC 8341 section 3.3.3); the server sets it when it opens one."""
 
 
 class Authenticator(Protocol):

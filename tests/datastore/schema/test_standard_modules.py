@@ -11,7 +11,7 @@ from yangson import schemanode
 from yangson.datamodel import DataModel
 
 from rkmp.datastore.schema import NodeKind, Schema, SchemaNode, load_schema, standard_modules
-from rkmp.datastore.schema.types import LeafrefType, StringType
+from rkmp.datastore.schema.types import InstanceIdentifierType, LeafrefType, StringType, ValueType
 from rkmp.errors import InvalidValue
 from tests.datastore.modules import at
 
@@ -213,9 +213,16 @@ def our_facts(node: SchemaNode) -> dict[str, Any]:
         # It counts keys among the mandatory nodes.
         "mandatory": node.mandatory or node.is_key,
         "units": node.units,
-        "type": "none" if node.type is None else node.type.name.replace("-", ""),
+        "type": "none" if node.type is None else our_type(node.type),
         "default": node.defaults[0] if node.defaults else None,
     }
+
+
+def our_type(value_type: ValueType) -> str:
+    if isinstance(value_type, InstanceIdentifierType) and value_type.names_many:
+        # A string to whoever does not know what node-instance-identifier means.
+        return "string"
+    return value_type.name.replace("-", "")
 
 
 def differences(ours: Iterable[SchemaNode], theirs: Iterable[Any], path: str) -> Iterator[tuple[str, str, Any, Any]]:

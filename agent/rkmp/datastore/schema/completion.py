@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from rkmp.datastore.schema.instance_identifier import canonical_instance_identifier
 from rkmp.datastore.schema.inventory import Inventory
 from rkmp.datastore.schema.modules import Statement, problem
+from rkmp.datastore.schema.node_instance_identifier import canonical_node_path
 from rkmp.datastore.schema.nodes import NodeKind, Schema, SchemaNode
 from rkmp.datastore.schema.type_compiler import definitions
 from rkmp.datastore.schema.types import InstanceIdentifierType, LeafrefType, ValueType, member_types
@@ -43,7 +44,8 @@ class Completion:
         if self._problems:
             return
         for value_type in instance_identifiers:
-            value_type.canonicalise = functools.partial(canonical_instance_identifier, schema)
+            canonical = canonical_node_path if value_type.names_many else canonical_instance_identifier
+            value_type.canonicalise = functools.partial(canonical, schema)
         for expression, context, statement in self.expressions:
             self._bind(expression, schema, functions, context, statement)
         for node, statement in self.leaves:

@@ -56,7 +56,12 @@ class TypeCompiler:
         known = self._shared.get(statement)
         if known is not None:
             return known
-        if statement.i_typedef is not None:
+        base: ValueType
+        if statement.i_typedef is not None and _names_many_instances(statement.i_typedef):
+            paths = InstanceIdentifierType(require_instance=False, names_many=True)
+            self.instance_identifiers.append(paths)
+            base = paths
+        elif statement.i_typedef is not None:
             base = self.compile(statement.i_typedef.search_one("type"), namespace)
         else:
             base = self._built_in(statement, namespace)
@@ -164,6 +169,11 @@ def definitions(leaf: Statement) -> Iterator[Statement]:
     while definition is not None:
         yield definition
         definition = definition.search_one("type").i_typedef
+
+
+def _names_many_instances(typedef: Statement) -> bool:
+    """Whether this is node-instance-identifier of RFC 8341: a string to YANG, a path with prefixes to its readers."""
+    return bool(typedef.arg == "node-instance-identifier" and typedef.i_module.i_modulename == "ietf-netconf-acm")
 
 
 def _depends_on_leaf(value_type: ValueType) -> bool:

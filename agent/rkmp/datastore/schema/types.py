@@ -311,10 +311,14 @@ class UnionType(ValueType):
 
 @dataclass(slots=True, eq=False)
 class InstanceIdentifierType(ValueType):
-    """instance-identifier (RFC 7950 9.13); ``canonicalise`` is bound once the schema is whole."""
+    """instance-identifier (RFC 7950 9.13); ``canonicalise`` is bound once the schema is whole.
+
+    ``names_many`` is true for node-instance-identifier (RFC 8341 3.5.2), which can name many instances.
+    """
 
     name: ClassVar[str] = "instance-identifier"
     require_instance: bool = True
+    names_many: bool = False
     canonicalise: Callable[[str, Namespaces], str] | None = field(default=None, repr=False)
 
     def check(self, text: str, namespaces: Namespaces) -> str:

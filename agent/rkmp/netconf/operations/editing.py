@@ -6,6 +6,8 @@ to know. Each call carries the whole request out or, with an RpcError, nothing o
 
 from __future__ import annotations
 
+import copy
+
 from lxml import etree
 
 from rkmp.netconf.namespaces import base
@@ -25,19 +27,30 @@ async def edit_config(request: Request) -> Outcome:
         default_operation=request.text("default-operation", "merge"),
         test_option=request.text("test-option", "test-then-set"),
         error_option=request.text("error-option", "stop-on-error"),
+        permit=request.access.permit,
     )
     return None
 
 
 async def copy_config(request: Request) -> Outcome:
     """Replace the target by the source, a datastore or the ``<config>`` of the request."""
-    request.server.datastores.copy(_source(request), request.datastore("target"), session_id=request.session.id)
+    datastores, access = request.server.datastores, request.access
+    source, target = _source(request), request.datastore("target")
+    if access.permit is None or (source == "running" and target == "startup"):
+        # RFC 8341 3.2.6: whoever may copy running to startup may copy all of it.
+        datastores.copy(source, target, session_id=request.session.id)
+        return None
+    if isinstance(source, str) and source != target:
+        source = copy.deepcopy(datastores.tree(source))
+        access.reader.leave_readable_below(source)
+    datastores.copy(source, target, session_id=request.session.id, permit=access.permit)
     return None
 
 
 async def delete_config(request: Request) -> Outcome:
     """Empty the startup datastore; no other can be deleted."""
-    request.server.datastores.delete(request.datastore("target"), session_id=request.session.id)
+    permit = request.access.permit
+    request.server.datastores.delete(request.datastore("target"), session_id=request.session.id, permit=permit)
     return None
 
 
@@ -49,7 +62,7 @@ async def validate(request: Request) -> Outcome:
 
 async def commit(request: Request) -> Outcome:
     """Make candidate the running configuration."""
-    request.server.datastores.commit(session_id=request.session.id)
+    request.server.datastores.commit(session_id=request.session.id, permit=request.access.permit)
     return None
 
 

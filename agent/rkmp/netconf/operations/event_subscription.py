@@ -37,10 +37,17 @@ async def create_subscription(request: Request) -> Outcome:
         raise RpcError("operation-failed", "replay is not supported: startTime cannot be given", type="protocol")
     if _STOP_TIME in parameters:
         raise _error("missing-element", "stopTime is given without startTime", "startTime")
-    selection = read_filter(request.server.schema, parameters.get(_FILTER))
-    # RFC 5277 3.6: an event that the filter selects anything of is sent, and sent whole.
-    wanted = None if selection is None else selection.matches
+    selection = read_filter(request.server.schema, parameters.get(_FILTER), request.access.reader)
     session = request.session
+    access_control = request.server.access_control
+
+    def wanted(event: etree._Element) -> bool:
+        # RFC 5277 3.6: an event that the filter selects anything of is sent, and sent whole.
+        if selection is not None and not selection.filter.matches(event):
+            return False
+        # Under the rules of now, not of when the subscription was made.
+        return access_control.access_of(session.client).delivers(event)
+
     if session.subscription is not None:
         raise RpcError("operation-failed", "this session has a subscription already", type="protocol")
     session.subscription = request.server.hub.subscribe(session.notify, wanted)

@@ -7,6 +7,7 @@ this says which filters are taken at all.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TypeAlias
 
 from lxml import etree
@@ -15,6 +16,7 @@ from rkmp.datastore.schema import Schema, SchemaNode
 from rkmp.datastore.subtree_filter import SubtreeFilter
 from rkmp.datastore.xpath_filter import XPathFilter
 from rkmp.errors import RpcError
+from rkmp.netconf.access_control import Reader
 from rkmp.netconf.namespaces import base
 
 Filter: TypeAlias = "SubtreeFilter | XPathFilter"
@@ -27,7 +29,19 @@ _SELECT = "select"
 _NOTHING = "{about:secret}nothing"
 
 
-def read_filter(schema: Schema, element: etree._Element | None) -> Filter | None:
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """A filter that tells nothing of what its reader may not read (RFC 8341 section 3.2.4).
+
+    ``wants_readable`` is true where what it looks at can be hidden from the reader, or is in some instances: then it
+    is to be applied to what is left of the data once that has been taken away.
+    """
+
+    filter: Filter
+    wants_readable: bool
+
+
+def read_filter(schema: Schema, element: etree._Element | None, reader: Reader) -> Selection | None:
     """Return the filter that ``element`` holds, or None where there is no element: everything is wanted.
 
     The attributes are unqualified in the schema of ietf-netconf; clients that qualify them are understood. Raises
@@ -45,25 +59,26 @@ def read_filter(schema: Schema, element: etree._Element | None) -> Filter | None
         else:
             raise _attribute_error("unknown-attribute", etree.QName(str(attribute)).localname, "is not known")
     if kind == "xpath":
-        return _xpath_filter(schema, element, select)
+        return _xpath_filter(schema, element, select, reader)
     if kind != "subtree":
         raise _attribute_error("bad-attribute", _TYPE, "is neither subtree nor xpath")
-    return subtree_filter(schema, element)
+    return subtree_filter(schema, element, reader)
 
 
-def subtree_filter(schema: Schema, element: etree._Element) -> SubtreeFilter:
+def subtree_filter(schema: Schema, element: etree._Element, reader: Reader) -> Selection:
     """Return the subtree filter whose elements are the children of ``element``, which is given away."""
-    _blind(element, [schema.root, *schema.notifications.values()])
-    return SubtreeFilter.parse(element, schema)
+    wants_readable = _blind(element, [schema.root, *schema.notifications.values()], reader)
+    return Selection(SubtreeFilter.parse(element, schema), wants_readable)
 
 
-def xpath_filter(schema: Schema, element: etree._Element, select: str) -> XPathFilter:
+def xpath_filter(schema: Schema, element: etree._Element, select: str, reader: Reader) -> Selection:
     """Return the filter that the expression ``select`` is, with the prefixes in scope on ``element``."""
     prefixes = {prefix: namespace for prefix, namespace in element.nsmap.items() if prefix is not None}
-    return XPathFilter.parse(select, prefixes, schema)
+    parsed = XPathFilter.parse(select, prefixes, schema)
+    return Selection(parsed, parsed.reads_all or not all(reader.always_shows(node) for node in parsed.reads))
 
 
-def _xpath_filter(schema: Schema, element: etree._Element, select: str | None) -> XPathFilter:
+def _xpath_filter(schema: Schema, element: etree._Element, select: str | None, reader: Reader) -> Selection:
     # RFC 6241 8.9.5.1: select must be there, and the element be empty.
     if select is None:
         raise _attribute_error("missing-attribute", _SELECT, "is missing")
@@ -71,11 +86,15 @@ def _xpath_filter(schema: Schema, element: etree._Element, select: str | None) -
         name = etree.QName(child).localname
         info = [(base("bad-element"), name)]
         raise RpcError("bad-element", "a filter of type xpath holds no elements", type="protocol", info=info)
-    return xpath_filter(schema, element, select)
+    return xpath_filter(schema, element, select, reader)
 
 
-def _blind(element: etree._Element, nodes: Sequence[SchemaNode]) -> None:
-    """Make what names a secret name nothing, so that a content match on one does not tell whether it was guessed."""
+def _blind(element: etree._Element, nodes: Sequence[SchemaNode], reader: Reader) -> bool:
+    """Make what names hidden nodes name nothing, so that a content match on one does not tell whether it was guessed.
+
+    Returns whether names are left of which it cannot be said without a look at instances.
+    """
+    depends = False
     for child in element.iterchildren(tag=etree.Element):
         name = etree.QName(child)
         named = [
@@ -84,10 +103,14 @@ def _blind(element: etree._Element, nodes: Sequence[SchemaNode]) -> None:
             for node in (*above.data_children.values(), *above.notifications.values())
             if node.name == name.localname and name.namespace in (None, node.namespace)
         ]
-        if any(node.default_deny_all for node in named):
+        seen = {reader.sees(node) for node in named}
+        if seen == {False}:
             child.tag = _NOTHING
-        else:
-            _blind(child, named)
+            continue
+        # A name without a namespace can be of several nodes, and not all of them hidden.
+        depends |= bool(seen - {True})
+        depends |= _blind(child, named, reader)
+    return depends
 
 
 def _attribute_error(tag: str, attribute: str, problem: str) -> RpcError:

@@ -34,6 +34,8 @@ async def invoke_rpc(request: Request, node: SchemaNode) -> Outcome:
 async def action(request: Request) -> Outcome:
     """Carry out the one action inside ``<action>`` on the instance that its path names."""
     node, element, steps = _resolve(request)
+    path = instance_path(request.server.schema, element)
+    request.access.require_action(node, path, lambda depth, tag: steps[depth].keys.get(tag))
     handler = request.server.handlers.get(node)
     if handler is None:
         raise RpcError("operation-not-supported", f"nothing carries out {node.name} yet", type="protocol")

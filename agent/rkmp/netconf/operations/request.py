@@ -14,6 +14,7 @@ from lxml import etree
 
 from rkmp.datastore.datastores import Datastores
 from rkmp.datastore.schema import Schema
+from rkmp.netconf.access_control import Access, AccessControl
 from rkmp.netconf.data_content import DataWriter
 from rkmp.netconf.handlers import HandlerRegistry
 from rkmp.netconf.namespaces import base
@@ -34,6 +35,7 @@ class ServerContext:
     handlers: HandlerRegistry
     hub: NotificationHub
     sessions: SessionTable
+    access_control: AccessControl
     clock: Callable[[], datetime]
     """Returns the time now, aware, in UTC."""
 
@@ -50,6 +52,8 @@ class Request:
     server: ServerContext
     session: Session
     operation: etree._Element
+    access: Access
+    """What the session's user may do, as it was when the message came."""
 
     def parameter(self, name: str) -> etree._Element | None:
         """Return the parameter ``name`` of the base namespace, if it is there."""
