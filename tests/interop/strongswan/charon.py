@@ -69,12 +69,13 @@ connections {{
     dpd_delay = {dpd_delay}
     mobike = no
     unique = never
+{own}
     local {{
-      auth = psk
+      auth = {local_auth}
       id = {local_id}
     }}
     remote {{
-      auth = psk
+      auth = {remote_auth}
       id = {remote_id}
     }}
     children {{
@@ -84,8 +85,15 @@ connections {{
 }}
 secrets {{
   ike-rkmp {{ secret = "{secret}" }}
+  {ppk}
 }}
 """
+
+
+_PPK = """ppk-rkmp {{
+    id = {0.ppk_id}
+    secret = "{0.ppk}"
+  }}"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +102,9 @@ class Connection:
 
     ``proposals`` are in its own words, comma-separated. ``remote`` is where the peer is, by default anywhere.
     ``childless`` is allow (as the initiator decides), force or never; with never, charon asks for an ESP child.
-    ``dpd_delay`` is in seconds, 0 for no liveness checks.
+    ``dpd_delay`` is in seconds, 0 for no liveness checks. ``local_auth`` and ``remote_auth`` are psk, or pubkey: by a
+    certificate that it was given (:meth:`Charon.keep`). ``ppk`` is a post-quantum pre-shared key that it knows as
+    ``ppk_id``; ``own`` are further lines, which say that it is used, for one.
     """
 
     proposals: str
@@ -104,6 +114,11 @@ class Connection:
     remote_id: str = ROUTER_NAME
     childless: str = "allow"
     dpd_delay: int = 0
+    local_auth: str = "psk"
+    remote_auth: str = "psk"
+    ppk_id: str = "ppk"
+    ppk: str | None = None
+    own: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +231,12 @@ class Charon:
 
     # -- what it is told and asked -----------------------------------------------------------------------------------
 
+    def keep(self, kind: str, pem: bytes) -> None:
+        """Give it a file of a kind: its certificate (x509), its key (private), or an authority (x509ca)."""
+        directory = self.directory / "swanctl" / kind
+        directory.mkdir(exist_ok=True)
+        (directory / f"{kind}.pem").write_bytes(pem)
+
     def load(self, connection: Connection) -> None:
         """Replace its configuration by ``connection``."""
         (self.directory / "swanctl" / "swanctl.conf").write_text(
@@ -228,6 +249,10 @@ class Charon:
                 local_id=connection.local_id,
                 remote_id=connection.remote_id,
                 secret=connection.secret,
+                local_auth=connection.local_auth,
+                remote_auth=connection.remote_auth,
+                ppk="" if connection.ppk is None else _PPK.format(connection),
+                own=connection.own,
             )
         )
         loaded = self.swanctl("--load-all", "--noprompt")

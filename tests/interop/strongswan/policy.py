@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from rkmp.errors import IkeError
 from rkmp.ike import (
@@ -42,6 +42,34 @@ class PreSharedKeyPolicy:
         if remote_identity != self.peer_identity:
             raise IkeError(NotifyType.AUTHENTICATION_FAILED, f"{remote_identity} is nobody here")
         return RemoteAuthentication(PreSharedKey(self.peer_psk))
+
+    def choose_child(self, remote_identity: Identity, offer: ChildOffer) -> ChildChoice:
+        """Take the first."""
+        return ChildChoice(offer.transforms[0], SEND_ID)
+
+
+@dataclass(frozen=True, slots=True)
+class FixedPolicy:
+    """A policy for one peer, which is told all it knows, and takes the first transform of any child."""
+
+    local: LocalAuthentication
+    peer_identity: Identity
+    remote: RemoteAuthentication
+    expected: Expectations = field(default_factory=Expectations)
+
+    def expectations(self) -> Expectations:
+        """Return what it was told."""
+        return self.expected
+
+    def local_authentication(self, remote_identity: Identity | None) -> LocalAuthentication:
+        """Return what it was told."""
+        return self.local
+
+    def remote_authentication(self, remote_identity: Identity) -> RemoteAuthentication:
+        """Return what it was told, and refuse anybody else."""
+        if remote_identity != self.peer_identity:
+            raise IkeError(NotifyType.AUTHENTICATION_FAILED, f"{remote_identity} is nobody here")
+        return self.remote
 
     def choose_child(self, remote_identity: Identity, offer: ChildOffer) -> ChildChoice:
         """Take the first."""

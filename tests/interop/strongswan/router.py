@@ -20,6 +20,7 @@ from rkmp.ike import (
     IkeSa,
     IkeSaState,
     IkeSettings,
+    Policy,
     Statistic,
 )
 from rkmp.ike.addressing import is_opening_request
@@ -58,8 +59,9 @@ BGP_REQUEST = ChildRequest(
 class Router:
     """IKE SAs, what they reported, and where their peers are.
 
-    ``cookies`` makes it ask everyone for a cookie. ``sent`` and ``received`` are datagrams as they travelled, marker
-    and all; those whose number, counted from 1, is in ``lost_outgoing`` or ``lost_incoming`` did not get through.
+    ``cookies`` makes it ask everyone for a cookie; ``policy`` takes the place of pre-shared keys. ``sent`` and
+    ``received`` are datagrams as they travelled, marker and all; those whose number, counted from 1, is in
+    ``lost_outgoing`` or ``lost_incoming`` did not get through.
     """
 
     socket: socket.socket
@@ -69,6 +71,7 @@ class Router:
     psk: str = SECRET
     peer_psk: str = SECRET
     cookies: CookieKeeper | None = None
+    policy: Policy | None = None
     lost_outgoing: Container[int] = ()
     lost_incoming: Container[int] = ()
 
@@ -79,7 +82,7 @@ class Router:
 
     def __post_init__(self) -> None:
         self._ways: dict[bytes, tuple[Address, bool]] = {}
-        self._policy = PreSharedKeyPolicy(
+        self._policy = self.policy or PreSharedKeyPolicy(
             self.identity, self.peer_identity, Secret(self.psk.encode()), Secret(self.peer_psk.encode())
         )
 

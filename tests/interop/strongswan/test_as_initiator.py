@@ -96,7 +96,7 @@ def test_a_cookie_is_returned_and_the_ike_sa_established(
     stalled.run(lambda: stalled.ike_sa.state is IkeSaState.AUTH_SENT)
     router = make_router(settings=settings_for(offered))
     establish(router, charon)
-    assert "parsed IKE_SA_INIT request 0 [ N(COOKIE) SA KE No V ]" in charon.log
+    assert "parsed IKE_SA_INIT request 0 [ N(COOKIE) SA KE No " in charon.log
     assert router.count(Statistic.INIT_RESTARTS) == restarts
     router.check_liveness()
 
