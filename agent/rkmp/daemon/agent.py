@@ -95,7 +95,7 @@ class Agent:
         self._driver = EngineDriver(Engine(key_table, os.urandom, default_listener=listener), listener)
         self._driver.subscribe(log_engine_event)
         key_table.subscribe(log_key_event)
-        server = NetconfServer(datastores, clock=_wall_clock)
+        server = NetconfServer(datastores, clock=_wall_clock, is_recovery=users.is_recovery)
         northbound = Northbound(datastores, self._driver, key_table, server, clock=_wall_clock)
         configuration = FirstConfiguration(northbound.start)
         self._closing.callback(configuration.close)
