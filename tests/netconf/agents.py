@@ -11,7 +11,7 @@ from lxml import etree
 
 from rkmp.datastore.datastores import Datastores
 from rkmp.datastore.schema import Schema
-from rkmp.netconf import Client, NetconfServer, ServerLimits
+from rkmp.netconf import Client, EventLog, NetconfServer, ServerLimits
 from rkmp.secret import Secret
 from rkmp.storage import IN_MEMORY, Database, KeyEncryptionKey, Sealer
 from tests.netconf.conversation import Peer, nc
@@ -43,12 +43,20 @@ class Agent:
     limits: ServerLimits = field(default_factory=ServerLimits)
     clock: Callable[[], datetime] = lambda: NOW
     is_recovery: Callable[[str], bool] = lambda username: True
+    has_replay: bool = True
 
     def __post_init__(self) -> None:
         self.database = Database(IN_MEMORY)
         sealer = Sealer(KeyEncryptionKey(Secret(bytes(32))), "datastore")
         self.datastores = Datastores(self.schema, self.database, sealer, os.urandom, self.clock)
-        self.server = NetconfServer(self.datastores, clock=self.clock, limits=self.limits, is_recovery=self.is_recovery)
+        self.event_log = EventLog(self.database, self.clock)
+        self.server = NetconfServer(
+            self.datastores,
+            clock=self.clock,
+            limits=self.limits,
+            is_recovery=self.is_recovery,
+            event_log=self.event_log if self.has_replay else None,
+        )
 
     def open(self, username: str = "alice") -> Peer:
         """Return a client that has not said hello."""

@@ -204,6 +204,25 @@ async def test_ncclient_is_told_of_sessions_and_changes(served: Served) -> None:
     assert events[2].findtext("{*}termination-reason") == "closed"
 
 
+async def test_ncclient_has_the_past_replayed(served: Served) -> None:
+    for _ in range(3):
+        served.agent.server.publish(NOW, ALARM)
+
+    def work(client: Any) -> list[str]:
+        wanted = ("subtree", f'<alarm xmlns="{NET}"/>')
+        client.create_subscription(
+            filter=wanted, start_time="2026-01-02T04:04:05+01:00", stop_time="2026-01-02T03:04:06Z"
+        )
+        found = [client.take_notification(timeout=10).notification_xml for _ in range(4)]
+        client.get_config("running")
+        return found
+
+    found = await served.with_ncclient(work)
+    names = [etree.QName(etree.fromstring(message.encode())[1]).localname for message in found]
+    assert names == ["alarm", "alarm", "alarm", "replayComplete"]
+    assert not any(SECRET.decode() in message for message in found)
+
+
 async def test_ncclient_calls_an_action(served: Served) -> None:
     async def restart(invocation: Invocation) -> Sequence[etree._Element] | None:
         assert invocation.key(net("peer"), net("name")) == "a"

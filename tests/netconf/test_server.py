@@ -92,9 +92,11 @@ async def test_what_has_a_handler_can_be_listed(agent: Agent) -> None:
         agent.server.handle((net("forget"),), handler)
 
 
-async def test_publishing_without_subscribers_is_free(agent: Agent) -> None:
+async def test_publishing_without_subscribers_and_without_a_log_is_free(schema: Schema) -> None:
+    agent = Agent(schema, has_replay=False)
     assert not agent.server.has_subscribers
     agent.server.publish(NOW, etree.Element("{urn:nowhere}event"))
+    await agent.close()
 
 
 async def test_sessions_do_not_hear_of_each_other(agent: Agent) -> None:

@@ -24,7 +24,7 @@ from rkmp.datastore.schema import load_schema
 from rkmp.engine import Engine, EngineConfiguration, EngineDriver, Listener, system_clock
 from rkmp.errors import CommandError, EngineRefusal
 from rkmp.keytable import KeyTable
-from rkmp.netconf import NETCONF_MODULES, NetconfServer
+from rkmp.netconf import NETCONF_MODULES, EventLog, NetconfServer
 from rkmp.northbound import MODULES, Northbound
 from rkmp.secret import Secret
 from rkmp.storage import Database, KeyEncryptionKey, Sealer, require_key
@@ -95,7 +95,12 @@ class Agent:
         self._driver = EngineDriver(Engine(key_table, os.urandom, default_listener=listener), listener)
         self._driver.subscribe(log_engine_event)
         key_table.subscribe(log_key_event)
-        server = NetconfServer(datastores, clock=_wall_clock, is_recovery=users.is_recovery)
+        server = NetconfServer(
+            datastores,
+            clock=_wall_clock,
+            is_recovery=users.is_recovery,
+            event_log=EventLog(database, _wall_clock),
+        )
         northbound = Northbound(datastores, self._driver, key_table, server, clock=_wall_clock)
         configuration = FirstConfiguration(northbound.start)
         self._closing.callback(configuration.close)

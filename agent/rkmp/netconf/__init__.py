@@ -4,7 +4,7 @@ Generic over YANG modules: nothing here knows RKMP. The daemon builds one object
 
     schema = load_schema({**NETCONF_MODULES, "my-module": ()}, [folder])
     datastores = Datastores(schema, database, sealer, os.urandom, clock)
-    server = NetconfServer(datastores, clock=clock, limits=ServerLimits(sessions=100))
+    server = NetconfServer(datastores, clock=clock, event_log=EventLog(database, clock))
 
     server.provide_state("{urn:my}top", provider)              # adds config false nodes to every <get>
     server.handle(("{urn:my}top", "{urn:my}reset"), handler)   # an action; a path of one tag is an rpc
@@ -22,6 +22,7 @@ Nodes under nacm:default-deny-all leave in no reply and no notification.
 """
 
 from rkmp.netconf.capabilities import NETCONF_MODULES
+from rkmp.netconf.event_log import EventLog, EventLogLimits
 from rkmp.netconf.handlers import Handler, Invocation, PathStep
 from rkmp.netconf.operational import StateProvider
 from rkmp.netconf.server import NetconfServer, ServerLimits
@@ -34,6 +35,8 @@ __all__ = [
     "NETCONF_MODULES",
     "Authenticator",
     "Client",
+    "EventLog",
+    "EventLogLimits",
     "Handler",
     "Invocation",
     "NetconfServer",

@@ -7,7 +7,7 @@ is durable and a session is over by the time that it is told.
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
@@ -90,6 +90,26 @@ class BaseNotifications:
             self._add_author(event, session_id)
             _leaf(event, "datastore", "startup")
             self._publish(self._clock(), event)
+
+    def capabilities_changed(self, before: Collection[str], now: Collection[str]) -> None:
+        """Tell that clients are not told the same any more (netconf-capability-change): another release has started.
+
+        A capability is modified when only what comes after its question mark is not the same.
+        """
+        added = {uri.partition("?")[0]: uri for uri in now if uri not in before}
+        gone = {uri.partition("?")[0]: uri for uri in before if uri not in now}
+        if not added and not gone:
+            return
+        event = _event("netconf-capability-change")
+        self._add_author(event, None)
+        for name, uris in (
+            ("added-capability", [uri for base, uri in added.items() if base not in gone]),
+            ("deleted-capability", [uri for base, uri in gone.items() if base not in added]),
+            ("modified-capability", [uri for base, uri in added.items() if base in gone]),
+        ):
+            for uri in sorted(uris):
+                _leaf(event, name, uri)
+        self._publish(self._clock(), event)
 
     def _add_author(self, event: etree._Element, session_id: int | None) -> None:
         changed_by = _leaf(event, "changed-by", None)

@@ -6,6 +6,7 @@ session for every transport that a listener authenticated. It must not know what
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -21,6 +22,7 @@ from rkmp.netconf.base_notifications import BaseNotifications
 from rkmp.netconf.capabilities import announced_capabilities
 from rkmp.netconf.data_content import DataWriter
 from rkmp.netconf.dispatch import Dispatcher, turn_away
+from rkmp.netconf.event_log import EventLog
 from rkmp.netconf.handlers import Handler, HandlerRegistry
 from rkmp.netconf.monitoring import NETCONF_STATE, Monitoring
 from rkmp.netconf.notifications import NETCONF, NotificationHub, provide_streams
@@ -38,6 +40,10 @@ _log = logging.getLogger(__name__)
 
 _TURNED_AWAY_AT_ONCE = 16
 """Sessions over the limit that may be told so at a time; further ones do not get as far as a hello."""
+
+
+_SYNC_SECONDS = 1.0
+"""Seconds within which an event that was published is safe from a power cut."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +66,9 @@ class NetconfServer:
         clock: Callable[[], datetime],
         limits: ServerLimits | None = None,
         is_recovery: Callable[[str], bool] = lambda username: False,  # noqa: ARG005
+        event_log: EventLog | None = None,
     ) -> None:
-        """``clock`` returns the time now, aware, in UTC.
+        """``clock`` returns the time now, aware, in UTC; ``event_log`` is what events are replayed from.
 
         ``is_recovery`` says of which users the sessions are recovery sessions, exempt from access control (RFC 8341
         section 3.3.3); without any, nobody can change anything before there are rules.
@@ -79,7 +86,7 @@ class NetconfServer:
         self._access_control = AccessControl(schema)
         datastores.subscribe(self._access_control)
         datastores.replay(self._access_control)
-        self._hub = NotificationHub(schema, Redactor(schema))
+        self._hub = NotificationHub(schema, Redactor(schema), event_log)
         self._state = OperationalState()
         self._handlers = HandlerRegistry(schema)
         self._dispatcher = Dispatcher(
@@ -98,12 +105,20 @@ class NetconfServer:
             self._hub.publish,
             find_session=self._sessions.get,
             clock=clock,
-            is_wanted=lambda: self._hub.has_subscribers,
+            is_wanted=lambda: self._hub.is_wanted,
         )
         datastores.on_commit(self._notices.running_changed)
         datastores.on_startup_change(self._notices.startup_changed)
         self._endpoints: list[SshEndpoint] = []
         self._closed = False
+        self._syncing: asyncio.TimerHandle | None = None
+        if event_log is not None and (before := event_log.announced()) != set(self._capabilities):
+            if before:
+                self._notices.capabilities_changed(before, self._capabilities)
+            event_log.announce(self._capabilities)
+            event_log.sync()
+        if event_log is not None:
+            event_log.when_unsynced = self._sync_events_soon
         self._provide_own_state(clock())
 
     def _provide_own_state(self, start_time: datetime) -> None:
@@ -119,7 +134,7 @@ class NetconfServer:
         self.provide_state(YANG_LIBRARY_TREE, library.provide_yang_library)
         self.provide_state(MODULES_STATE, library.provide_modules_state)
         self.provide_state(NACM, self._access_control.provide)
-        self._state.register(NETCONF, provide_streams, on_request=True)
+        self._state.register(NETCONF, lambda root: provide_streams(root, self._hub.log), on_request=True)
 
     # What the agent's other rooms plug in.
 
@@ -242,3 +257,15 @@ class NetconfServer:
         self._endpoints.clear()
         for session in sessions:
             await session.wait_ended()
+        if self._syncing is not None:
+            self._syncing.cancel()
+            self._sync_events()
+
+    def _sync_events_soon(self) -> None:
+        """Sync what is logged within the next second, together with what else is logged until then."""
+        self._syncing = asyncio.get_running_loop().call_later(_SYNC_SECONDS, self._sync_events)
+
+    def _sync_events(self) -> None:
+        self._syncing = None
+        if self._hub.log is not None:
+            self._hub.log.sync()

@@ -7,6 +7,7 @@ a `MessageHandler`; it must not know operations, datastores or SSH.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 
+from rkmp.errors import StorageError
 from rkmp.netconf.documents import serialise
 from rkmp.netconf.framing import (
     DEFAULT_MESSAGE_LIMIT,
@@ -25,10 +27,14 @@ from rkmp.netconf.framing import (
 )
 from rkmp.netconf.hello import BadHello, ClientHello, read_client_hello, server_hello
 from rkmp.netconf.notifications import Subscription
+from rkmp.netconf.replay import ReplaySubscription
 from rkmp.netconf.statistics import MessageCounters
 from rkmp.netconf.transport import Client, Transport
 
 _log = logging.getLogger(__name__)
+
+_LONGEST_SLEEP = 30.0
+"""Seconds after which a subscription with a stop time looks at the clock again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,7 +240,7 @@ class Session:
             if self.subscription is not None and not self._notifying:
                 # RFC 5277 2.1.1: notifications follow the reply that grants the subscription.
                 self._notifying = True
-                self._spawn(self._send_notifications(), f"netconf notifications {self.id}")
+                self._spawn(self._send_notifications(self.subscription), f"netconf notifications {self.id}")
             if not self.closing:
                 await self._writable.wait()
             # A client that has sent a thousand requests must not keep the other sessions waiting.
@@ -289,17 +295,49 @@ class Session:
             return
         self._notified.set()
 
-    async def _send_notifications(self) -> None:
-        while self._ended is None:
-            await self._notified.wait()
-            self._notified.clear()
+    async def _send_notifications(self, subscription: Subscription) -> None:
+        if isinstance(subscription, ReplaySubscription):
+            try:
+                async for message in subscription.past():
+                    await self._send_notification(message)
+            except StorageError as error:
+                # Better no session than one that has seen only a part, and does not know.
+                _log.warning("session %d of %s: events cannot be replayed: %s", self.id, self.client.username, error)
+                self.end(TerminationReason.OTHER)
+        while self._ended is None and await self._notifications_can_come(subscription):
             while self._notifications and self._ended is None:
                 await self._writable.wait()
-                message = self._notifications.popleft()
-                self._notification_octets -= len(message)
-                self._send(message)
-                self.counters.out_notifications += 1
-                self._totals.out_notifications += 1
+                # The session may have ended meanwhile, and then has no notifications any more.
+                if self._notifications:
+                    message = self._notifications.popleft()
+                    self._notification_octets -= len(message)
+                    await self._send_notification(message)
+        if self._ended is None and isinstance(subscription, ReplaySubscription):
+            subscription.cancel()
+            await self._send_notification(subscription.complete())
+            # RFC 5277 3.3.2: a normal session again, which may subscribe anew.
+            self.subscription = None
+            self._notifying = False
+
+    async def _notifications_can_come(self, subscription: Subscription) -> bool:
+        """Wait for notifications; return whether the subscription's stop time has not come first."""
+        while not self._notifications:
+            left = subscription.seconds_left() if isinstance(subscription, ReplaySubscription) else None
+            if left is not None and left <= 0:
+                return False
+            self._notified.clear()
+            with contextlib.suppress(TimeoutError):
+                # The clock is looked at again from time to time: it may have been set.
+                async with asyncio.timeout(None if left is None else min(left, _LONGEST_SLEEP)):
+                    await self._notified.wait()
+        return True
+
+    async def _send_notification(self, message: bytes) -> None:
+        await self._writable.wait()
+        if self._ended is None:
+            self._send(message)
+            self.counters.out_notifications += 1
+            self._totals.out_notifications += 1
 
     def _spawn(self, work: Coroutine[None, None, None], name: str) -> None:
         task = asyncio.create_task(work, name=name)

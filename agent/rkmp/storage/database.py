@@ -142,6 +142,7 @@ class Database:
         self.path = str(path)
         self._transaction: Transaction | None = None
         self._is_in_doubt = False
+        self._is_synced = True
         if self.path != IN_MEMORY:
             self._require_file()
         with explained(self.path):
@@ -180,13 +181,19 @@ class Database:
             return self._connection.execute(statement, parameters).fetchall()
 
     @contextlib.contextmanager
-    def transaction(self) -> Iterator[Transaction]:
+    def transaction(self, *, synced: bool = True) -> Iterator[Transaction]:
         """Open a transaction, or join the one that is open; the outermost block commits when it ends.
+
+        One that is not ``synced`` does not wait for the disk: it survives the loss of the process, and that of power
+        from the next synced one on. Nothing that was promised to anyone may be written so, nor a synced one joined
+        to it (RuntimeError).
 
         Raises :class:`StorageError` when the disk refuses; then, as after any exception from the block, nothing was
         changed. An exception that leaves an inner block dooms the outermost one even if it is caught in between.
         """
         if self._transaction is not None:
+            if synced and not self._is_synced:
+                raise RuntimeError("a synced transaction was opened inside one that is not")
             try:
                 yield self._transaction
             except BaseException as error:
@@ -194,7 +201,7 @@ class Database:
                 self._transaction.fail(str(error) if isinstance(error, RkmpError) else type(error).__name__)
                 raise
             return
-        self._begin()
+        self._begin(synced)
         transaction = self._transaction = Transaction(self._connection, self.path)
         try:
             yield transaction
@@ -263,10 +270,13 @@ class Database:
     def _number(self, pragma: str) -> int:
         return int(self._connection.execute(f"PRAGMA {pragma}").fetchone()[0])
 
-    def _begin(self) -> None:
+    def _begin(self, synced: bool) -> None:
         with explained(self.path):
             if self._is_in_doubt:
                 self._forget_refused_commit()
+            if synced is not self._is_synced:
+                self._connection.execute(f"PRAGMA synchronous = {'FULL' if synced else 'NORMAL'}")
+                self._is_synced = synced
             self._connection.execute("BEGIN IMMEDIATE")
 
     def _commit(self) -> None:
