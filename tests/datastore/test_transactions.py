@@ -169,6 +169,23 @@ def test_a_bug_in_a_subscriber_leaves_nothing_half_applied(server: Server) -> No
     assert server.datastores._running.journal is None
 
 
+def test_a_bug_in_applying_keeps_nobody_else_from_it(server: Server) -> None:
+    calls, recorders = subscribe(server, None, None)
+
+    class Broken(Recorder):
+        def apply(self) -> None:
+            raise ZeroDivisionError
+
+    server.datastores._subscribers.insert(0, Broken(server, "0", calls))
+    with pytest.raises(ZeroDivisionError):
+        server.edit(EDIT, session_id=5)
+    assert calls[3:] == ["apply 1, durable", "apply 2, durable", "committed by 5"]
+    assert len(recorders) == 2
+    expected = server.tree()
+    server.restart()
+    assert server.tree() == expected
+
+
 def test_an_invalid_change_is_not_even_prepared(server: Server) -> None:
     calls, _ = subscribe(server, None)
     server.refusal("<zoo><guest>rex</guest></zoo>")

@@ -288,10 +288,12 @@ class Datastores:
         tree.close_journal()
         self._validator.kept()
         self._candidate.running_changed(edits)
-        for part in prepared:
-            part.apply()
-        for listener in self._listeners:
-            listener(session_id, edits)
+        with contextlib.ExitStack() as stack:
+            # The change is durable: whatever bug one of them has, all the others take part. The last goes first.
+            for listener in reversed(self._listeners):
+                stack.callback(listener, session_id, edits)
+            for part in reversed(prepared):
+                stack.callback(part.apply)
 
     def _adopt_schema(self) -> None:
         """The modules are not those that the stored configuration was last valid with."""
