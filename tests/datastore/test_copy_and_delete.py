@@ -77,6 +77,21 @@ def test_an_invalid_configuration_is_not_copied(server: Server, source: str, tar
     assert server.text(target) == before
 
 
+def test_an_invalid_configuration_may_be_copied_to_the_candidate(server: Server) -> None:
+    server.datastores.copy(server.document(INVALID), "candidate", session_id=1)
+    assert server.tree("candidate") == (("zoo", ("guest", "rex")),)
+    with pytest.raises(RpcErrors):
+        server.datastores.commit(session_id=1)
+
+
+def test_a_false_condition_is_in_no_candidate(server: Server) -> None:
+    before = server.tree("candidate")
+    with pytest.raises(RpcErrors) as caught:
+        server.datastores.copy(server.document("<zoo><night>loud</night></zoo>"), "candidate", session_id=1)
+    assert briefly(caught.value.errors) == [("unknown-element", None, "/z:zoo/z:night")]
+    assert server.tree("candidate") == before
+
+
 def test_a_false_condition_in_a_whole_configuration_is_an_error(server: Server) -> None:
     with pytest.raises(RpcErrors) as caught:
         server.datastores.copy(server.document("<zoo><night>loud</night></zoo>"), "running", session_id=1)
