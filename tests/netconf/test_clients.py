@@ -126,6 +126,25 @@ async def test_ncclient_filters_by_xpath(served: Served) -> None:
     assert SECRET.decode() not in by_key
 
 
+async def test_ncclient_asks_for_defaults(served: Served) -> None:
+    def work(client: Any) -> dict[str, list[str]]:
+        found = {}
+        for mode in ("report-all", "trim", "explicit", "report-all-tagged"):
+            answers = (client.get_config("running", with_defaults=mode), client.get(with_defaults=mode))
+            texts = [[leaf.text for leaf in answer.data_ele.iterfind(".//n:mtu", NC)] for answer in answers]
+            assert texts[0] == texts[1]
+            found[mode] = texts[0]
+        return found
+
+    found = await served.with_ncclient(work)
+    assert found == {
+        "report-all": ["1400", "1500"],
+        "trim": ["1400"],
+        "explicit": ["1400"],
+        "report-all-tagged": ["1400", "1500"],
+    }
+
+
 async def test_ncclient_goes_through_its_operations(served: Served) -> None:
     def work(client: Any) -> None:
         assert ":candidate" in client.server_capabilities
@@ -280,6 +299,12 @@ async def test_netconf_console_filters_by_xpath(served: Served) -> None:
     got = await console(served, "--db", "running", "--get-config", "-x", "//*[local-name()='enabled']/..")
     assert got.returncode == 0, got.stderr
     assert peers_of(etree.fromstring(got.stdout.encode())) == ["b"]
+
+
+async def test_netconf_console_asks_for_defaults(served: Served) -> None:
+    got = await console(served, "--get-config", "--with-defaults", "report-all-tagged")
+    assert got.returncode == 0, got.stderr
+    assert [leaf.text for leaf in etree.fromstring(got.stdout.encode()).iterfind(".//n:mtu", NC)] == ["1400", "1500"]
 
 
 @pytest.mark.parametrize("version", ["1.0", "1.1"])

@@ -38,6 +38,7 @@ def test_implemented_modules_come_with_their_features_and_imported_ones_apart(st
         "ietf-netconf-acm",
         "ietf-netconf-monitoring",
         "ietf-netconf-notifications",
+        "ietf-netconf-with-defaults",
         "ietf-yang-library",
     ]
     features = texts(state, "l:yang-library/l:module-set/l:module[l:name='ietf-netconf']/l:feature")

@@ -108,7 +108,8 @@ class Editor:
         elif operation is Operation.NONE:
             self._pass_through(place, existing, source, layout)
         elif existing is None:
-            self._create(place, source, layout, mark)
+            if not mark.resets:
+                self._create(place, source, layout, mark)
         elif operation is Operation.CREATE:
             raise rejections.data_exists(path_of(existing, layout), layout.node.name)
         else:
@@ -217,7 +218,7 @@ class Editor:
             mark = self.payload.marks.get(child, _NO_MARK)
             if mark.operation is Operation.DELETE:
                 raise rejections.data_missing(self._new_path(child, below), below.node.name)
-            content = None if mark.operation is Operation.REMOVE else self._content(child, below)
+            content = None if mark.operation is Operation.REMOVE or mark.resets else self._content(child, below)
             if content is None:
                 source.remove(child)
             elif mark.insert is not None:

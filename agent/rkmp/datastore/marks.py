@@ -1,6 +1,7 @@
-"""The attributes of an edit: what to do with an element, and where an entry goes (RFC 6241 7.2, RFC 7950 7.7.9, 7.8.6).
+"""The attributes of an edit: what to do with an element, where an entry goes, and that a leaf is to have its default.
 
-Reads and checks them; whether an anchor exists is only known when the edit is carried out.
+RFC 6241 7.2, RFC 7950 7.7.9 and 7.8.6, RFC 6243 4.5.2. Reads and checks them; whether an anchor exists is only known
+when the edit is carried out.
 """
 
 from __future__ import annotations
@@ -23,6 +24,9 @@ OPERATION = f"{{{NETCONF_BASE}}}operation"
 INSERT = f"{{{YANG}}}insert"
 KEY = f"{{{YANG}}}key"
 VALUE = f"{{{YANG}}}value"
+DEFAULTS_NAMESPACE = "urn:ietf:params:xml:ns:netconf:default:1.0"
+DEFAULT = f"{{{DEFAULTS_NAMESPACE}}}default"
+"""The attribute of RFC 6243 section 6, in replies and in edits."""
 
 
 class Operation(Enum):
@@ -58,11 +62,16 @@ _INSERTS = {insert.value: insert for insert in Insert}
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """What the attributes of one element say. ``anchor`` is the entry that ``BEFORE`` and ``AFTER`` are relative to."""
+    """What the attributes of one element say. ``anchor`` is the entry that ``BEFORE`` and ``AFTER`` are relative to.
+
+    ``resets`` is true for a creation of a leaf that is to have its default, and so not to be there: it only must not
+    be there before. Where that makes no difference the operation is ``REMOVE``.
+    """
 
     operation: Operation | None = None
     insert: Insert | None = None
     anchor: Key | None = None
+    resets: bool = False
 
 
 def read_mark(
@@ -99,12 +108,36 @@ def read_mark(
                 errors.append(rejections.bad_attribute(find_path(), name, local, fault.reason))
     elif INSERT in attributes and insert is None and INSERT in allowed:
         allowed.add(anchor_attribute)
+    resets = False
+    if DEFAULT in attributes and layout.node.has_text:
+        allowed.add(DEFAULT)
+        try:
+            resets = _resets(element, layout, attributes[DEFAULT], operation or inherited)
+        except InvalidValue as fault:
+            errors.append(rejections.invalid_value(find_path(), fault.reason, None))
     errors += [
         rejections.unknown_attribute(find_path(), name, etree.QName(attribute).localname)
         for attribute in attributes
         if attribute not in allowed
     ]
-    return Mark(operation, insert, anchor), errors
+    if resets and (operation or inherited) is not Operation.CREATE:
+        return Mark(Operation.REMOVE), errors
+    return Mark(operation, insert, anchor, resets), errors
+
+
+_BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
+
+
+def _resets(element: etree._Element, layout: Layout, text: str, operation: Operation) -> bool:
+    """RFC 6243 4.5.2: whether the attribute asks for the default. Raises InvalidValue where it cannot."""
+    wanted = _BOOLEANS.get(text.strip())
+    if wanted is None:
+        raise InvalidValue("the attribute default is neither true nor false")
+    if operation not in (Operation.MERGE, Operation.REPLACE, Operation.CREATE):
+        raise InvalidValue(f"the attribute default does not go with the operation {operation.value}")
+    if wanted and _canonical(layout, element.text or "", element) not in layout.node.defaults:
+        raise InvalidValue(f"the value that is to be the default of {layout.node.name} is not")
+    return wanted
 
 
 def _anchor(element: etree._Element, layout: Layout, text: str) -> Key:

@@ -16,7 +16,7 @@ from lxml import etree
 from rkmp.datastore import rejections
 from rkmp.datastore.instance_path import InstancePath, instance_path
 from rkmp.datastore.layout import Key, Layout, Layouts, is_empty
-from rkmp.datastore.marks import Mark, Operation, read_mark
+from rkmp.datastore.marks import DEFAULT, Mark, Operation, read_mark
 from rkmp.datastore.schema.nodes import SchemaNode
 from rkmp.errors import InvalidValue, RpcError
 
@@ -161,10 +161,13 @@ class _Walk:
 
     def _mark(self, element: etree._Element, layout: Layout, inherited: Operation) -> Operation:
         if not self.is_edit:
-            path = self._path(element, layout)
-            for name in element.attrib:
+            # RFC 6243 4.5.1: the one attribute of a whole configuration.
+            unknown = [name for name in element.attrib if name != DEFAULT]
+            for name in unknown:
+                path = self._path(element, layout)
                 self.errors.append(rejections.unknown_attribute(path, layout.node.name, etree.QName(name).localname))
-            return inherited
+            if unknown:
+                return inherited
         mark, errors = read_mark(element, layout, inherited, lambda: self._path(element, layout))
         self.errors += errors
         self.marks[element] = mark

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from rkmp.datastore.schema import Module, Schema
+from rkmp.datastore.with_defaults import BASIC_MODE, DefaultsMode
 from rkmp.netconf.hello import BASE_1_0, BASE_1_1
 
 _CAPABILITY = "urn:ietf:params:netconf:capability:"
@@ -34,6 +35,11 @@ CAPABILITIES: tuple[Capability, ...] = (
     Capability(f"{_CAPABILITY}rollback-on-error:1.0", "rollback-on-error"),
     Capability(f"{_CAPABILITY}validate:1.1", "validate"),
     Capability(f"{_CAPABILITY}xpath:1.0", "xpath"),
+    Capability(
+        f"{_CAPABILITY}with-defaults:1.0"
+        f"?basic-mode={BASIC_MODE.value}"
+        f"&also-supported={','.join(mode.value for mode in DefaultsMode if mode is not BASIC_MODE)}"
+    ),
     Capability(f"{_CAPABILITY}notification:1.0"),
     Capability(f"{_CAPABILITY}interleave:1.0"),
 )
@@ -43,6 +49,7 @@ NETCONF_MODULES: Mapping[str, tuple[str, ...]] = {
     "ietf-netconf-acm": (),
     "ietf-netconf-monitoring": (),
     "ietf-netconf-notifications": (),
+    "ietf-netconf-with-defaults": (),
     "ietf-yang-library": (),
     # RFC 7950 9.10.2: the YANG library names datastores by its identities, which an imported module would not lend.
     "ietf-datastores": (),

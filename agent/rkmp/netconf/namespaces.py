@@ -29,6 +29,15 @@ YANG_LIBRARY = "urn:ietf:params:xml:ns:yang:ietf-yang-library"
 DATASTORES = "urn:ietf:params:xml:ns:yang:ietf-datastores"
 """RFC 8342 appendix A: identities of datastores."""
 
+WITH_DEFAULTS = "urn:ietf:params:xml:ns:yang:ietf-netconf-with-defaults"
+"""RFC 6243 section 5: the parameter ``with-defaults``."""
+
+NMDA = "urn:ietf:params:xml:ns:yang:ietf-netconf-nmda"
+"""RFC 8526: ``get-data`` and ``edit-data``."""
+
+ORIGIN = "urn:ietf:params:xml:ns:yang:ietf-origin"
+"""RFC 8342 appendix A: where a value in use comes from."""
+
 
 def base(name: str) -> str:
     """Return ``name`` of the base namespace in Clark notation."""

@@ -34,7 +34,7 @@ class AccessibleTree:
     def __init__(self, tree: DataTree, whens: Mapping[SchemaNode, Sequence[WhenCheck]]) -> None:
         self.tree = tree
         self._whens = whens
-        self._added: list[tuple[etree._Element, etree._Element]] = []
+        self._added: list[tuple[etree._Element, etree._Element, Layout]] = []
         self._ensured: set[tuple[etree._Element, Layout]] = set()
         self._evaluating: set[tuple[etree._Element, Layout]] = set()
 
@@ -44,7 +44,7 @@ class AccessibleTree:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        for parent, element in reversed(self._added):
+        for parent, element, _ in reversed(self._added):
             parent.remove(element)
         self._added.clear()
         self._ensured.clear()
@@ -90,8 +90,13 @@ class AccessibleTree:
         """Put an instance into the tree until this is closed."""
         element = etree.SubElement(parent, layout.tag)
         element.text = text
-        self._added.append((parent, element))
+        self._added.append((parent, element, layout))
         return element
+
+    def keep(self) -> list[tuple[etree._Element, etree._Element, Layout]]:
+        """Leave what was put into the tree in it; return it with its parents, each before what is below it."""
+        added, self._added = self._added, []
+        return added
 
     def _holds(self, check: WhenCheck, parent: etree._Element, layout: Layout, element: etree._Element | None) -> bool:
         if check.on_parent:

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import copy
 
+from lxml import etree
+
+from rkmp.datastore.with_defaults import BASIC_MODE
+from rkmp.netconf.access_control import Reader
 from rkmp.netconf.namespaces import base
-from rkmp.netconf.operations.filtering import read_filter
+from rkmp.netconf.operations.default_handling import defaults_mode, in_mode
+from rkmp.netconf.operations.filtering import Selection, read_filter
 from rkmp.netconf.operations.request import Operation, Outcome, Request
 
 
@@ -15,6 +20,11 @@ async def get_config(request: Request) -> Outcome:
     source = request.datastore("source")
     reader = request.access.reader
     selection = read_filter(server.schema, request.parameter("filter"), reader)
+    mode = defaults_mode(request)
+    if mode is not BASIC_MODE:
+        # RFC 6243 4.5.1: the filter looks at data and defaults together.
+        tree, unread = select(in_mode(server.schema, server.datastores.tree(source), mode), selection, reader)
+        return server.writer.data(tree, unread)
     if selection is None:
         return server.writer.copy_of(server.datastores.tree(source), reader)
     if selection.wants_readable:
@@ -30,13 +40,26 @@ async def get(request: Request) -> Outcome:
     running = server.datastores.tree("running")
     reader = request.access.reader
     selection = read_filter(server.schema, request.parameter("filter"), reader)
+    selects = server.state.selects_by_default if selection is None else selection.filter.selects
+    mode = defaults_mode(request)
+    if mode is BASIC_MODE:
+        state = server.state.build(running, selects)
+    else:
+        # Which defaults are in use can hang on nodes that are not selected.
+        state = server.state.build(running, lambda tag: tag in server.schema.top or selects(tag))
+        state = in_mode(server.schema, state, mode)
+    tree, unread = select(state, selection, reader)
+    return server.writer.data(tree, unread)
+
+
+def select(tree: etree._Element, selection: Selection | None, reader: Reader) -> tuple[etree._Element, Reader | None]:
+    """Return what is selected of ``tree``, a copy that is given away, and whose reading is still to be checked."""
     if selection is None:
-        return server.writer.data(server.state.build(running, server.state.selects_by_default), reader)
-    state = server.state.build(running, selection.filter.selects)
+        return tree, reader
     if selection.wants_readable:
-        reader.leave_readable_below(state)
-        return server.writer.data(selection.filter.apply(state), None)
-    return server.writer.data(selection.filter.apply(state), reader)
+        reader.leave_readable_below(tree)
+        return selection.filter.apply(tree), None
+    return selection.filter.apply(tree), reader
 
 
 OPERATIONS = (

@@ -1,0 +1,30 @@
+"""The ``with-defaults`` parameter of operations that return data (RFC 6243 section 4.5.1)."""
+
+from __future__ import annotations
+
+import copy
+
+from lxml import etree
+
+from rkmp.datastore.schema import Schema
+from rkmp.datastore.with_defaults import BASIC_MODE, DEFAULTS_NAMESPACE, DefaultsMode, defaults_of
+from rkmp.netconf.namespaces import WITH_DEFAULTS
+from rkmp.netconf.operations.request import Request
+
+_PREFIX = "wd"
+
+
+def defaults_mode(request: Request, namespace: str = WITH_DEFAULTS) -> DefaultsMode:
+    """Return the mode that a request asks for, or the basic mode; ``namespace`` is that of the parameter."""
+    text = request.operation.findtext(f"{{{namespace}}}with-defaults")
+    return BASIC_MODE if text is None else DefaultsMode(text)
+
+
+def in_mode(schema: Schema, tree: etree._Element, mode: DefaultsMode) -> etree._Element:
+    """Return a copy of a datastore's content with the defaults that ``mode`` reports and without those it does not."""
+    # The attribute's namespace is bound once, and not on every leaf that has it.
+    bound = {**tree.nsmap, _PREFIX: DEFAULTS_NAMESPACE} if mode is DefaultsMode.REPORT_ALL_TAGGED else tree.nsmap
+    copied = etree.Element(tree.tag, nsmap=bound)
+    copied.extend([copy.deepcopy(element) for element in tree])
+    defaults_of(schema).apply(copied, mode)
+    return copied
