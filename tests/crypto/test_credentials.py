@@ -123,3 +123,11 @@ def test_what_strongswan_s_pki_issues_is_good_for_both(key_type: KeyType, tmp_pa
     ):
         assert chain.names.include(id_type, value)
     assert load_private_key(Secret(key.read_bytes())).key_type is key_type
+
+
+def test_a_certificate_that_leads_nowhere_is_refused() -> None:
+    root, other = make_authority("root"), make_authority("another root", key_number=1)
+    forged = make_authority("root", key_number=2)
+    for stray in (other, forged):
+        with pytest.raises(CredentialError, match="does not belong to the chain: it has issued none of the others"):
+            load_credential(own(root).pem + stray.pem, key_pem())

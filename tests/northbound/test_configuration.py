@@ -85,6 +85,7 @@ def test_a_whole_document_becomes_the_configuration_of_the_engine(running: Runni
                 retain_ike_sa=False,
                 retransmission=Retransmission(0.5, 2.0, 4),
                 liveness_interval=0,
+                allow_sha1=True,
             )
         },
         proposals={

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import final
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 
 from rkmp.crypto.certificate_names import CertificateNames
 from rkmp.crypto.certificates import (
@@ -42,7 +43,10 @@ class CertificateCredential:
 
     @classmethod
     def of(cls, certificates: Sequence[x509.Certificate], private_key: PrivateKey) -> CertificateCredential:
-        """Return the credential; CredentialError when the first certificate is not one that the key can sign for."""
+        """Return the credential; CredentialError when the first certificate is not one that the key can sign for.
+
+        Every other has to have issued one of them.
+        """
         own = certificates[0]
         try:
             public_key, names = public_key_of(own), CertificateNames.of(own)
@@ -56,6 +60,7 @@ class CertificateCredential:
             )
         if not is_for_signatures:
             raise CredentialError(f"the key usage of the certificate of {describe(own)} does not allow signatures")
+        _check_chain(certificates)
         payloads = tuple(encode_certificate(certificate) for certificate in sent)
         return cls(private_key, tuple(certificates), payloads, names)
 
@@ -63,6 +68,27 @@ class CertificateCredential:
     def first_to_expire(self) -> x509.Certificate:
         """The certificate that expires before the others; with it the credential does."""
         return first_to_expire(self.certificates)
+
+
+def _check_chain(certificates: Sequence[x509.Certificate]) -> None:
+    """Raise CredentialError for a certificate that leads nowhere: it has issued none of the others."""
+    for authority in certificates[1:]:
+        if not any(_has_issued(authority, other) for other in certificates if other is not authority):
+            who = describe(authority)
+            raise CredentialError(
+                f"the certificate of {who} does not belong to the chain: it has issued none of the others"
+            )
+
+
+def _has_issued(authority: x509.Certificate, certificate: x509.Certificate) -> bool:
+    try:
+        certificate.verify_directly_issued_by(authority)
+    except (InvalidSignature, ValueError):
+        return False
+    except (UnsupportedAlgorithm, TypeError):
+        # The names fit, or it had not come to the signature; whether peers can verify it is for them to say.
+        return True
+    return True
 
 
 def load_credential(chain: bytes, private_key: Secret, passphrase: Secret | None = None) -> CertificateCredential:

@@ -63,7 +63,10 @@ class Listener:
 
 @dataclass(frozen=True, slots=True)
 class IkePolicy:
-    """How to protect an IKE SA and how long to keep it. Times are in seconds; 0 turns ``liveness_interval`` off."""
+    """How to protect an IKE SA and how long to keep it. Times are in seconds; 0 turns ``liveness_interval`` off.
+
+    ``allow_sha1``: sign with RSA over SHA-1, and accept it, where the peer knows no other way (RFC 8247 3.1.1).
+    """
 
     name: str
     proposals: tuple[IkeProposal, ...] = DEFAULT_IKE_PROPOSALS
@@ -71,6 +74,7 @@ class IkePolicy:
     retain_ike_sa: bool = True
     retransmission: Retransmission = DEFAULT_RETRANSMISSION
     liveness_interval: int = 30
+    allow_sha1: bool = False
 
 
 @dataclass(frozen=True, slots=True)

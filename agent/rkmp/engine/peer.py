@@ -115,6 +115,7 @@ class Peer:
             code_points=engine.code_points,
             require_vendor_id=engine.require_vendor_id,
             retransmission=policy.retransmission,
+            allow_sha1=policy.allow_sha1,
             initial_contact=not any(conversation.is_open for conversation in self.conversations.values()),
         )
 

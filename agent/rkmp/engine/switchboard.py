@@ -204,4 +204,5 @@ def _settings_for(candidates: Sequence[Peer]) -> IkeSettings:
         code_points=settings.code_points,
         require_vendor_id=settings.require_vendor_id,
         retransmission=settings.retransmission,
+        allow_sha1=all(peer.settings.allow_sha1 for peer in candidates),
     )

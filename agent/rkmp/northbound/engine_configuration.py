@@ -110,6 +110,7 @@ class EntryReaders:
                 tries=int(value(retransmission, Rkmp.TRIES)),
             ),
             liveness_interval=int(value(entry, Rkmp.LIVENESS_INTERVAL)),
+            allow_sha1=boolean(entry, Rkmp.ALLOW_SHA1_SIGNATURES),
         )
 
     def _ike_proposal(self, entry: Instance) -> IkeProposal:

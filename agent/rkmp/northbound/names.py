@@ -67,6 +67,7 @@ class Rkmp(enum.StrEnum):
     BACKOFF = enum.auto()
     TRIES = enum.auto()
     LIVENESS_INTERVAL = enum.auto()
+    ALLOW_SHA1_SIGNATURES = enum.auto()
     SECURITY_PROTOCOL = enum.auto()
     TRANSFORM = enum.auto()
     SEND_ID = enum.auto()

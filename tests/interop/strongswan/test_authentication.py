@@ -127,13 +127,14 @@ def test_one_has_a_certificate_and_the_other_a_pre_shared_key(
     assert (established.local_method, established.remote_method) == ((signed, shared) if we_sign else (shared, signed))
 
 
+@pytest.mark.parametrize("key_type", [KeyType.RSA, KeyType.ECDSA_P384], ids=lambda key_type: key_type.value)
 @pytest.mark.parametrize("charon_opens", [False, True], ids=["we-open", "charon-opens"])
 def test_the_older_methods_towards_a_charon_without_rfc_7427(
-    make_charon: MakeCharon, make_router: MakeRouter, *, charon_opens: bool
+    make_charon: MakeCharon, make_router: MakeRouter, key_type: KeyType, *, charon_opens: bool
 ) -> None:
     charon = make_charon(settings={"signature_authentication": "no"})
-    key_type = KeyType.ECDSA_P384
-    router = make_router(settings=settings_for(SUITE), policy=certified_policy(certificate(ROUTER_NAME, key_type)))
+    settings = replace(settings_for(SUITE), allow_sha1=True)
+    router = make_router(settings=settings, policy=certified_policy(certificate(ROUTER_NAME, key_type)))
     equip(charon, certificate(CHARON_NAME, key_type))
     charon.load(connection(router))
     establish(charon, router, charon_opens=charon_opens)
