@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 from lxml import etree
 
-from tests.e2e.agents import KEY_TABLE, NETCONF, RKMP, AgentProcess, make_user_key, peer_configuration
+from tests.e2e.agents import KEY_TABLE, NETCONF, RKMP, USER, AgentProcess, make_user_key, peer_configuration
 
 SECRET = "0123456789abcdefghij"
 MANUAL_KEY = f"""
@@ -199,6 +200,24 @@ def test_a_password_that_is_none_is_not_shown(agent: AgentProcess) -> None:
     assert asked.returncode == 2
     assert b"not UTF-8" in asked.stderr
     assert b"hunter2" not in asked.stderr
+
+
+def test_a_reader_that_has_left_is_no_error(agent: AgentProcess, tmp_path: Path) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "rkmp.cli", "--host", "127.0.0.1", "--port", str(agent.netconf_port)]
+    command += ["--user", USER, "--key", str(agent.user_key), "--json", "show", "config"]
+    try:
+        # Buffered, as it is for most: then nobody notices before the end.
+        buffered = dict(os.environ, HOME=str(tmp_path), XDG_CONFIG_HOME="")
+        buffered.pop("PYTHONUNBUFFERED", None)
+        asked = subprocess.run(
+            command, env=buffered, stdout=writer, stderr=subprocess.PIPE, text=True, timeout=30, check=False
+        )
+    finally:
+        os.close(writer)
+    assert asked.returncode == 0, asked.stderr
+    assert "BrokenPipe" not in asked.stderr
 
 
 def test_a_home_that_cannot_be_written_is_told(agent: AgentProcess, tmp_path: Path) -> None:

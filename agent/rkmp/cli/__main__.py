@@ -131,6 +131,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser().parse_args(argv)
     try:
         run(arguments, Console(width=_width()))
+        # Here, where it can be told that nobody reads it.
+        sys.stdout.flush()
     except CommandError as error:
         print(f"rkmp: {error}", file=sys.stderr)
         return error.exit_status
