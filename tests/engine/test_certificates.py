@@ -27,9 +27,10 @@ from rkmp.engine.certificate_watch import WARNINGS
 from rkmp.errors import EngineRefusal
 from rkmp.ike import AuthenticationFailure as Reason
 from rkmp.ike import Identity
+from rkmp.instant import Instant
 from rkmp.secret import Secret
 from tests.crypto.authorities import Holder, host, make, make_authority, usage
-from tests.engine.simulation import BASE, BGP, Simulation, configuration, peer
+from tests.engine.simulation import BASE, BGP, Router, Simulation, configuration, peer
 
 DAY = timedelta(days=1)
 YEARS: dict[str, Any] = {"not_before": BASE - 100 * DAY, "not_after": BASE + 3000 * DAY}
@@ -241,6 +242,19 @@ def test_a_certificate_is_told_of_in_time_and_at_its_end() -> None:
     assert (event.subject, event.expires_at) == ("CN=r1.example.net,C=XX", end)
     simulation.run(100 * 86_400)
     assert len(warnings(simulation, "r1")) == len(WARNINGS)
+
+
+def test_a_civil_clock_that_is_slow_is_waited_for() -> None:
+    """It drifts by less than what counts as having been set."""
+    engine = Router("r1", 1).engine
+    end = BASE + 31 * DAY
+    engine.apply(engine.prepare(certified("r1", [], certificate("r1", end=end))), Instant(0.0, BASE))
+    due = engine.next_timer() or 0.0
+    assert due == pytest.approx(86_400)
+    slow = Instant(due, BASE + DAY - timedelta(seconds=0.5))
+    engine.handle_timer(slow)
+    assert engine.events() == []
+    assert engine.next_timer() == pytest.approx(due + 0.5)
 
 
 def test_what_is_late_already_is_told_once() -> None:

@@ -9,6 +9,8 @@ from ipaddress import ip_address
 
 import pytest
 from cryptography import x509
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from rkmp.crypto.certificate_paths import TrustAnchors, VerifiedChain
 from rkmp.crypto.certificates import CertificateFault
@@ -308,9 +310,9 @@ def test_every_fault_of_a_certificate_has_its_own_reason() -> None:
     assert len(set(CERTIFICATE_FAILURES.values())) == len(CertificateFault)
 
 
-def changed(change: object, **settings: object) -> tuple[Router, Router]:
+def changed(change: object) -> tuple[Router, Router]:
     """Let bob have alice's IKE_AUTH request with payloads changed."""
-    alice, bob = certified(**settings)  # type: ignore[arg-type]
+    alice, bob = certified()
     alice.initiate(request(10, 11))
     bob.receive(alice.sent()[0])
     alice.receive(bob.sent()[0])
@@ -457,6 +459,29 @@ def test_a_torn_list_of_hash_algorithms_opens_nothing() -> None:
     bob.receive(replace(message, payloads=torn).to_bytes())
     assert bob.last(NegotiationFailed).reason is NegotiationFailure.INVALID_SYNTAX
     assert closed(bob).reason is CloseReason.NEGOTIATION_FAILED
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    changes=st.lists(st.tuples(st.integers(0, 4095), st.integers(0, 255)), max_size=3),
+    kept=st.integers(0, 2048),
+    where=st.sampled_from([Certificate, Authentication]),
+)
+def test_whatever_a_stranger_shows_is_judged_without_a_fault_of_ours(
+    changes: list[tuple[int, int]], kept: int, where: type[Certificate | Authentication]
+) -> None:
+    """Anybody can come as far as IKE_AUTH: certificates and signatures are read before it is known from whom."""
+
+    def mutate(payload: Payload) -> Payload:
+        if not isinstance(payload, where):
+            return payload
+        octets = bytearray(payload.data)
+        for position, octet in changes:
+            octets[position % len(octets)] = octet
+        return replace(payload, data=bytes(octets[:kept]))
+
+    _, bob = changed(mutate)
+    assert bob.of(IkeSaEstablished) or bob.of(AuthenticationFailed) or bob.of(NegotiationFailed)
 
 
 def test_a_name_that_only_looks_alike() -> None:

@@ -198,9 +198,10 @@ class Engine:
     def next_timer(self) -> float | None:
         """Return the monotonic time at which :meth:`handle_timer` is to be called, or None."""
         timer, due = self._timers.next(), self.certificate_watch.next_change
-        if due is None or self._clock_origin is None:
+        if due is None:
             return timer
-        moment = (due - self._clock_origin).total_seconds()
+        # By what the clocks showed last: a civil clock that is a little slow must not be waited for in circles.
+        moment = self.now + (due - self.wall).total_seconds()
         return moment if timer is None else min(timer, moment)
 
     def datagrams(self) -> list[OutgoingDatagram]:
