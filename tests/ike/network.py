@@ -74,7 +74,8 @@ class Router:
     """A router, its IKE SAs and what it made of their events.
 
     ``refuse`` lets a test make the policy refuse the children of a protocol. ``keys`` are the live children with their
-    keys by the KeyID that this router announced, oldest first.
+    keys by the KeyID that this router announced, oldest first. ``moments`` tell when each event was noted, as far as a
+    :class:`Network` keeps ``now``.
     """
 
     identity: Identity = ALICE
@@ -96,6 +97,9 @@ class Router:
     keys: dict[int, tuple[ChildSa, Secret]] = field(default_factory=dict)
     redundant: set[int] = field(default_factory=set)
     outgoing: list[bytes] = field(default_factory=list)
+    openings: dict[bytes, IkeSa] = field(default_factory=dict)
+    moments: list[float] = field(default_factory=list)
+    now: float = 0.0
 
     def __post_init__(self) -> None:
         self.random: Callable[[int], bytes] = random.Random(self.seed).randbytes
@@ -154,6 +158,7 @@ class Router:
                 return
             ike_sa = IkeSa.respond(self.settings, self, self.random)
             self.ike_sas.append(ike_sa)
+            self.openings[Header.parse(datagram).initiator_spi] = ike_sa
         ike_sa.receive(datagram, now)
         self.collect()
 
@@ -163,9 +168,10 @@ class Router:
             return None
         header = Header.parse(datagram)
         if is_opening_request(header):
-            return next((sa for sa in self.ike_sas if sa.remote_spi == header.initiator_spi and not sa.is_closed), None)
+            ike_sa = self.openings.get(header.initiator_spi)
+            return ike_sa if ike_sa is not None and not ike_sa.is_closed else None
         local_spi = header.responder_spi if header.is_initiator else header.initiator_spi
-        return next((sa for sa in self.ike_sas if sa.local_spi == local_spi), None)
+        return next((sa for sa in self.ike_sas if local_spi in sa.local_spis), None)
 
     def handle_timer(self, now: float) -> None:
         """Wake every IKE SA."""
@@ -182,6 +188,7 @@ class Router:
         for ike_sa in self.ike_sas:
             for event in ike_sa.events():
                 self.events.append(event)
+                self.moments.append(self.now)
                 self._note(event)
             self.outgoing += ike_sa.datagrams()
 
@@ -272,9 +279,10 @@ def inside(reader: Router, datagram: bytes) -> tuple[Payload, ...]:
     """Return the payloads of a protected message that ``reader`` received or could receive."""
     ike_sa = reader.find(datagram)
     assert ike_sa is not None
-    assert ike_sa._core.protection is not None
+    protection = ike_sa._lineage.addressee(datagram).protection
+    assert protection is not None
     message = Message.parse(datagram)
-    opened = ike_sa._core.protection.open(datagram, message)
+    opened = protection.open(datagram, message)
     assert opened is not None
     return parse_payloads(*opened)
 
@@ -294,11 +302,10 @@ def reseal(writer: Router, reader: Router, datagram: bytes, payloads: tuple[Payl
     """Return the message that ``writer`` sent to ``reader`` with other payloads."""
     message = Message.parse(datagram)
     local_spi = message.initiator_spi if message.is_initiator else message.responder_spi
-    ike_sa = next(sa for sa in writer.ike_sas if sa.local_spi == local_spi)
-    assert ike_sa._core.protection is not None
-    return ike_sa._core.protection.seal(
-        message.exchange_type, message.message_id, payloads, is_response=message.is_response
-    )
+    cores = (core for ike_sa in writer.ike_sas for core in ike_sa._lineage.cores)
+    protection = next(core.protection for core in cores if core.context.local_spi == local_spi)
+    assert protection is not None
+    return protection.seal(message.exchange_type, message.message_id, payloads, is_response=message.is_response)
 
 
 def inject(writer: Router, exchange_type: int, payloads: tuple[Payload, ...]) -> bytes:
@@ -342,14 +349,15 @@ class Network:
     def run(self, until: float = 600.0) -> None:
         """Let time pass until nothing is left to happen, or ``until``."""
         while (moment := self._next()) is not None and moment <= until:
-            self.now = max(self.now, moment)
+            self.now = self.alice.now = self.bob.now = max(self.now, moment)
             while self._deeds and self._deeds[0][0] <= self.now:
                 heapq.heappop(self._deeds)[2](self.now)
             while self._in_flight and self._in_flight[0][0] <= self.now:
                 _, _, datagram, router = heapq.heappop(self._in_flight)
                 router.receive(datagram, self.now)
             for router, peer in ((self.alice, self.bob), (self.bob, self.alice)):
-                router.handle_timer(self.now)
+                if (timer := router.next_timer()) is not None and timer <= self.now:
+                    router.handle_timer(self.now)
                 router.collect()
                 for datagram in router.sent():
                     self._send(datagram, peer)

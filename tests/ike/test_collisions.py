@@ -145,6 +145,38 @@ def test_a_redundant_key_is_accepted_until_it_is_deleted() -> None:
     settle(alice, bob, 1.0)
 
 
+def test_a_rival_counts_even_when_it_is_gone_already() -> None:
+    """Alice's key has won, was replaced and deleted before bob hears that his own has been made."""
+    alice, bob = established()
+    # Bob's nonce is the lowest of the four.
+    Chosen(alice, [0x03, 0x02])
+    Chosen(bob, [0x01, 0x04])
+    alice.ike_sa.create_child(request(30, 31, protocol=LDP), 1.0)
+    bob.ike_sa.create_child(request(30, 31, protocol=LDP), 1.0)
+    alice.collect()
+    bob.collect()
+    (from_alice,), (from_bob,) = alice.sent(), bob.sent()
+    alice.receive(from_bob, 1.0)
+    (late,) = alice.sent()
+    bob.receive(from_alice, 1.0)
+    alice.receive(bob.sent()[0], 1.0)
+    alice.ike_sa.rekey_child(30, request(40, 41, protocol=LDP), 2.0)
+    alice.collect()
+    settle(alice, bob, 2.0)
+    alice.ike_sa.delete_child(30, 3.0)
+    alice.collect()
+    settle(alice, bob, 3.0)
+    bob.receive(late, 4.0)
+    assert bob.last(ChildKeysEstablished).redundant
+    settle(alice, bob, 4.0)
+    assert_same_keys(alice, bob)
+    ours, theirs = alice.current(LDP), bob.current(LDP)
+    assert ours is not None
+    assert theirs is not None
+    assert ours[0].send_id == 40
+    assert ours[1] == theirs[1]
+
+
 # -- one side sees it, the other does not ----------------------------------------------------------------------------
 
 

@@ -31,14 +31,12 @@ from rkmp.wire import (
     NotifyType,
     Payload,
     PrfId,
-    Proposal,
     RkmpProposal,
     RoutingProtocolSelector,
     SecurityAssociation,
     TcpAoTransform,
     TrafficSelectorsInitiator,
     TrafficSelectorsResponder,
-    Transform,
     UnknownPayload,
 )
 from tests.ike.network import (
@@ -392,13 +390,6 @@ def test_a_key_id_of_a_live_key_cannot_be_offered_again() -> None:
     offer = SecurityAssociation((RkmpProposal(1, 201, b"", (TcpAoTransform(10, *AES),)),))
     alice, bob = told(offer, NONCE, *SELECTORS)
     assert answer_of(alice, bob) == (Notify(NotifyType.NO_PROPOSAL_CHOSEN),)
-
-
-def test_the_ike_sa_itself_is_not_rekeyed() -> None:
-    proposal = Proposal(1, 1, bytes(8), (Transform(4, X25519),))
-    alice, bob = told(SecurityAssociation((proposal,)), NONCE, KeyExchange(X25519, bytes(32)))
-    assert answer_of(alice, bob) == (Notify(NotifyType.NO_ADDITIONAL_SAS),)
-    assert bob.ike_sa.state is IkeSaState.ESTABLISHED
 
 
 def test_selectors_are_needed() -> None:

@@ -385,6 +385,7 @@ def test_a_close_that_comes_too_early_waits_for_the_ike_sa() -> None:
     alice = Router()
     _, bob = established()
     bob.ike_sas.clear()
+    bob.openings.clear()
     bob.keys.clear()
     alice.initiate(request())
     bob.receive(alice.sent()[0])

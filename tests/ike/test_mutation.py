@@ -67,6 +67,7 @@ def corpus() -> list[tuple[str, bytes]]:
         lambda: alice.ike_sa.create_child(request(30, 31, protocol=LDP, pfs=True), 1.0),
         lambda: bob.ike_sa.rekey_child(200, request(50, 51), 1.0),
         lambda: alice.ike_sa.check_liveness(1.0),
+        lambda: bob.ike_sa.rekey(1.0),
         lambda: alice.ike_sa.delete_child(10, 1.0),
         lambda: bob.ike_sa.close("enough", 1.0),
     ]
@@ -90,7 +91,7 @@ def snapshot(core: IkeSaCore) -> tuple[object, ...]:
         tasks.next_message_id,
         tasks.expected_message_id,
         tasks.outstanding and (tasks.outstanding.message_id, tasks.outstanding.datagram),
-        core.last_heard,
+        core.lineage.last_heard,
     )
 
 

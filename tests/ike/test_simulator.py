@@ -8,6 +8,7 @@ from __future__ import annotations
 import random
 from dataclasses import replace
 from functools import partial
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -18,23 +19,32 @@ from rkmp.ike import (
     ChildRefused,
     ChildRequest,
     CloseReason,
+    IkeSa,
     IkeSaClosed,
+    IkeSaEstablished,
+    IkeSaRekeyed,
+    IkeSaRekeyFailed,
     IkeSaState,
+    Role,
     Statistic,
 )
 from tests.ike.network import BGP, LDP, Network, Router, assert_same_keys, pair, request
 
 PROTOCOLS = (BGP, LDP, 3)
-DEEDS = 4 * ("create", "rekey", "rekey", "retire", "liveness") + ("close",)
+REPLACING = ("rekey IKE SA", "rekey IKE SA", "create", "rekey", "retire")
+CHECKED_AT = 400.0
+"""When all is quiet, and both look whether the other is still there."""
+DEEDS = 4 * ("create", "rekey", "rekey", "retire", "liveness", "rekey IKE SA") + ("close",)
 
 
 class Busy:
-    """What one router does by chance: it asks for keys, replaces and retires them, and may close the IKE SA."""
+    """What one router does by chance: it asks for keys, replaces and retires them, and the same with the IKE SA."""
 
     def __init__(self, router: Router, chance: random.Random) -> None:
         self.router = router
         self._chance = chance
         self.asked = 0
+        self.rekeys = 0
 
     def act(self, deed: str, protocol: int, now: float) -> None:
         """Do ``deed`` as far as it makes sense at the moment."""
@@ -54,6 +64,9 @@ class Busy:
                         ike_sa.delete_child(child.send_id, now)
             case "liveness":
                 ike_sa.check_liveness(now)
+            case "rekey IKE SA":
+                self.rekeys += not is_rekeying(ike_sa)
+                ike_sa.rekey(now)
             case "close":
                 ike_sa.close("by chance", now)
         router.collect()
@@ -64,28 +77,36 @@ class Busy:
         return request(*ids, protocol=protocol, pfs=self._chance.random() < 0.3)
 
 
-def simulate(seed: int, *, loss: float, deeds: int = 12) -> Network:
-    """Run one seed and check what has to hold in the end."""
+def is_rekeying(ike_sa: IkeSa) -> bool:
+    """Whether a command to rekey has not come to its end yet."""
+    tasks = ike_sa._core.tasks
+    return ike_sa._core.context.is_rekeying or any(exchange.rekeys_ike_sa for exchange in tasks.queued)
+
+
+def simulate(
+    seed: int, *, loss: float, deeds: int = 12, span: float = 120.0, kinds: tuple[str, ...] = DEEDS
+) -> Network:
+    """Run one seed and check what has to hold in the end; ``deeds`` of ``kinds`` are done within ``span`` seconds."""
     chance = random.Random(seed)
     alice, bob = pair()
     alice.seed, bob.seed = 2 * seed, 2 * seed + 1
     for router in (alice, bob):
         router.__post_init__()
     # The network is good again when both ask in the end whether the other is there.
-    network = Network(alice, bob, seed, loss=loss, good_from=390.0)
+    network = Network(alice, bob, seed, loss=loss, good_from=CHECKED_AT - 10.0)
     busy = (Busy(alice, chance), Busy(bob, chance))
     network.at(0.0, lambda now: alice.initiate(request(10, 11), now) and None)
     busy[0].asked += 1
     for _ in range(deeds):
         # Often both want the same at once, so that their requests cross.
-        moment = chance.uniform(0.0, 120.0)
-        deed, protocol = chance.choice(DEEDS), chance.choice(PROTOCOLS)
+        moment = chance.uniform(0.0, span)
+        deed, protocol = chance.choice(kinds), chance.choice(PROTOCOLS)
         for side in busy:
             if chance.random() < 0.3:
-                deed, protocol = chance.choice(DEEDS), chance.choice(PROTOCOLS)
+                deed, protocol = chance.choice(kinds), chance.choice(PROTOCOLS)
             if chance.random() < 0.8:
                 network.at(moment + chance.choice((0.0, 0.0, 0.5)), partial(side.act, deed, protocol))
-    for moment in (400.0, 500.0):
+    for moment in (CHECKED_AT, CHECKED_AT + 100.0):
         for router in (alice, bob):
             network.at(moment, lambda now, router=router: router.ike_sas and router.ike_sa.check_liveness(now))  # type: ignore[misc]
     network.run(until=1000.0)
@@ -98,16 +119,22 @@ def assert_agreement(alice: Router, bob: Router, busy: tuple[Busy, Busy]) -> Non
         keyed = [e for e in router.events if isinstance(e, ChildKeysEstablished) and e.child.requester]
         refusals = [e for e in router.events if isinstance(e, ChildRefused) and e.requester]
         assert len(keyed) + len(refusals) == own.asked, "a request did not come to exactly one end"
+        rekeyed, failed = router.of(IkeSaRekeyed), [e for e in router.events if isinstance(e, IkeSaRekeyFailed)]
+        assert len(rekeyed) + sum(e.requester for e in failed) >= own.rekeys, "a rekeying did not come to an end"
         assert router.next_timer() is None
         for ike_sa in router.ike_sas:
             assert ike_sa.state is IkeSaState.ESTABLISHED or ike_sa.is_finished
             assert not ike_sa._core.tasks.queued
+            assert len(ike_sa.local_spis) == 1, "an IKE SA that was replaced is still there"
     states = {alice.ike_sa.state, bob.ike_sa.state if bob.ike_sas else IkeSaState.CLOSED}
     assert len(states) == 1, "one side thinks that there is an IKE SA and the other does not"
     if any_lost(alice, bob):
-        # The peer fell silent for one of them, which is then reported by both.
+        # The peer fell silent for one of them, or heard nothing of a Delete, which is then reported by both.
         assert states == {IkeSaState.CLOSED}
+        assert first_end(alice, bob) < CHECKED_AT, "one side has an IKE SA that the other has not, all the time"
         return
+    if states == {IkeSaState.ESTABLISHED}:
+        assert_same_ike_sa(alice, bob)
     assert_same_keys(alice, bob)
     assert alice.redundant == bob.redundant == set()
     for protocol in PROTOCOLS:
@@ -115,16 +142,40 @@ def assert_agreement(alice: Router, bob: Router, busy: tuple[Busy, Busy]) -> Non
         assert (ours and ours[1]) == (theirs and theirs[1]), "two current keys"
 
 
+def assert_same_ike_sa(alice: Router, bob: Router) -> None:
+    """Both use the same of all that replaced one another, with the same keys, and told the layer above which."""
+    ours, theirs = alice.ike_sa._core.context, bob.ike_sa._core.context
+    assert (ours.local_spi, ours.remote_spi) == (theirs.remote_spi, theirs.local_spi)
+    assert (ours.role, ours.negotiated.keys) == (other(theirs.role), theirs.negotiated.keys)
+    for router in (alice, bob):
+        history = [e for e in router.events if isinstance(e, IkeSaEstablished | IkeSaRekeyed)]
+        for before, after in pairwise(history):
+            assert isinstance(after, IkeSaRekeyed)
+            assert (after.old_local_spi, after.old_remote_spi) == (before.local_spi, before.remote_spi)
+        assert history[-1].local_spi == router.ike_sa.local_spi
+    assert len(alice.of(IkeSaRekeyed)) == len(bob.of(IkeSaRekeyed))
+
+
+def other(role: Role) -> Role:
+    return Role.RESPONDER if role is Role.INITIATOR else Role.INITIATOR
+
+
 def any_lost(alice: Router, bob: Router) -> bool:
     """Whether an IKE SA ended because somebody got no answer."""
     silent = {CloseReason.LIVENESS_FAILED, CloseReason.NEGOTIATION_FAILED, CloseReason.HALF_OPEN_TIMEOUT}
-    gave_up = [
-        router
+    return any(
+        isinstance(event, IkeSaClosed) and event.reason in silent for router in (alice, bob) for event in router.events
+    )
+
+
+def first_end(alice: Router, bob: Router) -> float:
+    """Return when the first IKE SA ended."""
+    return min(
+        moment
         for router in (alice, bob)
-        if any(isinstance(event, IkeSaClosed) and event.reason in silent for event in router.events)
-    ]
-    # Whoever deletes an IKE SA and hears nothing has closed it all the same.
-    return bool(gave_up)
+        for event, moment in zip(router.events, router.moments, strict=True)
+        if isinstance(event, IkeSaClosed)
+    )
 
 
 @pytest.mark.parametrize("seed", range(60))
@@ -148,11 +199,18 @@ def test_at_any_loss(seed: int, loss: float) -> None:
     simulate(seed, loss=loss, deeds=6)
 
 
+@pytest.mark.parametrize("seed", range(3000, 3120))
+def test_with_much_at_once_both_agree_or_both_know(seed: int) -> None:
+    simulate(seed, loss=(seed % 4) / 10, span=15.0, kinds=REPLACING)
+
+
 @pytest.mark.slow
+@pytest.mark.parametrize("kinds", [DEEDS, REPLACING], ids=["anything", "replacing"])
+@pytest.mark.parametrize("span", [120.0, 20.0, 6.0])
 @pytest.mark.parametrize("block", range(10))
-def test_many_seeds(block: int) -> None:
-    for seed in range(100_000 + 300 * block, 100_000 + 300 * (block + 1)):
-        simulate(seed, loss=(seed % 7) / 12)
+def test_many_seeds(block: int, span: float, kinds: tuple[str, ...]) -> None:
+    for seed in range(100_000 + 200 * block, 100_000 + 200 * (block + 1)):
+        simulate(seed, loss=(seed % 7) / 12, span=span, kinds=kinds)
 
 
 def test_a_run_is_a_function_of_its_seed() -> None:
@@ -163,9 +221,10 @@ def test_a_run_is_a_function_of_its_seed() -> None:
 
 def test_the_simulator_does_what_it_is_there_for() -> None:
     """Over the seeds above: collisions happen, requests are lost, and most runs keep their IKE SA."""
-    counted: dict[str, int] = {"redundant": 0, "retransmissions": 0, "kept": 0, "repeated": 0}
+    counted: dict[str, int] = {"redundant": 0, "retransmissions": 0, "kept": 0, "repeated": 0, "rekeyed": 0}
     for seed in range(60):
         network = simulate(seed, loss=0.3)
+        counted["rekeyed"] += len(network.alice.of(IkeSaRekeyed))
         for router in (network.alice, network.bob):
             counted["redundant"] += sum(e.redundant for e in router.of(ChildKeysEstablished))  # type: ignore[attr-defined]
             for ike_sa in router.ike_sas:
@@ -173,6 +232,7 @@ def test_the_simulator_does_what_it_is_there_for() -> None:
                 counted["repeated"] += ike_sa.statistics.get(Statistic.RESPONSES_REPEATED, 0)
         counted["kept"] += network.alice.ike_sa.state is IkeSaState.ESTABLISHED
     assert counted["redundant"] > 15
+    assert counted["rekeyed"] > 60
     assert counted["retransmissions"] > 100
     assert counted["repeated"] > 100
     assert counted["kept"] > 15

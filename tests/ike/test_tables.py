@@ -7,14 +7,30 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rkmp.errors import IkeError
-from rkmp.ike import IDENTITY_TYPE_NAMES, ChildRefusal, ChildRequest, Identity, NegotiationFailure, Retransmission
+from rkmp.ike import (
+    IDENTITY_TYPE_NAMES,
+    ChildRefusal,
+    ChildRequest,
+    Identity,
+    NegotiationFailure,
+    RekeyFailure,
+    Retransmission,
+)
 from rkmp.ike.addressing import new_spi
 from rkmp.ike.child_negotiation import accept, offer_payloads, read_offer
 from rkmp.ike.events import AuthenticationFailure, ChildDeletion, CloseReason
 from rkmp.ike.exchanges import ANSWERING
 from rkmp.ike.occurrence import ENCRYPTED, REQUEST, RESPONSE, check_occurrence, first_error, refuses
 from rkmp.ike.policy import ChildChoice, OfferedTransform
-from rkmp.ike.refusals import CHILD_REFUSALS, NEGOTIATION_FAILURES, child_refusal, negotiation_failure, notify_name
+from rkmp.ike.refusals import (
+    CHILD_REFUSALS,
+    NEGOTIATION_FAILURES,
+    REKEY_FAILURES,
+    child_refusal,
+    negotiation_failure,
+    notify_name,
+    rekey_failure,
+)
 from rkmp.ike.settings import RFC_5926_PAIRS
 from rkmp.ike.states import Input, message_input
 from rkmp.ike.vendor_id import VENDOR_ID_PREFIX, announced_code_points, describe, vendor_id
@@ -97,7 +113,7 @@ def test_the_first_error_is_the_first_error() -> None:
 
 
 @pytest.mark.parametrize(
-    "reasons", [NegotiationFailure, AuthenticationFailure, ChildRefusal, ChildDeletion, CloseReason]
+    "reasons", [NegotiationFailure, AuthenticationFailure, RekeyFailure, ChildRefusal, ChildDeletion, CloseReason]
 )
 def test_reasons_are_words_that_can_be_told_apart(reasons: type) -> None:
     values = [reason.value for reason in reasons]  # type: ignore[attr-defined]
@@ -109,11 +125,12 @@ def test_reasons_are_words_that_can_be_told_apart(reasons: type) -> None:
 def test_every_notify_has_a_reason_and_a_name(notify_type: int) -> None:
     assert isinstance(negotiation_failure(notify_type), NegotiationFailure)
     assert isinstance(child_refusal(notify_type), ChildRefusal)
+    assert isinstance(rekey_failure(notify_type), RekeyFailure)
     assert notify_name(notify_type)
 
 
 def test_notifies_that_matter_have_a_reason_each() -> None:
-    for table in (NEGOTIATION_FAILURES, CHILD_REFUSALS):
+    for table in (NEGOTIATION_FAILURES, CHILD_REFUSALS, REKEY_FAILURES):
         assert len(set(table.values())) == len(table)
         assert all(notify_type < 16384 for notify_type in table)
 

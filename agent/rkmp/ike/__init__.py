@@ -6,18 +6,23 @@ The life of an SA
 * An initiator makes one with ``IkeSa.initiate(settings, policy, random, child_request, now)``; its IKE_SA_INIT request
   waits in :meth:`IkeSa.datagrams`. A responder makes one with ``IkeSa.respond(settings, policy, random)`` for a
   datagram that opens an IKE SA (an IKE_SA_INIT request whose responder SPI is zero) and hands it that datagram. Finding
-  the SA for a datagram is the caller's business: by ``local_spi``, and for a repeated opening request by
-  ``remote_spi`` and the address that it came from (:func:`rkmp.ike.addressing.is_opening_request` tells one). An
-  opening request that is dropped or refused closes the responder's SA at once, with nothing left to repeat.
+  the SA for a datagram is the caller's business: by each of its ``local_spis``, and for a repeated opening request by
+  the initiator SPI of the first and the address that it came from (:func:`rkmp.ike.addressing.is_opening_request` tells
+  one). An opening request that is dropped or refused closes the responder's SA at once, with nothing left to repeat.
 * After every call of ``receive``, ``handle_timer`` or a command the caller takes, in this order, ``events()`` and
   ``datagrams()``, acting on the first before it sends the second, and arms one timer for ``next_timer()``.
 * ``receive`` never raises on what the network brings: a datagram is processed, answered or dropped, and counted in
   ``statistics``.
-* Commands: ``create_child``, ``rekey_child``, ``delete_child``, ``check_liveness``, ``close``, and ``abandon`` which
-  tells the peer nothing. They queue: one request of ours is under way at a time (window 1). Before the SA is
-  established they wait; on an SA that is closing or closed they are refused by an event. Every
+* Commands: ``create_child``, ``rekey_child``, ``delete_child``, ``rekey``, ``check_liveness``, ``close``, and
+  ``abandon`` which tells the peer nothing. They queue: one request of ours is under way at a time (window 1). Before
+  the SA is established they wait; on an SA that is closing or closed they are refused by an event. Every
   :class:`ChildRequest` that was handed in, the one for IKE_AUTH included, ends in exactly one
   :class:`ChildKeysEstablished` or :class:`ChildRefused`.
+* ``rekey``, or the peer, replaces the IKE SA by another with SPIs, keys and Message IDs of its own. The object stays
+  the same: it is the conversation with the peer, and its children, queue, counters and policy go on.
+  :class:`IkeSaRekeyed` tells the SPIs from then on, which ``local_spi`` and ``remote_spi`` give. Messages to the old
+  one, and to one that both sides make at once and only one of which remains, still come for a while: ``local_spis``
+  changes with any call, so after each the caller sees to it that it finds the object by all of them and by no others.
 * Keys leave in :class:`ChildKeysEstablished`. The last event is :class:`IkeSaClosed`; it deletes no keys (G15). When
   ``is_closed`` and ``is_finished`` are both true the object may be forgotten; between the two it only repeats its last
   response to a peer that did not get it.
@@ -50,10 +55,13 @@ from rkmp.ike.events import (
     Event,
     IkeSaClosed,
     IkeSaEstablished,
+    IkeSaRekeyed,
+    IkeSaRekeyFailed,
     LivenessFailed,
     NegotiationFailed,
     NegotiationFailure,
     NotifyReceived,
+    RekeyFailure,
     Role,
 )
 from rkmp.ike.identity import IDENTITY_TYPE_NAMES, Identity
@@ -99,6 +107,8 @@ __all__ = [
     "IkeSa",
     "IkeSaClosed",
     "IkeSaEstablished",
+    "IkeSaRekeyFailed",
+    "IkeSaRekeyed",
     "IkeSaState",
     "IkeSettings",
     "LivenessFailed",
@@ -112,6 +122,7 @@ __all__ = [
     "Policy",
     "Ppk",
     "PreSharedKey",
+    "RekeyFailure",
     "RemoteAuthentication",
     "Retransmission",
     "Role",

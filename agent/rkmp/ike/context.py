@@ -9,6 +9,7 @@ from rkmp.crypto.ike_keys import IkeKeys
 from rkmp.crypto.suites import IkeSuite
 from rkmp.ike.announcements import NOTHING_AGREED, Announcements
 from rkmp.ike.child_sa import ChildSa
+from rkmp.ike.collisions import Nonces
 from rkmp.ike.events import Role
 from rkmp.ike.identity import Identity
 from rkmp.ike.policy import Policy
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class IkeSaSecrets:
-    """What IKE_SA_INIT brings: the peer's SPI, the suite, the keys and the nonces.
+    """What IKE_SA_INIT, or the rekeying of another IKE SA, brings: the peer's SPI, the suite, the keys and the nonces.
 
     ``remote_code_points`` are those of the peer's Vendor ID, None if it sent none. ``agreed`` is what both sides
     announced of their means to authenticate.
@@ -36,6 +37,11 @@ class IkeSaSecrets:
     remote_code_points: CodePoints | None
     agreed: Announcements = NOTHING_AGREED
 
+    @property
+    def nonces(self) -> Nonces:
+        """Both nonces, for the rule of RFC 7296 2.8.1."""
+        return self.nonce_i, self.nonce_r
+
 
 @dataclass(slots=True)
 class Context:
@@ -44,8 +50,11 @@ class Context:
     SPIs are 8 octets, the remote one all zero until it is known. ``init_request`` and ``init_response`` are the
     IKE_SA_INIT messages as they travelled, which AUTH signs; empty again once it has. ``children`` are keyed by the
     KeyID that we announced; ``being_deleted`` holds the keys of those for which a Delete of ours waits or is under
-    way. ``outstanding`` is our exchange under way. ``may_be_disputed``: as responder, IKE_AUTH is the last request that
-    was answered, so that the initiator may still complain about it (RFC 7296 2.21.2).
+    way. ``outstanding`` is our exchange under way, ``made_meanwhile`` are the children that the peer has made since it
+    was begun, even if they are gone again. ``may_be_disputed``: as responder, IKE_AUTH is the last request that
+    was answered, so that the initiator may still complain about it (RFC 7296 2.21.2). ``children_outlive_it``: another
+    IKE SA carries on with the children, which all IKE SAs of a lineage share. ``rival`` are the nonces with which the
+    peer has rekeyed the IKE SA while we are at it.
     """
 
     role: Role
@@ -62,7 +71,10 @@ class Context:
     children: dict[int, ChildSa] = field(default_factory=dict)
     being_deleted: set[int] = field(default_factory=set)
     outstanding: Exchange | None = None
+    made_meanwhile: list[ChildSa] = field(default_factory=list)
     may_be_disputed: bool = False
+    children_outlive_it: bool = False
+    rival: Nonces | None = None
 
     @property
     def is_initiator(self) -> bool:
@@ -103,6 +115,11 @@ class Context:
     def may_learn_of_children(self) -> bool:
         """Whether our request under way asks for a child, which the peer may have made and we not heard of yet."""
         return self.outstanding is not None and bool(self.outstanding.announced_send_ids)
+
+    @property
+    def is_rekeying(self) -> bool:
+        """Whether our request under way is to rekey the IKE SA."""
+        return self.outstanding is not None and self.outstanding.rekeys_ike_sa
 
     def child_of_peer(self, peer_send_id: int) -> ChildSa | None:
         """Return the child for which the peer announced ``peer_send_id`` (G13), or None."""

@@ -6,19 +6,20 @@ RFC 7296 2.1 to 2.3 and 2.21. Knows neither how a message is read (:mod:`rkmp.ik
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import replace
 from typing import final
 
+from rkmp.ike import succession
 from rkmp.ike.addressing import NO_SPI
 from rkmp.ike.context import Context
 from rkmp.ike.events import CloseReason, Event, IkeSaClosed, LivenessFailed
-from rkmp.ike.exchanges.exchange import Closing, Exchange, Outcome, Withdrawn
+from rkmp.ike.exchanges.exchange import Closing, Exchange, Outcome, Successor, Withdrawn
 from rkmp.ike.exchanges.informational import Farewell
+from rkmp.ike.lineage import Lineage
 from rkmp.ike.message_protection import MessageProtection
 from rkmp.ike.states import TRANSITIONS, IkeSaState
 from rkmp.ike.statistics import Statistic
-from rkmp.ike.task_manager import LAST_MESSAGE_ID, TaskManager
+from rkmp.ike.task_manager import LAST_MESSAGE_ID, Due, TaskManager
 from rkmp.wire import Message
 
 _SENDING_STATES = frozenset({IkeSaState.INIT_SENT, IkeSaState.AUTH_SENT, IkeSaState.ESTABLISHED, IkeSaState.CLOSING})
@@ -28,39 +29,79 @@ _SENDING_STATES = frozenset({IkeSaState.INIT_SENT, IkeSaState.AUTH_SENT, IkeSaSt
 class IkeSaCore:
     """The changing parts of one IKE SA.
 
-    ``protection`` is there once there are keys. ``last_heard`` is when the last protected message came,
-    ``half_open_until`` when a responder gives up waiting for IKE_AUTH, ``linger_until`` when a closed IKE SA stops
-    repeating its last response. ``close_when_established`` is a close that came too early.
+    ``protection`` is there once there are keys. ``deadline`` is how long it stays as it is without the peer, which
+    depends on its state: half open until then, replaced and waiting for its Delete, closed and repeating its last
+    response, or established and holding its requests back, which ``is_held`` says. ``rival`` is what the peer has made
+    to take its place while a request of ours to the same end is under way, ``heir`` what has taken it.
+    ``close_when_established`` is a close that came too early.
     """
 
     __slots__ = (
         "_closing",
         "close_when_established",
         "context",
-        "datagrams",
-        "events",
-        "half_open_until",
-        "last_heard",
-        "linger_until",
+        "deadline",
+        "heir",
+        "is_held",
+        "lineage",
         "protection",
+        "rival",
         "state",
-        "statistics",
         "tasks",
     )
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, lineage: Lineage) -> None:
         self.context = context
+        self.lineage = lineage
         self.state = IkeSaState.NEW
         self.tasks = TaskManager(context.settings.retransmission)
         self.protection: MessageProtection | None = None
-        self.statistics: Counter[Statistic] = Counter()
-        self.events: list[Event] = []
-        self.datagrams: list[bytes] = []
-        self.last_heard = float("-inf")
-        self.half_open_until: float | None = None
-        self.linger_until: float | None = None
+        self.deadline: float | None = None
+        self.is_held = False
+        self.rival: IkeSaCore | None = None
+        self.heir: IkeSaCore | None = None
         self.close_when_established: Closing | None = None
         self._closing: Closing | None = None
+
+    @property
+    def is_current(self) -> bool:
+        """Whether it is the one in use; not so one that was replaced, or that is not sure to replace another."""
+        return self.lineage.current is self
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether it is closed and has no response left to repeat to a peer that did not get it."""
+        return self.state is IkeSaState.CLOSED and self.deadline is None
+
+    # -- time --------------------------------------------------------------------------------------------------------
+
+    def next_timer(self) -> float | None:
+        """Return when :meth:`handle_timer` has something to do, or None."""
+        moments = (self.tasks.next_timer(), self.deadline)
+        return min((moment for moment in moments if moment is not None), default=None)
+
+    def handle_timer(self, now: float) -> None:
+        """Retransmit, give up or forget, whichever is due."""
+        if self.deadline is not None and self.deadline <= now:
+            self._expire(now)
+        request = self.tasks.outstanding
+        match self.tasks.handle_timer(now):
+            case Due.RETRANSMIT if request is not None:
+                self.count(Statistic.RETRANSMISSIONS)
+                self.transmit(request.datagram)
+            case Due.GIVE_UP:
+                self.give_up(now)
+        self.advance(now)
+
+    def _expire(self, now: float) -> None:
+        self.deadline = None
+        match self.state:
+            case IkeSaState.HALF_OPEN:
+                self.end(Closing(CloseReason.HALF_OPEN_TIMEOUT, "the initiator fell silent after IKE_SA_INIT"), now)
+            case IkeSaState.REPLACED:
+                self.end(Closing(CloseReason.REPLACED, "the peer did not delete what it had replaced"), now)
+            case IkeSaState.ESTABLISHED:
+                self.is_held = False
 
     # -- requests ----------------------------------------------------------------------------------------------------
 
@@ -76,7 +117,9 @@ class IkeSaCore:
 
     def advance(self, now: float) -> None:
         """Send what waits, as far as the window allows."""
-        while self.state in _SENDING_STATES and (exchange := self.tasks.next_exchange()) is not None:
+        while (
+            not self.is_held and self.state in _SENDING_STATES and (exchange := self.tasks.next_exchange()) is not None
+        ):
             if self.tasks.next_message_id < LAST_MESSAGE_ID or (
                 exchange.closing is not None and not self.tasks.is_exhausted
             ):
@@ -116,12 +159,13 @@ class IkeSaCore:
         """Put ``datagram`` where the caller finds it."""
         self.count(Statistic.MESSAGES_OUT)
         self.count(Statistic.OCTETS_OUT, len(datagram))
-        self.datagrams.append(datagram)
+        self.lineage.datagrams.append(datagram)
 
     def complete(self) -> None:
         """Note that the request under way is over."""
         self.tasks.complete()
         self.context.outstanding = None
+        self.context.made_meanwhile.clear()
 
     def doubt(self, event: Event, now: float) -> None:
         """Give the request under way a last chance; ``event`` tells how it ends otherwise."""
@@ -134,13 +178,13 @@ class IkeSaCore:
             return
         self.complete()
         outcome = request.exchange.abandon(self.context, request.doubt, timed_out=True)
-        if request.doubt is not None or outcome.closing is not None:
+        if request.doubt is not None or outcome.closing is not None or not self.is_current:
             self.commit(outcome, now)
             return
         # Silence counts for more than that we were closing: there may be keys that only one side has.
         silence = f"the peer answered none of {request.transmissions} transmissions of a request"
         self._closing = Closing(CloseReason.LIVENESS_FAILED, silence)
-        self.events.append(LivenessFailed(request.transmissions))
+        self.lineage.events.append(LivenessFailed(request.transmissions))
         self.commit(outcome, now)
         self.end(self._closing, now)
 
@@ -156,19 +200,23 @@ class IkeSaCore:
                 self.move(IkeSaState.AUTH_SENT)
             else:
                 self.move(IkeSaState.HALF_OPEN)
-                self.half_open_until = now + context.settings.half_open_timeout
+                self.deadline = now + context.settings.half_open_timeout
         if outcome.keys is not None:
             context.secrets = replace(context.negotiated, keys=outcome.keys)
         if outcome.identities is not None:
             context.local_identity, context.remote_identity = outcome.identities.local, outcome.identities.remote
             context.init_request = context.init_response = b""
-            self.half_open_until = None
+            self.deadline = None
             self.move(IkeSaState.ESTABLISHED)
         self._change_children(outcome)
-        self.events += outcome.events
+        self.lineage.events += outcome.events
         self.enqueue(outcome.follow_ups, first=True)
         if outcome.doubt is not None:
             self.doubt(outcome.doubt, now)
+        if outcome.successor is not None:
+            succession.succeed(self, outcome.successor, now)
+        elif self.rival is not None and self._rekeying_is_over(outcome):
+            succession.yield_to_rival(self, now)
         if outcome.closing is not None:
             self.end(outcome.closing, now, lingers=lingers)
         elif outcome.complaint is not None:
@@ -182,16 +230,54 @@ class IkeSaCore:
         What is under way still comes to its end, and the peer is told of keys that are gone; nothing else that waits
         is begun.
         """
-        if self.state is IkeSaState.CLOSING:
+        if self._closing is not None:
             return
         self._closing = farewell.closing
-        self.move(IkeSaState.CLOSING)
+        if self.state is not IkeSaState.CLOSING:
+            self.move(IkeSaState.CLOSING)
         for exchange in self.tasks.drop_queue():
             if exchange.deleted_send_ids:
                 self.tasks.enqueue(exchange)
             else:
                 self._abandon(exchange)
         self.tasks.enqueue(farewell)
+
+    def stop_closing(self) -> Closing | None:
+        """Return why it is being closed, if it is, and let it end for another reason."""
+        closing, self._closing = self._closing, None
+        return closing
+
+    def hold(self, until: float) -> None:
+        """Send no request before the peer shows that it knows this IKE SA, or ``until``."""
+        self.is_held, self.deadline = True, until
+
+    def release(self) -> None:
+        """Note that the peer knows this IKE SA."""
+        if self.is_held:
+            self.is_held, self.deadline = False, None
+
+    def beget(self, successor: Successor) -> IkeSaCore:
+        """Return the IKE SA that an exchange over this one has made; it knows what this one knows of the peer."""
+        old = self.context
+        core = IkeSaCore(
+            Context(
+                successor.role,
+                old.settings,
+                old.policy,
+                old.random,
+                successor.local_spi,
+                successor.secrets.remote_spi,
+                secrets=successor.secrets,
+                local_identity=old.local_identity,
+                remote_identity=old.remote_identity,
+                children=old.children,
+                being_deleted=old.being_deleted,
+            ),
+            self.lineage,
+        )
+        core.protection = MessageProtection(core.context)
+        self.lineage.cores += (core,)
+        return core
 
     def end(self, closing: Closing, now: float, *, lingers: bool = False) -> None:
         """End the IKE SA and forget its keys; the reason with which we began to close it comes first."""
@@ -204,17 +290,29 @@ class IkeSaCore:
             self._abandon(exchange)
         for exchange in self.tasks.drop_queue():
             self._abandon(exchange)
-        closing = self._closing or closing
-        was_established = context.remote_identity is not None
-        self.events.append(IkeSaClosed(closing.reason, closing.message, was_established))
         self.move(IkeSaState.CLOSED)
-        self.half_open_until = None
-        self.linger_until = now + context.settings.linger if lingers else None
+        self.deadline = now + context.settings.linger if lingers else None
         self.protection = None
         context.secrets = None
         context.init_request = context.init_response = b""
+        for core in self.lineage.cores:
+            if core.rival is self:
+                core.context.children_outlive_it = False
+        if self.is_current:
+            self._end_lineage(self._closing or closing, now)
+        elif self.heir is not None:
+            # Whoever deletes the old one has the new one.
+            self.heir.release()
+            self.heir.advance(now)
+
+    def _end_lineage(self, closing: Closing, now: float) -> None:
+        context = self.context
+        was_established = context.remote_identity is not None
+        self.lineage.events.append(IkeSaClosed(closing.reason, closing.message, was_established))
         context.children.clear()
         context.being_deleted.clear()
+        if self.rival is not None:
+            self.rival.end(closing, now)
 
     def move(self, state: IkeSaState) -> None:
         """Go to another state, along the table of transitions."""
@@ -224,12 +322,19 @@ class IkeSaCore:
 
     def count(self, statistic: Statistic, amount: int = 1) -> None:
         """Count what happened."""
-        self.statistics[statistic] += amount
+        self.lineage.statistics[statistic] += amount
+
+    def _rekeying_is_over(self, outcome: Outcome) -> bool:
+        """Return whether a rekeying of ours has come to nothing, by ``outcome`` or because the peer deletes us."""
+        if outcome.closing is not None:
+            return outcome.closing.reason is CloseReason.CLOSED_BY_PEER
+        goes_on = any(exchange.rekeys_ike_sa for exchange in outcome.follow_ups)
+        return not self.context.is_rekeying and not goes_on
 
     def _abandon(self, exchange: Exchange) -> None:
         outcome = exchange.abandon(self.context, None, timed_out=False)
         self._change_children(outcome)
-        self.events += outcome.events
+        self.lineage.events += outcome.events
 
     def _change_children(self, outcome: Outcome) -> None:
         context = self.context
@@ -240,4 +345,6 @@ class IkeSaCore:
                 if child.replaced_by == send_id:
                     context.children[child.send_id] = child.without_successor()
         for child in outcome.children:
+            if context.outstanding is not None and not child.requester and child.send_id not in context.children:
+                context.made_meanwhile.append(child)
             context.children[child.send_id] = child

@@ -86,6 +86,21 @@ class AuthenticationFailure(enum.Enum):
     UNKNOWN_PPK = "unknown-ppk"
 
 
+class RekeyFailure(enum.Enum):
+    """Why an attempt to rekey the IKE SA left it as it was."""
+
+    TEMPORARY_FAILURE = "temporary-failure"
+    NO_PROPOSAL_CHOSEN = "no-proposal-chosen"
+    INVALID_KE_PAYLOAD = "invalid-ke-payload"
+    NO_ADDITIONAL_SAS = "no-additional-sas"
+    INVALID_SYNTAX = "invalid-syntax"
+    UNSUPPORTED_CRITICAL_PAYLOAD = "unsupported-critical-payload"
+    REFUSED = "refused-by-peer"
+    INCONSISTENT_ANSWER = "inconsistent-answer"
+    NO_RESPONSE = "no-response"
+    IKE_SA_CLOSED = "ike-sa-closed"
+
+
 class ChildRefusal(enum.Enum):
     """Why the negotiation of a child ended without a key."""
 
@@ -155,6 +170,37 @@ class IkeSaClosed(Event):
     reason: CloseReason
     message: str
     was_established: bool
+
+
+@dataclass(frozen=True, slots=True)
+class IkeSaRekeyed(Event):
+    """Another IKE SA has taken the place of the one with the old SPIs, with all its children; its suite is in force.
+
+    SPIs are 8 octets each. ``role`` is ours in the new one: its initiator is who asked for it. The old one is deleted
+    without a word about it.
+    """
+
+    old_local_spi: bytes
+    old_remote_spi: bytes
+    local_spi: bytes
+    remote_spi: bytes
+    role: Role
+    suite: IkeSuite
+
+
+@dataclass(frozen=True, slots=True)
+class IkeSaRekeyFailed(Event):
+    """An attempt to rekey the IKE SA came to nothing; unless it closes, it goes on as it was.
+
+    ``requester``: whether the attempt was ours. ``notify_type`` is the notify that was sent or received, if any;
+    ``message`` is one sentence. After TEMPORARY_FAILURE it may be tried again, but not at once (RFC 7296 2.25); an
+    attempt of the peer's that stood in the way may still end in :class:`IkeSaRekeyed`.
+    """
+
+    reason: RekeyFailure
+    notify_type: int | None
+    message: str
+    requester: bool
 
 
 @dataclass(frozen=True, slots=True)

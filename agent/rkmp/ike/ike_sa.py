@@ -19,28 +19,30 @@ from rkmp.ike.exchanges.create_child_sa import CreateChildSa
 from rkmp.ike.exchanges.exchange import Closing, Exchange
 from rkmp.ike.exchanges.ike_sa_init import IkeSaInit
 from rkmp.ike.exchanges.informational import DeleteChildren, Farewell, Informational
+from rkmp.ike.exchanges.rekey_ike_sa import RekeyIkeSa
+from rkmp.ike.lineage import Lineage
 from rkmp.ike.policy import ChildRequest, Policy
 from rkmp.ike.reception import receive
 from rkmp.ike.settings import IkeSettings
 from rkmp.ike.states import ACTIONS, Action, IkeSaState, Input
 from rkmp.ike.statistics import Statistic
-from rkmp.ike.task_manager import Due
 from rkmp.instant import Random
 
 
 @final
 class IkeSa:
-    """One IKE SA, as its initiator or its responder; :mod:`rkmp.ike` tells how it is used.
+    """One IKE SA, as its initiator or its responder, with those that replace it; :mod:`rkmp.ike` tells how it is used.
 
     ``now`` is monotonic time in seconds, the same clock in every call. A datagram is an IKE message without a non-ESP
     marker.
     """
 
-    __slots__ = ("_core",)
+    __slots__ = ("_lineage",)
 
     def __init__(self, context: Context) -> None:
         """Not for callers: see :meth:`initiate` and :meth:`respond`."""
-        self._core = IkeSaCore(context)
+        self._lineage = Lineage()
+        self._lineage.found(IkeSaCore(context, self._lineage))
 
     @classmethod
     def initiate(
@@ -78,34 +80,38 @@ class IkeSa:
 
     @property
     def local_spi(self) -> bytes:
-        """Our SPI, 8 octets."""
+        """Our SPI, 8 octets; another one after :class:`~rkmp.ike.events.IkeSaRekeyed`."""
         return self._core.context.local_spi
 
     @property
+    def local_spis(self) -> tuple[bytes, ...]:
+        """Every SPI of ours by which a message can be for it; more than one around a rekeying."""
+        return tuple(core.context.local_spi for core in self._lineage.cores)
+
+    @property
     def remote_spi(self) -> bytes:
-        """The peer's SPI, 8 octets, all zero until it is known."""
+        """The peer's SPI, 8 octets, all zero until it is known; another one after a rekeying."""
         return self._core.context.remote_spi
 
     @property
     def statistics(self) -> Mapping[Statistic, int]:
         """What was counted so far."""
-        return self._core.statistics
+        return self._lineage.statistics
 
     @property
     def last_heard(self) -> float:
         """When the last protected message of the peer's came, minus infinity before the first."""
-        return self._core.last_heard
+        return self._lineage.last_heard
 
     @property
     def requests_completed(self) -> int:
         """How many of our requests are over, answered or not."""
-        tasks = self._core.tasks
-        return tasks.next_message_id - (tasks.outstanding is not None)
+        return self._lineage.completed + self._core.tasks.requests_completed
 
     @property
     def requests_answered(self) -> int:
         """How many requests of the peer were answered. A new one shows that it has our answer to the one before."""
-        return self._core.tasks.expected_message_id
+        return self._lineage.answered + self._core.tasks.expected_message_id
 
     @property
     def children(self) -> tuple[ChildSa, ...]:
@@ -120,45 +126,35 @@ class IkeSa:
     @property
     def is_finished(self) -> bool:
         """Whether it is closed and has no response left to repeat to a peer that did not get it."""
-        return self.is_closed and self._core.linger_until is None
+        return all(core.is_finished for core in self._lineage.cores)
 
     def events(self) -> list[Event]:
         """Return what happened since the last call."""
-        events, self._core.events = self._core.events, []
+        events, self._lineage.events = self._lineage.events, []
         return events
 
     def datagrams(self) -> list[bytes]:
         """Return what has to be sent to the peer since the last call, in this order."""
-        datagrams, self._core.datagrams = self._core.datagrams, []
+        datagrams, self._lineage.datagrams = self._lineage.datagrams, []
         return datagrams
 
     # -- what comes in -----------------------------------------------------------------------------------------------
 
     def receive(self, datagram: bytes, now: float) -> None:
         """Process, answer or drop one datagram; whatever it holds, nothing is raised."""
-        receive(self._core, datagram, now)
+        receive(self._lineage.addressee(datagram), datagram, now)
+        self._lineage.tidy()
 
     def next_timer(self) -> float | None:
         """Return when :meth:`handle_timer` has something to do, or None."""
-        core = self._core
-        moments = (core.tasks.next_timer(), core.half_open_until, core.linger_until)
+        moments = [core.next_timer() for core in self._lineage.cores]
         return min((moment for moment in moments if moment is not None), default=None)
 
     def handle_timer(self, now: float) -> None:
         """Retransmit, give up or forget, whichever is due."""
-        core = self._core
-        if core.linger_until is not None and core.linger_until <= now:
-            core.linger_until = None
-        if core.half_open_until is not None and core.half_open_until <= now:
-            core.end(Closing(CloseReason.HALF_OPEN_TIMEOUT, "the initiator fell silent after IKE_SA_INIT"), now)
-        request = core.tasks.outstanding
-        match core.tasks.handle_timer(now):
-            case Due.RETRANSMIT if request is not None:
-                core.count(Statistic.RETRANSMISSIONS)
-                core.transmit(request.datagram)
-            case Due.GIVE_UP:
-                core.give_up(now)
-        core.advance(now)
+        for core in self._lineage.cores:
+            core.handle_timer(now)
+        self._lineage.tidy()
 
     # -- commands ----------------------------------------------------------------------------------------------------
 
@@ -173,6 +169,15 @@ class IkeSa:
         """
         self._request(CreateChildSa(request, send_id, known=self._known_nonces), now)
 
+    def rekey(self, now: float) -> None:
+        """Replace the IKE SA by one with new keys, over which its children go on.
+
+        Ends in IkeSaRekeyed, whoever asked for it, or IkeSaRekeyFailed. Does nothing where it is under way.
+        """
+        tasks = self._core.tasks
+        if not self._core.context.is_rekeying and not any(exchange.rekeys_ike_sa for exchange in tasks.queued):
+            self._request(RekeyIkeSa(), now)
+
     def delete_child(self, send_id: int, now: float) -> None:
         """Tell the peer that the key for which we announced ``send_id`` is gone; ends in ChildDeleted.
 
@@ -184,7 +189,8 @@ class IkeSa:
 
     def check_liveness(self, now: float) -> None:
         """Ask the peer whether it is there, unless something else is asking it already (RFC 7296 2.4)."""
-        if self._core.state is IkeSaState.ESTABLISHED and self._core.tasks.outstanding is None:
+        tasks = self._core.tasks
+        if self._core.state is IkeSaState.ESTABLISHED and tasks.outstanding is None and not tasks.queued:
             self._request(Informational(), now)
 
     def close(self, message: str, now: float, reason: CloseReason = CloseReason.CLOSED_LOCALLY) -> None:
@@ -201,7 +207,12 @@ class IkeSa:
 
     def abandon(self, message: str, now: float, reason: CloseReason = CloseReason.CLOSED_LOCALLY) -> None:
         """End the IKE SA without a word to the peer, nor a change to its keys."""
-        self._core.end(Closing(reason, message), now)
+        for core in self._lineage.cores:
+            core.end(Closing(reason, message), now)
+
+    @property
+    def _core(self) -> IkeSaCore:
+        return self._lineage.current
 
     @property
     def _known_nonces(self) -> frozenset[Nonces]:
@@ -210,7 +221,7 @@ class IkeSa:
     def _request(self, exchange: Exchange, now: float) -> None:
         core = self._core
         if ACTIONS[core.state][Input.REQUEST] is Action.REJECT:
-            core.events += exchange.abandon(core.context, None, timed_out=False).events
+            core.lineage.events += exchange.abandon(core.context, None, timed_out=False).events
         else:
             core.enqueue((exchange,))
             core.advance(now)

@@ -7,11 +7,13 @@ is validated. What a state makes of an input is in :mod:`rkmp.ike.states`, what 
 
 from __future__ import annotations
 
+from typing import NoReturn
+
 from rkmp.errors import CryptoError, IkeError, WireError
 from rkmp.ike.addressing import NO_SPI, misaddressed
 from rkmp.ike.core import IkeSaCore
 from rkmp.ike.events import CloseReason
-from rkmp.ike.exchanges import ANSWERING
+from rkmp.ike.exchanges import ANSWERING, answering
 from rkmp.ike.exchanges.exchange import Closing, Payloads, Postponed
 from rkmp.ike.occurrence import ENCRYPTED, check_occurrence
 from rkmp.ike.states import ACTIONS, Action, IkeSaState, message_input
@@ -59,13 +61,16 @@ def _receive(core: IkeSaCore, datagram: bytes, now: float) -> None:
     action = ACTIONS[core.state][message_input(header.exchange_type, is_response=header.is_response)]
     if action is Action.DROP:
         raise _Dropped(Statistic.DROPPED_UNEXPECTED)
+    if action is Action.POSTPONE:
+        raise _Dropped(Statistic.POSTPONED)
     try:
         message = Message.parse(datagram, core.context.settings.code_points)
     except WireError:
         raise _Dropped(Statistic.DROPPED_MALFORMED) from None
     inside = _open(core, datagram, message) if ENCRYPTED[header.exchange_type] else None
     if inside is not None:
-        core.last_heard = now
+        core.lineage.last_heard = now
+        core.release()
     if header.is_response:
         _process_response(core, message, inside, datagram, now)
     else:
@@ -107,11 +112,8 @@ def _open(core: IkeSaCore, datagram: bytes, message: Message) -> Inside:
     return inside
 
 
-def _payloads(core: IkeSaCore, message: Message, inside: Inside | None, *, refuse: bool = False) -> Payloads:
-    """Return the payloads that count, those inside of a protected message; IkeError where they will not do.
-
-    ``refuse``: none will, as long as the IKE SA is where it is.
-    """
+def _payloads(core: IkeSaCore, message: Message, inside: Inside | None) -> Payloads:
+    """Return the payloads that count, those inside of a protected message; IkeError where they will not do."""
     payloads = message.payloads
     if inside is not None:
         try:
@@ -119,9 +121,11 @@ def _payloads(core: IkeSaCore, message: Message, inside: Inside | None, *, refus
         except WireError as malformed:
             raise IkeError(NotifyType.INVALID_SYNTAX, str(malformed)) from malformed
     check_occurrence(message.exchange_type, payloads, is_response=message.is_response)
-    if refuse:
-        raise IkeError(NotifyType.TEMPORARY_FAILURE, "the IKE SA is being closed")
     return payloads
+
+
+def _put_off() -> NoReturn:
+    raise IkeError(NotifyType.TEMPORARY_FAILURE, "the IKE SA is being closed or replaced")
 
 
 def _process_request(
@@ -130,7 +134,10 @@ def _process_request(
     context = core.context
     exchange = ANSWERING[message.exchange_type]()
     try:
-        payloads = _payloads(core, message, inside, refuse=refuse)
+        payloads = _payloads(core, message, inside)
+        exchange = answering(message.exchange_type, payloads)
+        if refuse:
+            _put_off()
         outcome = exchange.process_request(context, payloads, datagram)
         answer = exchange.build_response(context)
     except IkeError as refusal:

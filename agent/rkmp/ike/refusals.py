@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rkmp.ike.events import ChildRefusal, NegotiationFailure
+from rkmp.ike.events import ChildRefusal, NegotiationFailure, RekeyFailure
 from rkmp.wire import NotifyType
 
 NEGOTIATION_FAILURES: dict[int, NegotiationFailure] = {
@@ -26,6 +26,16 @@ CHILD_REFUSALS: dict[int, ChildRefusal] = {
 }
 """What each notify says about a child that does not come to be; any other error is a plain refusal."""
 
+REKEY_FAILURES: dict[int, RekeyFailure] = {
+    NotifyType.TEMPORARY_FAILURE: RekeyFailure.TEMPORARY_FAILURE,
+    NotifyType.NO_PROPOSAL_CHOSEN: RekeyFailure.NO_PROPOSAL_CHOSEN,
+    NotifyType.INVALID_KE_PAYLOAD: RekeyFailure.INVALID_KE_PAYLOAD,
+    NotifyType.NO_ADDITIONAL_SAS: RekeyFailure.NO_ADDITIONAL_SAS,
+    NotifyType.INVALID_SYNTAX: RekeyFailure.INVALID_SYNTAX,
+    NotifyType.UNSUPPORTED_CRITICAL_PAYLOAD: RekeyFailure.UNSUPPORTED_CRITICAL_PAYLOAD,
+}
+"""What each notify says about an IKE SA that is not replaced; any other error is a plain refusal."""
+
 
 def negotiation_failure(notify_type: int) -> NegotiationFailure:
     """Return the reason that stands for ``notify_type``."""
@@ -35,6 +45,11 @@ def negotiation_failure(notify_type: int) -> NegotiationFailure:
 def child_refusal(notify_type: int) -> ChildRefusal:
     """Return the reason that stands for ``notify_type``."""
     return CHILD_REFUSALS.get(notify_type, ChildRefusal.REFUSED)
+
+
+def rekey_failure(notify_type: int) -> RekeyFailure:
+    """Return the reason that stands for ``notify_type``."""
+    return REKEY_FAILURES.get(notify_type, RekeyFailure.REFUSED)
 
 
 def notify_name(notify_type: int) -> str:

@@ -41,7 +41,10 @@ class IkeSettings:
     ``require_vendor_id``: use the private code points only towards a peer that announced the same; an initiator goes
     no further with another, a responder refuses its children.
     ``algorithm_pairs``: the (Auth Alg, KDF) pairs that may be offered and accepted.
-    ``half_open_timeout``: how long a responder waits for IKE_AUTH after it answered IKE_SA_INIT.
+    ``half_open_timeout``: how long a responder waits for the initiator to go on: for IKE_AUTH after it answered
+    IKE_SA_INIT, or for a sign that an IKE SA which replaces another has arrived there.
+    ``replaced_timeout``: how long an IKE SA that the peer has replaced waits for its Delete; the peer may have to
+    repeat both requests meanwhile.
     ``unauthenticated_error_grace``: how long an exchange goes on after a refusal that cannot be trusted, in the hope
     of a better answer (RFC 7296 2.21.1). ``linger``: how long a closed IKE SA still repeats its last response.
     ``initial_contact``: tell the peer that we have no other IKE SA with it (RFC 7296 2.4).
@@ -56,6 +59,7 @@ class IkeSettings:
     retransmission: Retransmission = Retransmission()
     algorithm_pairs: frozenset[tuple[int, int]] = RFC_5926_PAIRS
     half_open_timeout: float = 30.0
+    replaced_timeout: float = 120.0
     unauthenticated_error_grace: float = 3.0
     linger: float = 30.0
     initial_contact: bool = False

@@ -25,6 +25,10 @@ class IkeSaState(enum.Enum):
     ESTABLISHED = "established"
     CLOSING = "closing"
     """Our Delete of the IKE SA, or our complaint about its authentication, is under way."""
+    UNDECIDED = "undecided"
+    """Made by the peer to replace another one, while a request of ours to replace the same is under way."""
+    REPLACED = "replaced"
+    """Another one has taken its place, or kept it from taking a place; the peer is to delete it."""
     CLOSED = "closed"
 
 
@@ -52,6 +56,7 @@ class Action(enum.Enum):
     PROCESS = "process"
     DROP = "drop"
     REFUSE = "answer TEMPORARY_FAILURE"
+    POSTPONE = "postpone"
     SEND = "send"
     QUEUE = "queue"
     REJECT = "reject"
@@ -97,16 +102,38 @@ ACTIONS: dict[IkeSaState, dict[Input, Action]] = {
         _I.REQUEST: _A.REJECT,
         _I.CLOSE: _A.IGNORE,
     },
+    # That the peer uses it means that it knows already whose request has won; so will we, soon.
+    _S.UNDECIDED: _NO_MESSAGE
+    | {
+        _I.CREATE_CHILD_SA_REQUEST: _A.POSTPONE,
+        _I.INFORMATIONAL_REQUEST: _A.PROCESS,
+        _I.START: _A.IGNORE,
+        _I.REQUEST: _A.REJECT,
+        _I.CLOSE: _A.IGNORE,
+    },
+    # RFC 7296 2.8.2: to the peer's Delete and its late requests it is as if we were closing it.
+    _S.REPLACED: _NO_MESSAGE
+    | {
+        _I.CREATE_CHILD_SA_REQUEST: _A.REFUSE,
+        _I.INFORMATIONAL_REQUEST: _A.PROCESS,
+        _I.INFORMATIONAL_RESPONSE: _A.PROCESS,
+        _I.START: _A.IGNORE,
+        _I.REQUEST: _A.REJECT,
+        _I.CLOSE: _A.IGNORE,
+    },
     _S.CLOSED: _NO_MESSAGE | {_I.START: _A.IGNORE, _I.REQUEST: _A.REJECT, _I.CLOSE: _A.IGNORE},
 }
 
 TRANSITIONS: dict[IkeSaState, frozenset[IkeSaState]] = {
-    _S.NEW: frozenset({_S.INIT_SENT, _S.HALF_OPEN, _S.CLOSED}),
+    # One that replaces another begins where the other is.
+    _S.NEW: frozenset({_S.INIT_SENT, _S.HALF_OPEN, _S.ESTABLISHED, _S.UNDECIDED, _S.CLOSED}),
     _S.INIT_SENT: frozenset({_S.AUTH_SENT, _S.CLOSED}),
     _S.HALF_OPEN: frozenset({_S.ESTABLISHED, _S.CLOSED}),
     _S.AUTH_SENT: frozenset({_S.ESTABLISHED, _S.CLOSING, _S.CLOSED}),
-    _S.ESTABLISHED: frozenset({_S.CLOSING, _S.CLOSED}),
-    _S.CLOSING: frozenset({_S.CLOSED}),
+    _S.ESTABLISHED: frozenset({_S.CLOSING, _S.REPLACED, _S.CLOSED}),
+    _S.CLOSING: frozenset({_S.REPLACED, _S.CLOSED}),
+    _S.UNDECIDED: frozenset({_S.ESTABLISHED, _S.REPLACED, _S.CLOSED}),
+    _S.REPLACED: frozenset({_S.CLOSED}),
     _S.CLOSED: frozenset(),
 }
 

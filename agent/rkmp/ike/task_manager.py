@@ -110,6 +110,11 @@ class TaskManager:
         """Whether the Message IDs of our requests are used up."""
         return self.next_message_id > LAST_MESSAGE_ID
 
+    @property
+    def requests_completed(self) -> int:
+        """How many of our requests are over, answered or not."""
+        return self.next_message_id - (self.outstanding is not None)
+
     def begin(self, exchange: Exchange, datagram: bytes, now: float) -> None:
         """Note that ``datagram`` carries the request of ``exchange`` with :attr:`next_message_id`."""
         self.outstanding = OutstandingRequest(

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from rkmp.ike.exchanges.create_child_sa import CreateChildSa
-from rkmp.ike.exchanges.exchange import Exchange
+from rkmp.ike.exchanges.exchange import Exchange, Payloads
 from rkmp.ike.exchanges.ike_auth import IkeAuth
 from rkmp.ike.exchanges.ike_sa_init import IkeSaInit
 from rkmp.ike.exchanges.informational import Informational
+from rkmp.ike.exchanges.rekey_ike_sa import RekeyIkeSa, is_for_ike_sa
 from rkmp.wire import ExchangeType
 
 ANSWERING: dict[int, Callable[[], Exchange]] = {
@@ -17,4 +18,11 @@ ANSWERING: dict[int, Callable[[], Exchange]] = {
     ExchangeType.CREATE_CHILD_SA: CreateChildSa,
     ExchangeType.INFORMATIONAL: Informational,
 }
-"""By exchange type, what answers a request."""
+"""By exchange type, what answers a request, as far as the type tells."""
+
+
+def answering(exchange_type: int, payloads: Payloads) -> Exchange:
+    """Return what answers a request with ``payloads``: CREATE_CHILD_SA is for children and for the IKE SA itself."""
+    if exchange_type == ExchangeType.CREATE_CHILD_SA and is_for_ike_sa(payloads):
+        return RekeyIkeSa()
+    return ANSWERING[exchange_type]()

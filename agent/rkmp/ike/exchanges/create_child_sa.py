@@ -1,7 +1,7 @@
 """CREATE_CHILD_SA: a key for a further routing protocol, or a new one in the place of an old one.
 
-RFC 7296 1.3, 2.8, 2.17, 2.25.1; the draft's 3.3; G6, G7, G13, G18, G23 and G32. A replaced child is not deleted here:
-the routing protocol has to move to the new key first, and only the layer above sees that (G25).
+RFC 7296 1.3.1, 1.3.3, 2.8, 2.17 and 2.25; the draft's 3.3; G6, G7, G13, G18, G23 and G32. A replaced child is not
+deleted here: the routing protocol has to move to the new key first, and only the layer above sees that (G25).
 """
 
 from __future__ import annotations
@@ -38,8 +38,6 @@ from rkmp.wire import (
     Nonce,
     Notify,
     NotifyType,
-    ProtocolId,
-    SecurityAssociation,
 )
 
 
@@ -215,16 +213,16 @@ class CreateChildSa(Exchange):
             undo = DeleteChildren((child.send_id,), ChildDeletion.REDUNDANT)
             return Outcome(events=(event,), children=(replace(child, redundant=True),), follow_ups=(undo,))
         changed = [child]
-        if rival is not None:
+        if rival is not None and rival.send_id in context.children:
             changed.append(replace(rival, redundant=True))
         if self._rekeys is not None and self._rekeys in context.children:
             changed.append(replace(context.children[self._rekeys], replaced_by=child.send_id))
         return Outcome(events=(event,), children=tuple(changed))
 
     def _rival(self, context: Context) -> ChildSa | None:
-        """Return what the peer made for the same purpose since our request was wanted (G23)."""
+        """Return what the peer made for the same purpose since our request was wanted, even if it is gone (G23)."""
         purpose = (self._asked.routing_protocol, self._rekeys is None, self._rekeys)
-        for other in context.children.values():
+        for other in (*context.children.values(), *context.made_meanwhile):
             if (
                 not other.requester
                 and other.nonces not in self._known
@@ -240,7 +238,7 @@ class CreateChildSa(Exchange):
         rekey = notify_of(NotifyType.REKEY_SA, payloads)
         replaces: ChildSa | None = None
         try:
-            _check_not_ike(payloads)
+            _check_not_rekeying(context)
             if rekey is not None:
                 replaces = _replaced_child(context, rekey)
             return self._agree(context, payloads, replaces)
@@ -291,11 +289,10 @@ class CreateChildSa(Exchange):
         return Outcome(events=(event,), children=(child, *changed))
 
 
-def _check_not_ike(payloads: Payloads) -> None:
-    association = only(SecurityAssociation, payloads)
-    if association is not None and any(p.protocol_id == ProtocolId.IKE for p in association.proposals):
-        # 1.3 lets an implementation refuse; the peer then makes a new IKE SA with IKE_SA_INIT.
-        raise IkeError(NotifyType.NO_ADDITIONAL_SAS, "the peer asks to rekey the IKE SA")
+def _check_not_rekeying(context: Context) -> None:
+    if context.is_rekeying:
+        # 2.25.2: what is made now might come to be known to one side only.
+        raise IkeError(NotifyType.TEMPORARY_FAILURE, "the IKE SA is being rekeyed")
 
 
 def _replaced_child(context: Context, rekey: Notify) -> ChildSa:

@@ -19,7 +19,7 @@ from rkmp.crypto.ike_keys import IkeKeys
 from rkmp.errors import IkeError
 from rkmp.ike.child_sa import ChildSa
 from rkmp.ike.context import Context, IkeSaSecrets
-from rkmp.ike.events import CloseReason, Event
+from rkmp.ike.events import CloseReason, Event, Role
 from rkmp.ike.identity import Identity
 from rkmp.wire import Payload
 
@@ -43,12 +43,27 @@ class Identities:
 
 
 @dataclass(frozen=True, slots=True)
+class Successor:
+    """An IKE SA that is to take the place of this one.
+
+    ``role`` is ours in it, and its initiator is who asked for it; ``local_spi`` is our SPI. ``is_redundant``: we asked,
+    and lost against what the peer asked for at the same time.
+    """
+
+    role: Role
+    local_spi: bytes
+    secrets: IkeSaSecrets
+    is_redundant: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """What an exchange came to, all of it committed at once or not at all.
 
     ``events`` are reported in order. ``children`` are new or changed, ``removed`` are the KeyIDs that we had announced
-    for those that are gone. ``secrets`` and ``identities`` establish the IKE SA step by step. ``follow_ups`` are
-    exchanges that go before all that wait. ``restart`` takes the place of the exchange under way, with its Message ID.
+    for those that are gone. ``secrets`` and ``identities`` establish the IKE SA step by step, ``successor`` replaces
+    it. ``follow_ups`` are exchanges that go before all that wait. ``restart`` takes the place of the exchange under
+    way, with its Message ID.
     ``keys`` are what IKE_AUTH has made of those in ``secrets``, with the same for encryption and integrity (RFC 8784).
     ``doubt`` is what the exchange under way fails with unless a better response comes within a grace period: it goes
     with a response that anybody might have sent, and with a request that tells of a refusal (G18). ``complaint`` closes
@@ -61,6 +76,7 @@ class Outcome:
     secrets: IkeSaSecrets | None = None
     identities: Identities | None = None
     keys: IkeKeys | None = None
+    successor: Successor | None = None
     follow_ups: tuple[Exchange, ...] = ()
     restart: Exchange | None = None
     doubt: Event | None = None
@@ -99,6 +115,16 @@ class Exchange(ABC):
     def deleted_send_ids(self) -> tuple[int, ...]:
         """The KeyIDs of the children that the request deletes."""
         return ()
+
+    @property
+    def concerns_children(self) -> bool:
+        """Whether the request creates, replaces or deletes children, so that the IKE SA must not change meanwhile."""
+        return bool(self.announced_send_ids or self.deleted_send_ids)
+
+    @property
+    def rekeys_ike_sa(self) -> bool:
+        """Whether the request is to replace the IKE SA."""
+        return False
 
     def refused_by_notify(self, notify_type: int) -> Event | None:
         """Return how the request ends if a notify of the peer's own turns out to have been the answer (G18)."""

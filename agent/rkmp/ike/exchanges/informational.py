@@ -80,11 +80,12 @@ class Informational(Exchange):
         closes = any(delete.protocol_id == ProtocolId.IKE for delete in deletes)
         spis = _deleted_spis(context, deletes)
         named = [context.child_of_peer(spi) for spi in spis]
-        if context.may_learn_of_children and (closes or None in named):
+        ends_children = closes and not context.children_outlive_it
+        if context.may_learn_of_children and (ends_children or None in named):
             # Keys outlive the IKE SA (G15). What we asked for may have been done, with an answer that we did not get:
             # that comes first, or the peer deletes what we then take for a key, or is the only one to hold it.
             raise Postponed
-        if closes and context.being_deleted:
+        if ends_children and context.being_deleted:
             # The peer may not know yet what we have deleted.
             raise Postponed
         children = [child for child in named if child is not None]
@@ -157,6 +158,11 @@ class RefuseAnswer(Informational):
     def __init__(self, send_ids: tuple[int, ...]) -> None:
         super().__init__()
         self._send_ids = send_ids
+
+    @property
+    def concerns_children(self) -> bool:
+        """Whether the request deletes children: those that only the peer has."""
+        return True
 
     def build_request(self, context: Context) -> Payloads:
         """Return why, and a Delete of every KeyID that the request had announced."""
