@@ -186,3 +186,13 @@ def test_what_stands_in_for_auth_has_to_be_right_as_well() -> None:
 
     _, bob = with_changed(change, answer=False)
     assert bob.last(AuthenticationFailed).reason is AuthenticationFailure.WRONG_KEY
+
+
+def test_what_policy_knows_shows_no_secret() -> None:
+    alice, _ = certified()
+    alice.ppk = OPTIONAL
+    known = (alice.local_authentication(None), alice.remote_authentication(alice.peer_identity), alice.expectations())
+    shown = repr(known)
+    assert repr(OPTIONAL.secret.reveal())[2:-1] not in shown
+    assert "PRIVATE KEY" not in shown
+    assert "private_numbers" not in shown

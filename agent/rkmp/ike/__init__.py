@@ -27,7 +27,8 @@ The life of an SA
   ``is_closed`` and ``is_finished`` are both true the object may be forgotten; between the two it only repeats its last
   response to a peer that did not get it.
 
-What the layer above decides comes in through one :class:`Policy`, and is asked for while a datagram is processed.
+What the layer above decides comes in through one :class:`Policy`, and is asked for while a datagram is processed. That
+includes whether a peer's certificates are valid, because it depends on the civil time.
 Time (``now``, monotonic seconds) and randomness come in as arguments, so that a whole transcript can be replayed.
 
 KeyIDs (SendIDs) name children in REKEY_SA and Delete, so within one IKE SA each side has to announce a different one

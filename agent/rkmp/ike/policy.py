@@ -155,7 +155,10 @@ class Policy(Protocol):
     """The decisions that belong to configuration. Every method but the first may raise IkeError."""
 
     def expectations(self) -> Expectations:
-        """Return what is to be told before the peer has said who it is; asked for when IKE_SA_INIT begins."""
+        """Return what is to be told before the peer has said who it is.
+
+        Asked for in IKE_SA_INIT and, by an initiator, again in IKE_AUTH.
+        """
 
     def local_authentication(self, remote_identity: Identity | None) -> LocalAuthentication:
         """Return how we authenticate.
