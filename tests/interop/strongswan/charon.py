@@ -266,6 +266,10 @@ class Charon:
         """Let it delete its IKE SAs; the process ends when it has."""
         return self.begin("--terminate", "--ike", "rkmp", "--timeout", "8")
 
+    def rekey(self) -> subprocess.Popen[str]:
+        """Let it replace its IKE SA; the process ends when that has begun."""
+        return self.begin("--rekey", "--ike", "rkmp")
+
     def ike_sas(self) -> list[dict[str, str]]:
         """Return what it shows of each IKE SA, oldest first, by charon's names."""
         listed = self.swanctl("--list-sas", "--raw")

@@ -81,7 +81,7 @@ class Router:
     received: list[bytes] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._ways: dict[bytes, tuple[Address, bool]] = {}
+        self._ways: dict[IkeSa, tuple[Address, bool]] = {}
         self._policy = self.policy or PreSharedKeyPolicy(
             self.identity, self.peer_identity, Secret(self.psk.encode()), Secret(self.peer_psk.encode())
         )
@@ -108,7 +108,7 @@ class Router:
         """Begin to open an IKE SA, with the marker where the engine would put one (G37)."""
         ike_sa = IkeSa.initiate(self.settings, self._policy, os.urandom, child_request, self.now)
         self.ike_sas.append(ike_sa)
-        self._ways[ike_sa.local_spi] = (remote, needs_marker(self.address[1], remote[1]))
+        self._ways[ike_sa] = (remote, needs_marker(self.address[1], remote[1]))
         self._flush()
         return ike_sa
 
@@ -176,20 +176,20 @@ class Router:
             ike_sa = IkeSa.respond(self.settings, self._policy, os.urandom)
             self.ike_sas.append(ike_sa)
         # It answers where it was asked from, and as it was asked.
-        self._ways[ike_sa.local_spi] = (remote, is_marked)
+        self._ways[ike_sa] = (remote, is_marked)
         ike_sa.receive(message, self.now)
 
     def _find(self, header: Header) -> IkeSa | None:
         if is_opening_request(header):
             return next((sa for sa in self.ike_sas if sa.remote_spi == header.initiator_spi and not sa.is_closed), None)
         local_spi = header.responder_spi if header.is_initiator else header.initiator_spi
-        return next((sa for sa in self.ike_sas if sa.local_spi == local_spi), None)
+        return next((sa for sa in self.ike_sas if local_spi in sa.local_spis), None)
 
     def _flush(self) -> None:
         for ike_sa in self.ike_sas:
             self.events += ike_sa.events()
             for datagram in ike_sa.datagrams():
-                self._send(datagram, *self._ways[ike_sa.local_spi])
+                self._send(datagram, *self._ways[ike_sa])
 
     def _send(self, message: bytes, remote: Address, is_marked: bool) -> None:
         data = NON_ESP_MARKER + message if is_marked else message
