@@ -14,8 +14,11 @@ from rkmp.cli.session import CANDIDATE, EXIT_USAGE, NETCONF, Session
 from rkmp.cli.show import RKMP
 from rkmp.errors import CommandError
 
-SECRETS = frozenset({"keystring", "hexadecimal-string"})
-"""The leaves of our modules that can be written and are never shown, so that no difference of them is."""
+SECRETS = frozenset({"hexadecimal-string", "keystring", "private-key"})
+"""The leaves of our modules that can be written and are not shown, so that no difference of them is.
+
+tests/cli holds this set against the schema.
+"""
 
 
 @dataclass(frozen=True, slots=True)
