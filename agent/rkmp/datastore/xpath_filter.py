@@ -83,13 +83,16 @@ class XPathFilter:
         root.append(copy.deepcopy(event))
         return bool(self._select(root, None))
 
-    def apply(self, tree: etree._Element, index: EntryIndex | None = None) -> etree._Element:
+    def apply(
+        self, tree: etree._Element, index: EntryIndex | None = None, *, is_readable: bool = False
+    ) -> etree._Element:
         """Copies of what is selected below ``tree``, the element above the top-level nodes.
 
         They come in a new element like ``tree``, with its namespaces. ``index`` is that of this very tree. Raises
         RpcError (invalid-value) where the result is no node-set, and where it would cost too much.
+        ``is_readable`` says that whoever asks may see all of ``tree``, what else is a secret included.
         """
-        if self._redactor is not None:
+        if self._redactor is not None and not is_readable:
             tree, index = self._redacted(tree, index, self._redactor), None
         return _Copies(self._schema, tree).of(self._select(tree, index))
 

@@ -182,3 +182,45 @@ async def test_rules_are_in_force_at_once_and_for_sessions_that_live(server: Gua
     require_ok(await root.call("<commit/>"))
     assert shown(data_of(await ann.call(get_config()))) == OPEN
     assert shown(data_of(await ann.call(get_config("candidate")))) == OPEN
+
+
+# XPath filters.
+
+
+def xpath(select: str) -> str:
+    selection = f'<filter type="xpath" xmlns:g="{BOX}" xmlns:nacm="{ACM}" select="{select}"/>'
+    return f"<get-config><source><running/></source>{selection}</get-config>"
+
+
+@pytest.mark.parametrize(
+    ("select", "expected"),
+    [
+        ("/g:box/g:label", ["label=plain"]),
+        ("/g:box/g:item[g:name='cup']", []),
+        ("/g:box/g:item[g:name='pen']/g:weight", PEN[:2]),
+        ("/g:box/g:item[last()]/g:weight", PEN[:2]),
+        ("/g:box/g:item[1]/g:weight", ANN),
+        ("/g:box[g:item/g:weight = 200]/g:label", []),
+        ("/g:box[count(g:item) = 2]/g:label", ["label=plain"]),
+        ("/g:box[g:lock = 'bolt']/g:label", []),
+        ("/g:box[g:code]/g:label", []),
+        ("//g:note", [PEN[0], PEN[2]]),
+        ("/g:box/g:code | /g:box/g:lock", []),
+        ("/nacm:nacm", []),
+    ],
+)
+async def test_xpath_filters_see_only_what_may_be_read(server: Guarded, select: str, expected: list[str]) -> None:
+    hidden = [rule("a", "deny", path="/g:box/g:item[g:name='cup']"), rule("b", "deny", path="/g:box/g:lock")]
+    ann = await server.configure(rules(*hidden))
+    data = data_of(await ann.call(xpath(select)))
+    assert shown(data) == expected
+    assert data.find(f"{{{ACM}}}nacm") is None
+
+
+async def test_xpath_filters_see_what_is_permitted_explicitly(server: Guarded) -> None:
+    ann = await server.configure(rules(rule("r", path="/g:box/g:code")))
+    assert shown(data_of(await ann.call(xpath("/g:box[g:code = 'tiger-1']/g:code")))) == ["code=tiger-1"]
+    root = await server.root()
+    assert shown(data_of(await root.call(xpath("/g:box/g:code")))) == []
+    rule_name = data_of(await root.call(xpath("/nacm:nacm/nacm:rule-list/nacm:rule/nacm:name")))
+    assert b">r</" in etree.tostring(rule_name)

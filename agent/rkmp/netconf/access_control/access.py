@@ -13,12 +13,12 @@ from lxml import etree
 from rkmp.datastore.edits import Edit
 from rkmp.datastore.instance_path import InstancePath
 from rkmp.datastore.schema import NodeKind, Schema, SchemaNode
-from rkmp.datastore.schema.node_instance_identifier import NodePath, node_path_text, parse_node_path
+from rkmp.datastore.schema.node_instance_identifier import KeyTest, NodePath, node_path_text, parse_node_path
 from rkmp.errors import InvalidValue, RpcError
 from rkmp.netconf.access_control.denials import data_denied, hidden_fault, operation_denied
 from rkmp.netconf.access_control.policy import AccessOperation
 from rkmp.netconf.access_control.reading import Reader
-from rkmp.netconf.access_control.rule_table import ALWAYS_DELIVERED, Conditional, Lookup, RuleTable
+from rkmp.netconf.access_control.rule_table import ALWAYS_DELIVERED, Conditional, RuleTable
 from rkmp.netconf.access_control.writing import Writer
 
 Permit = Callable[[Sequence[Edit]], None]
@@ -67,17 +67,16 @@ class Access:
             self._denials.operations += 1
             raise operation_denied(tag)
 
-    def require_action(self, action: SchemaNode, path: InstancePath, lookup: Lookup) -> None:
+    def require_action(
+        self, action: SchemaNode, path: InstancePath, way: Sequence[tuple[SchemaNode, Mapping[str, str]]]
+    ) -> None:
         """Raise access-denied unless an action may be invoked and everything on the way to it read (RFC 8341 3.1.3).
 
-        ``path`` is the action's, ``lookup`` looks at the keys on the way.
+        ``path`` is the action's, ``way`` has the nodes down to it, each with its keys by tag.
         """
-        may = self._may(AccessOperation.EXEC, action, lookup)
-        above = action.data_parent
-        while may and above is not None:
-            may = self._may(AccessOperation.READ, above, lookup)
-            above = above.data_parent
-        if not may:
+        holding = self._table.holding_on(way)
+        may_read = all(self._may(AccessOperation.READ, node, holding) for node, _ in way)
+        if not may_read or not self._may(AccessOperation.EXEC, action, holding):
             self._denials.operations += 1
             raise data_denied(path, "execute")
 
@@ -100,9 +99,9 @@ class Access:
 
     # How
 
-    def _may(self, operation: AccessOperation, node: SchemaNode, lookup: Lookup) -> bool:
+    def _may(self, operation: AccessOperation, node: SchemaNode, holding: frozenset[KeyTest]) -> bool:
         verdict = self._table.data(operation, node)
-        return verdict.decide(lookup) if isinstance(verdict, Conditional) else verdict
+        return verdict.decide(holding) if isinstance(verdict, Conditional) else verdict
 
     def _require_edits(self, edits: Sequence[Edit]) -> None:
         try:
@@ -152,9 +151,9 @@ class Access:
             parsed = parse_node_path(self._schema, path, dict(namespaces.items()))
         except InvalidValue:
             return None
-        values = {(test.depth, test.tag): test.value for test in parsed.tests}
+        holding = frozenset(parsed.tests)
         for depth, node in enumerate(parsed.nodes):
-            if not self._may(AccessOperation.READ, node, lambda at, tag: values.get((at, tag))):
+            if not self._may(AccessOperation.READ, node, holding):
                 seen = NodePath(
                     parsed.nodes[: max(depth, 1)], tuple(t for t in parsed.tests if t.depth < max(depth, 1))
                 )

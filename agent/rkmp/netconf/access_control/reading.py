@@ -13,7 +13,7 @@ from enum import Enum
 from lxml import etree
 
 from rkmp.datastore.schema import NodeKind, Schema, SchemaNode
-from rkmp.datastore.schema.node_instance_identifier import SELF_TAG
+from rkmp.datastore.schema.node_instance_identifier import KeyTest
 from rkmp.netconf.access_control.policy import AccessOperation
 from rkmp.netconf.access_control.rule_table import Conditional, RuleTable, children_of
 
@@ -27,6 +27,12 @@ class Extent(Enum):
     ALL = "all"
     SOME = "some"
     NONE = "none"
+
+
+Known = frozenset[KeyTest]
+"""The tests of rules that hold for an instance or for what is above it; every other one there does not hold."""
+
+_NOTHING_KNOWN: Known = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,32 +49,35 @@ class Reader:
     def __init__(self, schema: Schema, table: RuleTable) -> None:
         self._schema = schema
         self._table = table
-        self._extents: dict[SchemaNode, Extent] = {}
-        self._levels: dict[SchemaNode, _Level] = {}
+        self._extents: dict[tuple[SchemaNode, Known], Extent] = {}
+        self._levels: dict[tuple[SchemaNode, Known], _Level] = {}
 
-    def extent(self, node: SchemaNode) -> Extent:
-        """How much may be shown of what is at and below the instances of ``node``."""
-        found = self._extents.get(node)
+    def _extent(self, node: SchemaNode, known: Known) -> Extent:
+        """How much may be shown of what is at and below an instance of ``node`` of which ``known`` holds."""
+        found = self._extents.get((node, known))
         if found is None:
-            found = self._extents[node] = self._find_extent(node)
+            found = self._extents[node, known] = self._find_extent(node, known)
         return found
 
-    def _find_extent(self, node: SchemaNode) -> Extent:
+    def _find_extent(self, node: SchemaNode, known: Known) -> Extent:
         verdict = True if node is self._schema.root else self._table.data(AccessOperation.READ, node)
-        if verdict is False:
+        if not (verdict.decide(known) if isinstance(verdict, Conditional) else verdict):
             return Extent.NONE
-        if verdict is not True or any(self.extent(child) is not Extent.ALL for child in children_of(node)):
+        if any(self._extent_of_all(child, known) is not Extent.ALL for child in children_of(node)):
             return Extent.SOME
         return Extent.ALL
 
+    def _extent_of_all(self, node: SchemaNode, known: Known) -> Extent:
+        """The same for all instances below one, of which ``known`` holds."""
+        return Extent.SOME if self._table.tests_of(node) else self._extent(node, known)
+
     def leave_readable(self, element: etree._Element, node: SchemaNode) -> bool:
         """Take away what may not be shown below a top-level ``element``; return whether it may be shown itself."""
-        extent = self.extent(node)
-        if extent is Extent.NONE or not self._shows([element], node):
-            return False
+        known = self._known(element, node, _NOTHING_KNOWN)
+        extent = self._extent(node, known)
         if extent is Extent.SOME:
-            self._prune([element], node)
-        return True
+            self._prune(element, node, known)
+        return extent is not Extent.NONE
 
     def leave_readable_below(self, root: etree._Element) -> None:
         """Take away what may not be shown below ``root``, a ``config`` element; what has no schema stays."""
@@ -79,38 +88,40 @@ class Reader:
 
     def shows(self, chain: Chain, node: SchemaNode) -> bool:
         """Whether an instance of ``node`` may be shown, and everything above it; ``chain`` ends with the instance."""
-        above: SchemaNode | None = node
-        for depth in range(len(chain), 0, -1):
-            if above is None or not self._shows(chain[:depth], above):
+        nodes = [node]
+        while (above := nodes[0].data_parent) is not None:
+            nodes.insert(0, above)
+        known = _NOTHING_KNOWN
+        for element, of in zip(chain, nodes, strict=True):
+            known = self._known(element, of, known)
+            verdict = self._table.data(AccessOperation.READ, of)
+            if not (verdict.decide(known) if isinstance(verdict, Conditional) else verdict):
                 return False
-            above = above.data_parent
         return True
 
-    def _shows(self, chain: Chain, node: SchemaNode) -> bool:
-        verdict = self._table.data(AccessOperation.READ, node)
-        return verdict.decide(KeyLookup(chain)) if isinstance(verdict, Conditional) else verdict
+    def _known(self, element: etree._Element, node: SchemaNode, known: Known) -> Known:
+        """What holds for an instance below one of which ``known`` holds."""
+        return self._table.holding(element, node, known)
 
-    def _prune(self, chain: list[etree._Element], node: SchemaNode) -> None:
-        level = self._level(node)
-        element = chain[-1]
-        # Keys are compared below, so nothing goes before everything below has been decided.
+    def _prune(self, element: etree._Element, node: SchemaNode, known: Known) -> None:
+        level = self._level(node, known)
         doomed = list(element.iterchildren(*level.hidden)) if level.hidden else []
         for child_node in level.mixed:
             for child in element.iterchildren(child_node.tag):
-                chain.append(child)
-                if not self._shows(chain, child_node):
+                below = self._known(child, child_node, known)
+                extent = self._extent(child_node, below)
+                if extent is Extent.NONE:
                     doomed.append(child)
-                else:
-                    self._prune(chain, child_node)
-                chain.pop()
+                elif extent is Extent.SOME:
+                    self._prune(child, child_node, below)
         for child in doomed:
             element.remove(child)
 
-    def _level(self, node: SchemaNode) -> _Level:
-        found = self._levels.get(node)
+    def _level(self, node: SchemaNode, known: Known) -> _Level:
+        found = self._levels.get((node, known))
         if found is None:
-            extents = [(child, self.extent(child)) for child in children_of(node)]
-            found = self._levels[node] = _Level(
+            extents = [(child, self._extent_of_all(child, known)) for child in children_of(node)]
+            found = self._levels[node, known] = _Level(
                 tuple(child.tag for child, extent in extents if extent is Extent.NONE),
                 tuple(child for child, extent in extents if extent is Extent.SOME),
             )
@@ -121,7 +132,7 @@ class Reader:
     def always_shows(self, node: SchemaNode) -> bool:
         """Whether every instance of a node is shown, with all that is above it; of the root, everything there is."""
         if node is self._schema.root:
-            return self.extent(node) is Extent.ALL
+            return self._extent(node, _NOTHING_KNOWN) is Extent.ALL
         above: SchemaNode | None = node
         while above is not None and self.sees(above) is True:
             above = above.data_parent
@@ -144,16 +155,3 @@ def _notification_around(node: SchemaNode) -> SchemaNode | None:
     while above is not None and above.kind is not NodeKind.NOTIFICATION:
         above = above.data_parent
     return above
-
-
-class KeyLookup:
-    """Looks at the keys of elements from a top-level node down."""
-
-    __slots__ = ("_chain",)
-
-    def __init__(self, chain: Chain) -> None:
-        self._chain = chain
-
-    def __call__(self, depth: int, tag: str) -> str | None:
-        element = self._chain[depth]
-        return element.text or "" if tag == SELF_TAG else element.findtext(tag)

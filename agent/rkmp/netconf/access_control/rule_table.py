@@ -10,17 +10,16 @@ exception is ``/nacm`` itself, which holds no secret, and which whoever repairs 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from lxml import etree
+
 from rkmp.datastore.schema import NodeKind, SchemaNode
-from rkmp.datastore.schema.node_instance_identifier import KeyTest
+from rkmp.datastore.schema.node_instance_identifier import SELF_TAG, KeyTest
 from rkmp.netconf.access_control.policy import NACM, AccessOperation, Policy, Rule, RuleType
 from rkmp.netconf.namespaces import NOTIFICATION, STREAMS, base
-
-Lookup = Callable[[int, str], "str | None"]
-"""Returns the key of this tag (``.``: the value itself) at the step of this depth of an instance's path."""
 
 ALWAYS_PERMITTED = frozenset({base("close-session")})
 """RFC 8341 3.4.4 step 3."""
@@ -39,13 +38,13 @@ MODULES_WITHOUT_SCHEMA = {NOTIFICATION: "notifications"}
 class Conditional:
     """A verdict that depends on the instance: that of the first case whose tests all hold, or else ``otherwise``."""
 
-    cases: tuple[tuple[tuple[KeyTest, ...], bool], ...]
+    cases: tuple[tuple[frozenset[KeyTest], bool], ...]
     otherwise: bool
 
-    def decide(self, lookup: Lookup) -> bool:
-        """Return whether the instance that ``lookup`` looks at may be accessed."""
+    def decide(self, holding: frozenset[KeyTest]) -> bool:
+        """Return whether an instance may be accessed of which, and of all above it, the tests ``holding`` hold."""
         for tests, permits in self.cases:
-            if all(lookup(test.depth, test.tag) == test.value for test in tests):
+            if holding.issuperset(tests):
                 return permits
         return self.otherwise
 
@@ -62,6 +61,12 @@ class RuleTable:
         self._rules = policy.rules_for(policy.groups_of(username, external_groups))
         self._username = username
         self._data: dict[tuple[AccessOperation, SchemaNode], Verdict] = {}
+        self._tests: dict[SchemaNode, dict[str, dict[str, KeyTest]]] = {}
+        for rule in self._rules:
+            for test in self._bound(rule):
+                if rule.path is not None and test.value is not None:
+                    of_node = self._tests.setdefault(rule.path.nodes[test.depth], {})
+                    of_node.setdefault(test.tag, {})[test.value] = test
 
     def operation(self, tag: str, name: str, namespace: str, node: SchemaNode | None) -> bool:
         """Whether a protocol operation may be invoked; ``node`` is its rpc, where a module of the schema has it."""
@@ -91,31 +96,51 @@ class RuleTable:
             verdict = self._data[operation, node] = self._find(operation, node)
         return verdict
 
+    def tests_of(self, node: SchemaNode) -> Mapping[str, Mapping[str, KeyTest]]:
+        """The tests that rules make at instances of a node: by the tag of the key, and its value."""
+        return self._tests.get(node, _NO_TESTS)
+
+    def holding(self, element: etree._Element, node: SchemaNode, above: frozenset[KeyTest]) -> frozenset[KeyTest]:
+        """The tests that hold for an instance of ``node``, where ``above`` hold for what is above it."""
+        for tag, tests in self.tests_of(node).items():
+            value = element.text or "" if tag == SELF_TAG else element.findtext(tag)
+            if value is not None and (test := tests.get(value)) is not None:
+                above |= {test}
+        return above
+
+    def holding_on(self, keys: Iterable[tuple[SchemaNode, Mapping[str, str]]]) -> frozenset[KeyTest]:
+        """The tests that hold on a path of nodes, each with its keys."""
+        return frozenset(
+            test
+            for node, values in keys
+            for tag, tests in self.tests_of(node).items()
+            if (test := tests.get(values.get(tag, ""))) is not None
+        )
+
+    def _bound(self, rule: Rule) -> frozenset[KeyTest]:
+        """The tests of a rule's path, for this user."""
+        return frozenset(
+            KeyTest(test.depth, test.tag, self._username) if test.value is None else test
+            for test in (rule.path.tests if rule.path is not None else ())
+        )
+
     def _find(self, operation: AccessOperation, node: SchemaNode) -> Verdict:
         if not self.is_enforced and (operation is not AccessOperation.READ or not _is_secret(node)):
             return True
         chain = _chain(node)
-        cases: list[tuple[tuple[KeyTest, ...], bool]] = []
+        cases: list[tuple[frozenset[KeyTest], bool]] = []
         for rule in self._rules:
             if not rule.is_about(operation, node.module):
                 continue
-            tests = self._tests(rule, chain)
-            if tests is None:
+            if rule.type is not RuleType.MODULE and (
+                rule.path is None or chain[: len(rule.path.nodes)] != rule.path.nodes
+            ):
                 continue
+            tests = self._bound(rule)
             if not tests:
                 return _verdict(cases, rule.permits)
             cases.append((tests, rule.permits))
         return _verdict(cases, self._default(operation, node))
-
-    def _tests(self, rule: Rule, chain: tuple[SchemaNode, ...]) -> tuple[KeyTest, ...] | None:
-        """What an instance must be for the rule to match it; None where the rule matches no instance."""
-        if rule.type is RuleType.MODULE:
-            return ()
-        if rule.path is None or chain[: len(rule.path.nodes)] != rule.path.nodes:
-            return None
-        return tuple(
-            KeyTest(test.depth, test.tag, self._username) if test.value is None else test for test in rule.path.tests
-        )
 
     def _default(self, operation: AccessOperation, node: SchemaNode) -> bool:
         match operation:
@@ -127,7 +152,10 @@ class RuleTable:
                 return self._policy.write_default and not (node.default_deny_all or node.default_deny_write)
 
 
-def _verdict(cases: Iterable[tuple[tuple[KeyTest, ...], bool]], otherwise: bool) -> Verdict:
+_NO_TESTS: Mapping[str, Mapping[str, KeyTest]] = {}
+
+
+def _verdict(cases: Iterable[tuple[frozenset[KeyTest], bool]], otherwise: bool) -> Verdict:
     # Cases that say what is said without them need no look at the instance.
     kept = tuple(cases)
     while kept and kept[-1][1] is otherwise:

@@ -15,10 +15,11 @@ from rkmp.datastore.instance_path import InstancePath
 from rkmp.datastore.layout import Layout
 from rkmp.datastore.paths import namespaces_of, step_text
 from rkmp.datastore.schema import SchemaNode
+from rkmp.datastore.schema.node_instance_identifier import KeyTest
 from rkmp.errors import RpcError
 from rkmp.netconf.access_control.denials import data_denied
 from rkmp.netconf.access_control.policy import AccessOperation
-from rkmp.netconf.access_control.reading import KeyLookup, Reader
+from rkmp.netconf.access_control.reading import Reader
 from rkmp.netconf.access_control.rule_table import Conditional, RuleTable, children_of
 
 _OPERATIONS = {
@@ -73,7 +74,15 @@ class Writer:
 
     def _permits(self, operation: AccessOperation, chain: Sequence[etree._Element], node: SchemaNode) -> bool:
         verdict = self._table.data(operation, node)
-        return verdict.decide(KeyLookup(chain)) if isinstance(verdict, Conditional) else verdict
+        if not isinstance(verdict, Conditional):
+            return verdict
+        holding: frozenset[KeyTest] = frozenset()
+        of: SchemaNode | None = node
+        for element in reversed(chain):
+            if of is not None:
+                holding = self._table.holding(element, of, holding)
+                of = of.data_parent
+        return verdict.decide(holding)
 
     def _all_the_same(self, operation: AccessOperation, node: SchemaNode) -> bool:
         """Whether everything at and below the instances of a node is permitted, whatever the instance."""

@@ -40,6 +40,17 @@ class Selection:
     filter: Filter
     wants_readable: bool
 
+    @property
+    def narrows(self) -> bool:
+        """Whether it selects no more of a part of the data than of all: what is selected can be looked at alone."""
+        return isinstance(self.filter, SubtreeFilter)
+
+    def apply_to_readable(self, tree: etree._Element) -> etree._Element:
+        """Return copies of what is selected of ``tree``, which holds nothing that may not be read."""
+        if isinstance(self.filter, XPathFilter):
+            return self.filter.apply(tree, is_readable=True)
+        return self.filter.apply(tree)
+
 
 def read_filter(schema: Schema, element: etree._Element | None, reader: Reader) -> Selection | None:
     """Return the filter that ``element`` holds, or None where there is no element: everything is wanted.
@@ -75,7 +86,10 @@ def xpath_filter(schema: Schema, element: etree._Element, select: str, reader: R
     """Return the filter that the expression ``select`` is, with the prefixes in scope on ``element``."""
     prefixes = {prefix: namespace for prefix, namespace in element.nsmap.items() if prefix is not None}
     parsed = XPathFilter.parse(select, prefixes, schema)
-    return Selection(parsed, parsed.reads_all or not all(reader.always_shows(node) for node in parsed.reads))
+    is_plain = not parsed.reads_all and all(
+        reader.always_shows(node) and not node.default_deny_all for node in parsed.reads
+    )
+    return Selection(parsed, wants_readable=not is_plain)
 
 
 def _xpath_filter(schema: Schema, element: etree._Element, select: str | None, reader: Reader) -> Selection:

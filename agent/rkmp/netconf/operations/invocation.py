@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from lxml import etree
 
@@ -35,7 +35,7 @@ async def action(request: Request) -> Outcome:
     """Carry out the one action inside ``<action>`` on the instance that its path names."""
     node, element, steps = _resolve(request)
     path = instance_path(request.server.schema, element)
-    request.access.require_action(node, path, lambda depth, tag: steps[depth].keys.get(tag))
+    request.access.require_action(node, path, _way(request.server.schema, steps))
     handler = request.server.handlers.get(node)
     if handler is None:
         raise RpcError("operation-not-supported", f"nothing carries out {node.name} yet", type="protocol")
@@ -96,6 +96,15 @@ def _resolve(request: Request) -> tuple[SchemaNode, etree._Element, tuple[PathSt
             reason = "is not on the way to an action"
             raise rejections.bad_element(instance_path(schema, below), inside.name, reason)
         node, element = inside, below
+
+
+def _way(schema: Schema, steps: Sequence[PathStep]) -> list[tuple[SchemaNode, Mapping[str, str]]]:
+    way: list[tuple[SchemaNode, Mapping[str, str]]] = []
+    node = schema.root
+    for step in steps:
+        node = node.data_children[step.tag]
+        way.append((node, step.keys))
+    return way
 
 
 def _only_child(schema: Schema, element: etree._Element, keys: Sequence[str]) -> etree._Element:

@@ -28,9 +28,12 @@ async def get_config(request: Request) -> Outcome:
     if selection is None:
         return server.writer.copy_of(server.datastores.tree(source), reader)
     if selection.wants_readable:
-        readable = copy.deepcopy(server.datastores.tree(source))
+        if selection.narrows:
+            readable = server.datastores.select(source, selection.filter)
+        else:
+            readable = copy.deepcopy(server.datastores.tree(source))
         reader.leave_readable_below(readable)
-        return server.writer.data(selection.filter.apply(readable), None)
+        return server.writer.data(selection.apply_to_readable(readable), None)
     return server.writer.data(server.datastores.select(source, selection.filter), reader)
 
 
@@ -57,8 +60,10 @@ def select(tree: etree._Element, selection: Selection | None, reader: Reader) ->
     if selection is None:
         return tree, reader
     if selection.wants_readable:
+        if selection.narrows:
+            tree = selection.filter.apply(tree)
         reader.leave_readable_below(tree)
-        return selection.filter.apply(tree), None
+        return selection.apply_to_readable(tree), None
     return selection.filter.apply(tree), reader
 
 
