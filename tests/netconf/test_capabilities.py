@@ -15,7 +15,7 @@ def test_the_capabilities_of_the_protocol_are_announced(schema: Schema) -> None:
     announced = announced_capabilities(schema)
     for name in (
         *("writable-running:1.0", "candidate:1.0", "startup:1.0", "rollback-on-error:1.0", "validate:1.1"),
-        *("notification:1.0", "interleave:1.0"),
+        *("notification:1.0", "interleave:1.0", "confirmed-commit:1.1"),
     ):
         assert f"{PREFIX}{name}" in announced
     assert announced[:2] == ("urn:ietf:params:netconf:base:1.0", "urn:ietf:params:netconf:base:1.1")

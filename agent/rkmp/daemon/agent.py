@@ -13,6 +13,7 @@ from datetime import datetime
 from pathlib import Path
 
 import rkmp
+from rkmp.daemon.commit_clock import CommitClock
 from rkmp.daemon.event_log import log_engine_event, log_key_event
 from rkmp.daemon.first_configuration import FirstConfiguration
 from rkmp.daemon.key_clock import KeyClock
@@ -108,6 +109,7 @@ class Agent:
             _require_default_listener(self._driver, configuration.refusal)
         datastores.on_commit(configuration.running_changed)
         self._closing.callback(KeyClock(key_table, _wall_clock).close)
+        self._closing.callback(CommitClock(datastores, _wall_clock).close)
         bound = self._driver.addresses().get(DEFAULT_LISTENER)
         if bound is not None:
             self._ike = ListenAddress(*bound)

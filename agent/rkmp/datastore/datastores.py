@@ -16,13 +16,22 @@ One thread only; no method waits. Errors are RpcError or RpcErrors, after which 
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from lxml import etree
 
 from rkmp.datastore import rejections
 from rkmp.datastore.candidate import Candidate
+from rkmp.datastore.confirmed_commit import (
+    ROWS_BEFORE,
+    Confirm,
+    ConfirmedCommit,
+    ConfirmedCommitChange,
+    ConfirmEvent,
+    Pending,
+)
 from rkmp.datastore.data_tree import DataTree
 from rkmp.datastore.editing import Editor
 from rkmp.datastore.edits import Edit, EditKind
@@ -47,6 +56,14 @@ Mentioned = Iterable["etree._Element"] | None
 Permit = Callable[[Sequence[Edit]], None]
 """Raises RpcError for edits that whoever asked for them may not make (access control, RFC 8341)."""
 
+Record = Callable[[Transaction], None]
+"""Writes what belongs to a change of running, in its transaction and before it."""
+
+_log = logging.getLogger(__name__)
+
+_REVERT_AGAIN = timedelta(seconds=10)
+"""After what time a confirmed commit that could not be undone is tried again."""
+
 NAMES = ("running", "candidate", "startup")
 DEFAULT_OPERATIONS = {operation.value: operation for operation in (Operation.MERGE, Operation.REPLACE, Operation.NONE)}
 TEST_OPTIONS = ("test-then-set", "set", "test-only")
@@ -65,6 +82,8 @@ class Datastores:
         self._validator = Validator(schema)
         self._layouts = self._validator.layouts
         self._store = Store(self._layouts, database, sealer, random)
+        self._confirmed = ConfirmedCommit(database)
+        self._recovered = self._confirmed.recover(clock, keep_persistent=self._store.fits_schema)
         self._running = DataTree(self._layouts, self._store.load("running", keep=True))
         if not self._store.fits_schema:
             self._adopt_schema()
@@ -73,6 +92,8 @@ class Datastores:
         self._subscribers: list[ConfigurationSubscriber] = []
         self._listeners: list[CommitListener] = []
         self._startup_listeners: list[Callable[[int | None], None]] = []
+        self._confirm_listeners: list[Callable[[ConfirmedCommitChange], None]] = []
+        self._deadline_listeners: list[Callable[[], None]] = []
 
     def tree(self, name: str) -> etree._Element:
         """The ``config`` element of a datastore, for reading until the next change."""
@@ -192,10 +213,52 @@ class Datastores:
         else:
             _raise_any(self._validator.check(DataTree(self._layouts, self.tree(source))))
 
-    def commit(self, *, session_id: int, permit: Permit | None = None) -> None:
-        """commit (RFC 6241 8.3.4.1): running becomes what the candidate is."""
+    def commit(
+        self,
+        *,
+        session_id: int,
+        permit: Permit | None = None,
+        confirm: Confirm | None = None,
+        persist_id: str | None = None,
+    ) -> None:
+        """commit (RFC 6241 8.3.4.1): running becomes what the candidate is.
+
+        With ``confirm`` it is undone unless another commit confirms it in time (8.4). While one is pending, only its
+        session, or whoever gives the token of a persistent one as ``persist_id``, can commit.
+        """
         self._locks.require(["running", "candidate"], session_id)
-        self._carry_candidate_over(session_id, permit)
+        pending = self._confirmed.pending
+        self._require_owner(session_id, persist_id)
+        if confirm is not None:
+            event = ConfirmEvent.START if pending is None else ConfirmEvent.EXTEND
+            wanted, now = confirm, self._clock()
+            self._carry_candidate_over(
+                session_id, permit, lambda transaction: self._confirmed.begin(transaction, session_id, wanted, now)
+            )
+            self._tell_confirmed(event, session_id, confirm.timeout)
+        elif pending is not None:
+            self._carry_candidate_over(session_id, permit, self._confirmed.end)
+            self._tell_confirmed(ConfirmEvent.COMPLETE, session_id)
+        else:
+            self._carry_candidate_over(session_id, permit)
+
+    def cancel_commit(self, *, session_id: int, persist_id: str | None = None) -> None:
+        """cancel-commit (RFC 6241 8.4.4.1): running becomes what it was before the confirmed commit."""
+        if self._confirmed.pending is None and persist_id is None:
+            raise rejections.nothing_to_confirm()
+        self._require_owner(session_id, persist_id)
+        self._locks.require(["running"], session_id)
+        self._revert(ConfirmEvent.CANCEL, session_id)
+
+    def next_deadline(self) -> datetime | None:
+        """When ``handle_time`` has to be called next: when a confirmed commit has not been confirmed in time."""
+        return None if self._confirmed.pending is None else self._confirmed.pending.deadline
+
+    def handle_time(self, now: datetime) -> None:
+        """Undo the confirmed commit when its time has come; where that is refused, try again later."""
+        pending = self._confirmed.pending
+        if pending is not None and pending.deadline <= now:
+            self._try_to_revert(ConfirmEvent.TIMEOUT, None, now)
 
     def discard(self, *, session_id: int) -> None:
         """discard-changes (RFC 6241 8.3.4.2)."""
@@ -209,6 +272,10 @@ class Datastores:
         _require_name(name)
         if name == "candidate" and self._candidate.modified_by is not None and name not in self._locks.held():
             raise rejections.lock_denied("the candidate has uncommitted changes", self._candidate.modified_by)
+        pending = self._confirmed.pending
+        if name == "running" and pending is not None and pending.session_id != session_id:
+            # RFC 6241 7.5.
+            raise rejections.lock_denied("a confirmed commit is not confirmed yet", pending.session_id or 0)
         self._locks.acquire(name, session_id, self._clock())
 
     def unlock(self, name: str, session_id: int) -> None:
@@ -226,6 +293,10 @@ class Datastores:
         """Give back what a session holds that has ended."""
         if "candidate" in self._locks.release_all(session_id):
             self._candidate.discard()
+        pending = self._confirmed.pending
+        if pending is not None and pending.token is None and pending.session_id == session_id:
+            # RFC 6241 8.4.1: nobody is left who could confirm it.
+            self._try_to_revert(ConfirmEvent.CANCEL, session_id, self._clock())
 
     # Subscribers
 
@@ -250,6 +321,16 @@ class Datastores:
         """Call ``listener`` with the session after startup was replaced or emptied."""
         self._startup_listeners.append(listener)
 
+    def on_confirmed_commit(self, listener: Callable[[ConfirmedCommitChange], None]) -> None:
+        """Call ``listener`` after what happens to a confirmed commit; now, where one ended with an earlier process."""
+        self._confirm_listeners.append(listener)
+        if self._recovered is not None:
+            listener(self._recovered)
+
+    def on_deadline_change(self, listener: Callable[[], None]) -> None:
+        """Call ``listener`` whenever ``next_deadline`` may have changed."""
+        self._deadline_listeners.append(listener)
+
     # How
 
     def _source(self, source: str | etree._Element, *, is_checked: bool = True) -> etree._Element:
@@ -268,6 +349,7 @@ class Datastores:
         *,
         keep: bool = True,
         permit: Permit | None = None,
+        record: Record | None = None,
     ) -> None:
         tree = self._running
         journal = tree.open_journal()
@@ -280,12 +362,17 @@ class Datastores:
             edits = journal.edits()
             if not keep or not edits:
                 self._undo()
+                if keep:
+                    self._record(record)
                 return
             change = Change(self.schema, tree.root, edits, tree.copy_of_before)
             with self._prepared(change) as prepared, self._writing() as transaction:
+                if record is not None:
+                    record(transaction)
                 self._store.save(transaction, "running", edits)
         except BaseException:
-            self._undo()
+            if tree.journal is not None:
+                self._undo()
             raise
         tree.close_journal()
         self._validator.kept()
@@ -332,16 +419,66 @@ class Datastores:
         self._running.roll_back()
         self._validator.undone(self._running)
 
-    def _carry_candidate_over(self, session_id: int, permit: Permit | None) -> None:
+    def _carry_candidate_over(self, session_id: int, permit: Permit | None, record: Record | None = None) -> None:
         if not self._candidate.is_modified:
+            self._record(record)
             return
 
         def carry_out(_: DataTree) -> Mentioned:
             self._candidate.carry_over()
             return None
 
-        self._change_running(session_id, carry_out, permit=permit)
+        self._change_running(session_id, carry_out, permit=permit, record=record)
         self._candidate.carried_over()
+
+    def _record(self, record: Record | None) -> None:
+        """Write down what there is to write where nothing changes."""
+        if record is not None:
+            with self._writing() as transaction:
+                record(transaction)
+
+    def _require_owner(self, session_id: int, persist_id: str | None) -> None:
+        """Raise RpcError unless a session may end or prolong what is pending (RFC 6241 8.4.1)."""
+        pending = self._confirmed.pending
+        if pending is not None and pending.is_named_by(persist_id):
+            return
+        if persist_id is not None or (pending is not None and pending.token is not None):
+            raise rejections.wrong_persist_id()
+        if pending is not None and pending.session_id != session_id:
+            raise rejections.commit_in_use(pending.session_id or 0)
+
+    def _revert(self, event: ConfirmEvent, session_id: int | None) -> None:
+        """Make running what it was before the confirmed commit, like any other change."""
+        try:
+            before = self._store.load("running", rows_before=ROWS_BEFORE)
+        except StorageError as error:
+            raise rejections.not_stored(str(error)) from error
+
+        def carry_out(tree: DataTree) -> Mentioned:
+            Reconciler(tree).make_equal(tree.root, before, self._layouts.root)
+            return None
+
+        self._change_running(session_id, carry_out, record=self._confirmed.end)
+        self._tell_confirmed(event, session_id)
+
+    def _try_to_revert(self, event: ConfirmEvent, session_id: int | None, now: datetime) -> None:
+        pending = self._confirmed.pending
+        if pending is None:
+            return
+        # Whatever happens, not again at once; and not to be confirmed any more.
+        self._confirmed.pending = Pending(None, None, now + _REVERT_AGAIN)
+        try:
+            self._revert(event, session_id)
+        except (RpcError, RpcErrors) as error:
+            _log.error("the confirmed commit could not be undone, which is tried again: %s", error)
+            for told in self._deadline_listeners:
+                told()
+
+    def _tell_confirmed(self, event: ConfirmEvent, session_id: int | None, timeout: int | None = None) -> None:
+        for listener in self._confirm_listeners:
+            listener(ConfirmedCommitChange(event, session_id, timeout))
+        for told in self._deadline_listeners:
+            told()
 
     @contextlib.contextmanager
     def _prepared(self, change: Change) -> Iterator[list[PreparedChange]]:

@@ -153,6 +153,24 @@ def in_use(name: str, session_id: int) -> RpcError:
     return RpcError("in-use", f"{name} is locked by session {session_id}", type="protocol", info=info)
 
 
+def commit_in_use(session_id: int) -> RpcError:
+    """``session_id`` has a confirmed commit pending; 0 when its session has ended."""
+    info = [(_SESSION_ID, str(session_id))]
+    return RpcError("in-use", "a confirmed commit of another session is pending", type="protocol", info=info)
+
+
+def wrong_persist_id() -> RpcError:
+    """RFC 6241 8.4.4.1, and the description of persist-id in its YANG module."""
+    info = [(_BAD_ELEMENT, "persist-id")]
+    return RpcError(
+        "invalid-value", "persist-id is not that of a confirmed commit that is pending", type="protocol", info=info
+    )
+
+
+def nothing_to_confirm() -> RpcError:
+    return RpcError("operation-failed", "there is no confirmed commit to cancel", type="protocol")
+
+
 def not_locked(name: str) -> RpcError:
     return RpcError("operation-failed", f"{name} is not locked", type="protocol")
 

@@ -101,16 +101,19 @@ class Store:
 
     # Reading
 
-    def load(self, name: str, *, keep: bool = False) -> etree._Element:
+    def load(self, name: str, *, keep: bool = False, rows_before: str | None = None) -> etree._Element:
         """The content of a datastore, in normal form; ``keep`` is for the tree whose edits are saved from now on.
 
+        ``rows_before`` selects other rows than those of now, which have been the datastore's once.
         Raises StorageError when it has been tampered with, or does not fit the schema.
         """
-        rows = self._database.rows(
-            "SELECT path, parent, containers, position, content FROM datastore_rows WHERE datastore = ? "
-            "ORDER BY depth, position",
-            (name,),
-        )
+        columns = "SELECT path, parent, containers, position, content FROM"
+        if rows_before is None:
+            rows = self._database.rows(
+                f"{columns} datastore_rows WHERE datastore = ? ORDER BY depth, position", (name,)
+            )
+        else:
+            rows = self._database.rows(f"{columns} ({rows_before}) ORDER BY depth, position")
         stored = self._database.rows("SELECT prefix, namespace FROM datastore_prefixes")
         prefixes = {str(prefix): str(namespace) for prefix, namespace in stored} or self._layouts.schema.nsmap
         reader = RowReader(name, self._layouts, self._sealer, prefixes)

@@ -15,6 +15,7 @@ from xml.sax.saxutils import escape
 
 from lxml import etree
 
+from rkmp.datastore.confirmed_commit import ConfirmedCommitChange, ConfirmEvent
 from rkmp.datastore.edits import Edit, EditKind
 from rkmp.datastore.layout import Layout
 from rkmp.datastore.paths import namespaces_of, step_text
@@ -89,6 +90,22 @@ class BaseNotifications:
             event = _event("netconf-config-change")
             self._add_author(event, session_id)
             _leaf(event, "datastore", "startup")
+            self._publish(self._clock(), event)
+
+    def commit_confirmed(self, change: ConfirmedCommitChange) -> None:
+        """Tell what has happened to a confirmed commit (netconf-confirmed-commit); a listener of the datastores."""
+        if self._is_wanted():
+            event = _event("netconf-confirmed-commit")
+            session = None if change.session_id is None else self._find_session(change.session_id)
+            if session is not None:
+                _add_session(event, session)
+            elif change.event is not ConfirmEvent.TIMEOUT:
+                # The session ended with an earlier process; the module has zero for what is no session of NETCONF.
+                _leaf(event, "username", None)
+                _leaf(event, "session-id", "0")
+            _leaf(event, "confirm-event", change.event.value)
+            if change.timeout is not None:
+                _leaf(event, "timeout", str(change.timeout))
             self._publish(self._clock(), event)
 
     def capabilities_changed(self, before: Collection[str], now: Collection[str]) -> None:

@@ -31,6 +31,7 @@ CAPABILITIES: tuple[Capability, ...] = (
     Capability(BASE_1_1),
     Capability(f"{_CAPABILITY}writable-running:1.0", "writable-running"),
     Capability(f"{_CAPABILITY}candidate:1.0", "candidate"),
+    Capability(f"{_CAPABILITY}confirmed-commit:1.1", "confirmed-commit"),
     Capability(f"{_CAPABILITY}startup:1.0", "startup"),
     Capability(f"{_CAPABILITY}rollback-on-error:1.0", "rollback-on-error"),
     Capability(f"{_CAPABILITY}validate:1.1", "validate"),

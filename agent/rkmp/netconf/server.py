@@ -109,6 +109,7 @@ class NetconfServer:
         )
         datastores.on_commit(self._notices.running_changed)
         datastores.on_startup_change(self._notices.startup_changed)
+        datastores.on_confirmed_commit(self._notices.commit_confirmed)
         self._endpoints: list[SshEndpoint] = []
         self._closed = False
         self._syncing: asyncio.TimerHandle | None = None

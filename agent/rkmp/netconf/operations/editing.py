@@ -1,4 +1,4 @@
-"""Operations that change datastores, and validate (RFC 6241 sections 7.2 to 7.4, 8.3, 8.6 and 8.7).
+"""Operations that change datastores, and validate (RFC 6241 sections 7.2 to 7.4, 8.3, 8.4, 8.6 and 8.7).
 
 Parameters in, one call of the datastores out: what an edit means, what is valid and who may change what is theirs
 to know. Each call carries the whole request out or, with an RpcError, nothing of it.
@@ -10,6 +10,8 @@ import copy
 
 from lxml import etree
 
+from rkmp.datastore.confirmed_commit import DEFAULT_CONFIRM_TIMEOUT, Confirm
+from rkmp.errors import RpcError
 from rkmp.netconf.namespaces import base
 from rkmp.netconf.operations.request import Operation, Outcome, Request
 
@@ -61,8 +63,27 @@ async def validate(request: Request) -> Outcome:
 
 
 async def commit(request: Request) -> Outcome:
-    """Make candidate the running configuration."""
-    request.server.datastores.commit(session_id=request.session.id, permit=request.access.permit)
+    """Make candidate the running configuration, for good or until it is confirmed (RFC 6241 section 8.4)."""
+    confirm = None
+    if request.parameter("confirmed") is not None:
+        timeout = int(request.text("confirm-timeout", str(DEFAULT_CONFIRM_TIMEOUT)))
+        confirm = Confirm(timeout, _text(request, "persist"))
+    elif request.parameter("persist") is not None:
+        # Taken in silence, it would have a client wait for a revert that never comes.
+        info = [(base("bad-element"), "confirmed")]
+        raise RpcError("missing-element", "persist is given without confirmed", type="protocol", info=info)
+    request.server.datastores.commit(
+        session_id=request.session.id,
+        permit=request.access.permit,
+        confirm=confirm,
+        persist_id=_text(request, "persist-id"),
+    )
+    return None
+
+
+async def cancel_commit(request: Request) -> Outcome:
+    """Make running what it was before the confirmed commit."""
+    request.server.datastores.cancel_commit(session_id=request.session.id, persist_id=_text(request, "persist-id"))
     return None
 
 
@@ -70,6 +91,11 @@ async def discard_changes(request: Request) -> Outcome:
     """Make candidate what running is."""
     request.server.datastores.discard(session_id=request.session.id)
     return None
+
+
+def _text(request: Request, name: str) -> str | None:
+    element = request.parameter(name)
+    return None if element is None else element.text or ""
 
 
 def _source(request: Request) -> str | etree._Element:
@@ -85,5 +111,6 @@ OPERATIONS = (
     Operation(base("delete-config"), delete_config, {"target": ("startup",)}),
     Operation(base("validate"), validate, {"source": (*_ALL, "config")}),
     Operation(base("commit"), commit),
+    Operation(base("cancel-commit"), cancel_commit),
     Operation(base("discard-changes"), discard_changes),
 )
