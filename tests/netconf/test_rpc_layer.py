@@ -143,7 +143,10 @@ async def test_a_message_over_the_limit_is_too_big_and_the_next_one_is_answered(
         ("<bogus/>", Fault("protocol", "operation-not-supported")),
         ('<get xmlns="urn:nowhere"/>', Fault("protocol", "operation-not-supported")),
         (f'<network xmlns="{NET}"/>', Fault("protocol", "operation-not-supported")),
-        ("<cancel-commit/>", Fault("protocol", "operation-not-supported")),
+        (
+            '<partial-unlock xmlns="urn:ietf:params:xml:ns:netconf:partial-lock:1.0"/>',
+            Fault("protocol", "operation-not-supported"),
+        ),
         (
             '<get x="1"/>',
             Fault("protocol", "unknown-attribute", info=(("bad-attribute", "x"), ("bad-element", "get"))),

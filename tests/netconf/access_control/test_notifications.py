@@ -8,6 +8,7 @@ import pytest
 from lxml import etree
 
 from rkmp.netconf.namespaces import NOTIFICATION
+from rkmp.netconf.notifications import date_and_time
 from tests.netconf.access_control.servers import BOX, Guarded, b, nacm, rule, rules
 from tests.netconf.agents import NOW, edit, require_ok
 from tests.netconf.conversation import Peer
@@ -103,3 +104,16 @@ async def test_rules_of_the_moment_hold_for_a_subscription(server: Guarded) -> N
     root = await server.root()
     require_ok(await root.call(edit("running", nacm(rules(rule("r", "deny", path="/g:box"))))))
     assert await heard(server, ann, broken()) == []
+
+
+async def test_a_replay_shows_what_may_be_read_now_and_always_its_end(server: Guarded) -> None:
+    for event in (OPENED, STOLEN, broken(), broken("pen")):
+        server.server.publish(NOW, etree.fromstring(event))
+    ann = await server.configure(rules(rule("r", "deny", path="/g:box/g:item[g:name='cup']")))
+    wanted = f'<opened xmlns="{BOX}"/><stolen xmlns="{BOX}"/><box xmlns="{BOX}"/>'
+    require_ok(
+        await ann.call(subscribe(wanted).replace("</create", f"<startTime>{date_and_time(NOW)}</startTime></create"))
+    )
+    events = [(await ann.message())[1] for _ in range(3)]
+    assert [etree.QName(event).localname for event in events] == ["opened", "box", "replayComplete"]
+    assert events[1].findtext(f"{b('item')}/{b('name')}") == "pen"
