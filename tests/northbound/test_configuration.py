@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import pytest
@@ -10,6 +12,7 @@ from lxml import etree
 from rkmp.crypto.certificate_paths import TrustAnchors
 from rkmp.crypto.signature_keys import KeyType
 from rkmp.crypto.suites import DEFAULT_IKE_PROPOSALS, IkeProposal
+from rkmp.datastore.datastores import Datastores
 from rkmp.datastore.marks import Operation
 from rkmp.engine.configuration import (
     AssociationConfiguration,
@@ -29,10 +32,14 @@ from rkmp.engine.configuration import (
 from rkmp.errors import EngineRefusal, RpcError
 from rkmp.ike import Identity, Retransmission
 from rkmp.keytable import Direction, KeyRow, Lifetime
+from rkmp.netconf.handlers import Handler
+from rkmp.netconf.operational import StateProvider
+from rkmp.northbound import Northbound
 from rkmp.secret import Secret
+from rkmp.storage import IN_MEMORY, Database, KeyEncryptionKey, Sealer
 from rkmp.wire import DEFAULT_CODE_POINTS, AuthAlg, CodePoints, EncryptionId, IntegrityId, Kdf, KeyExchangeId, PrfId
 from tests.crypto.keys import pem_of, private_key
-from tests.northbound.world import FakeEngine, Running, document, key_table, rkmp
+from tests.northbound.world import NOON, FakeEngine, Running, document, key_table, memory_table, rkmp, schema
 
 R2 = "<peer><name>r2</name>{}</peer>"
 
@@ -452,6 +459,32 @@ def test_an_agent_with_keys_alone_configures_its_engine_too() -> None:
     running.change(key_table(etree.tostring(document("full")[1][0], encoding="unicode")))
     assert running.engine.calls == [("prepare",), ("apply",)]
     assert running.key_table.get("spring") is not None
+
+
+class NoServer:
+    """A NETCONF server that nobody asks anything."""
+
+    def provide_state(self, tag: str, provider: StateProvider) -> None: ...
+
+    def handle(self, path: Sequence[str], handler: Handler) -> None: ...
+
+    def publish(self, event_time: datetime, event: etree._Element) -> None: ...
+
+
+def test_an_engine_that_cannot_start_keeps_no_manual_key_from_the_table() -> None:
+    sealer = Sealer(KeyEncryptionKey(Secret(bytes(32))), "datastore")
+    datastores = Datastores(schema(), Database(IN_MEMORY), sealer, os.urandom, lambda: NOON)
+    datastores.edit("running", document("full"), session_id=1)
+    table = memory_table()
+    engine = FakeEngine(refusal=EngineRefusal("cannot listen"))
+    northbound = Northbound(datastores, engine, table, NoServer(), lambda: NOON)
+    with pytest.raises(EngineRefusal, match="cannot listen"):
+        northbound.start()
+    assert table.get("spring") is not None
+    engine.refusal = None
+    northbound.start()
+    assert engine.calls == [("prepare",), ("apply",)]
+    assert table.get("spring") is not None
 
 
 def test_a_start_that_the_engine_refuses_can_be_tried_again() -> None:

@@ -162,11 +162,16 @@ BROKEN: dict[str, tuple[tuple[Edit, ...], str, str]] = {
         "identity",
     ),
     # lifetimes
-    "overlap as long as the lifetime": ((Edit(f"{PEER}//r:overlap", "600"),), "must-violation", "shorter than"),
+    "overlap as long as the lifetime": ((Edit(f"{PEER}//r:overlap", "600"),), "must-violation", "fit into"),
     "rollover-lead as long as the lifetime": (
         (Edit(f"{PEER}//r:rollover-lead", "600"), Edit(f"{PEER}//r:overlap")),
         "must-violation",
-        "shorter than",
+        "fit into",
+    ),
+    "rollover-lead and the overlap that it is without one longer than the lifetime": (
+        (Edit(f"{PEER}//r:rollover-lead", "541"), Edit(f"{PEER}//r:overlap")),
+        "must-violation",
+        "fit into",
     ),
     "rollover-lead and overlap longer than the lifetime": (
         (Edit(f"{PEER}//r:overlap", "301"),),
@@ -176,9 +181,17 @@ BROKEN: dict[str, tuple[tuple[Edit, ...], str, str]] = {
     "overlap longer than the default lifetime": (
         (Edit(f"{PEER}//r:overlap", "86400"), Edit(f"{PEER}//r:key-lifetime")),
         "must-violation",
-        "shorter than",
+        "fit into",
     ),
-    "a key-lifetime under a minute": ((Edit(f"{PEER}//r:key-lifetime", "59"),), "invalid-type", "59"),
+    "a key-lifetime under a minute": (
+        (
+            Edit(f"{PEER}//r:key-lifetime", "59"),
+            Edit(f"{PEER}//r:rollover-lead"),
+            Edit(f"{PEER}//r:overlap"),
+        ),
+        "invalid-type",
+        "59",
+    ),
     "an IKE SA lifetime under a minute": ((Edit(f"{POLICY}/r:lifetime", "59"),), "invalid-type", "59"),
     "a send-lifetime that ends before it starts": (
         (Edit(f"{SPRING}/k:send-lifetime/k:end", "2026-03-01T00:00:00Z"),),

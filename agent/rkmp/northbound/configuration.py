@@ -84,6 +84,11 @@ class NorthboundConfiguration:
         is_news = configuration is not self.current or not self._has_started
         return _Prepared(self, configuration, self._prepare_engine(configuration) if is_news else None, rows)
 
+    def prepare_keys(self, change: Change) -> PreparedChange:
+        """Get the key table alone ready for ``change``; raises RpcError as :meth:`prepare` does."""
+        rows = self._prepare_keys(change) if change.touches(KeyTableNames.KEY_TABLE) else None
+        return _Prepared(self, self.current, None, rows)
+
     def start(self) -> None:
         """Configure the engine where no configuration has done so: it listens and tidies up with none, too.
 

@@ -9,6 +9,7 @@ from typing import Protocol
 from lxml import etree
 
 from rkmp.datastore.datastores import Datastores
+from rkmp.datastore.subscribers import Change, PreparedChange
 from rkmp.errors import EngineRefusal, RpcError
 from rkmp.keytable import KeyTable
 from rkmp.netconf.handlers import Handler
@@ -32,6 +33,17 @@ class Server(Protocol):
 
     def publish(self, event_time: datetime, event: etree._Element) -> None:
         """Send a notification."""
+
+
+class _ManualKeys:
+    """The subscriber for the manual keys of a configuration, whatever the engine says to the rest of it."""
+
+    def __init__(self, configuration: NorthboundConfiguration) -> None:
+        self._configuration = configuration
+
+    def prepare(self, change: Change) -> PreparedChange:
+        """Get the key table ready for ``change``."""
+        return self._configuration.prepare_keys(change)
 
 
 class Northbound:
@@ -64,6 +76,8 @@ class Northbound:
         Raises EngineRefusal where they cannot carry it out: an address that cannot be listened on any more, for one.
         """
         try:
+            # First and by themselves: an address that is not there keeps no manual key from its use.
+            self._datastores.replay(_ManualKeys(self.configuration))
             self._datastores.replay(self.configuration)
             self.configuration.start()
         except RpcError as error:
