@@ -145,6 +145,32 @@ async def test_ncclient_asks_for_defaults(served: Served) -> None:
     }
 
 
+GET_DATA = """
+<get-data xmlns="urn:ietf:params:xml:ns:yang:ietf-netconf-nmda"
+    xmlns:ds="urn:ietf:params:xml:ns:yang:ietf-datastores" xmlns:or="urn:ietf:params:xml:ns:yang:ietf-origin">
+  <datastore>ds:operational</datastore>
+  <xpath-filter xmlns:n="urn:example:network">/n:network/n:peer[n:name='b']</xpath-filter>
+  <negated-origin-filter>or:intended</negated-origin-filter>
+  <with-origin/>
+</get-data>
+"""
+
+
+async def test_ncclient_reads_the_operational_datastore(served: Served) -> None:
+    def work(client: Any) -> tuple[str, str]:
+        edit = GET_DATA.partition("<datastore>")[0].replace("get-data", "edit-data")
+        edit += f"<datastore>ds:running</datastore><config>{NETWORK_C}</config></edit-data>"
+        return client.dispatch(to_element(edit)).xml, client.dispatch(to_element(GET_DATA)).xml
+
+    edited, got = await served.with_ncclient(work)
+    assert "ok/>" in edited
+    assert peers_of(served.agent.datastores.tree("running")) == ["a", "b", "c"]
+    root = etree.fromstring(got.encode())
+    assert peers_of(root) == ["b"]
+    (mtu,) = root.iterfind(".//n:mtu", NC)
+    assert (mtu.text, mtu.get("{urn:ietf:params:xml:ns:yang:ietf-origin}origin")) == ("1500", "or:default")
+
+
 async def test_ncclient_goes_through_its_operations(served: Served) -> None:
     def work(client: Any) -> None:
         assert ":candidate" in client.server_capabilities
@@ -305,6 +331,13 @@ async def test_netconf_console_asks_for_defaults(served: Served) -> None:
     got = await console(served, "--get-config", "--with-defaults", "report-all-tagged")
     assert got.returncode == 0, got.stderr
     assert [leaf.text for leaf in etree.fromstring(got.stdout.encode()).iterfind(".//n:mtu", NC)] == ["1400", "1500"]
+
+
+async def test_netconf_console_reads_the_operational_datastore(served: Served, tmp_path: Path) -> None:
+    (tmp_path / "get-data.xml").write_text(GET_DATA)
+    got = await console(served, "--rpc", str(tmp_path / "get-data.xml"))
+    assert got.returncode == 0, got.stderr
+    assert [leaf.text for leaf in etree.fromstring(got.stdout.encode()).iterfind(".//n:mtu", NC)] == ["1500"]
 
 
 @pytest.mark.parametrize("version", ["1.0", "1.1"])

@@ -37,8 +37,10 @@ def test_implemented_modules_come_with_their_features_and_imported_ones_apart(st
         "ietf-netconf",
         "ietf-netconf-acm",
         "ietf-netconf-monitoring",
+        "ietf-netconf-nmda",
         "ietf-netconf-notifications",
         "ietf-netconf-with-defaults",
+        "ietf-origin",
         "ietf-yang-library",
     ]
     features = texts(state, "l:yang-library/l:module-set/l:module[l:name='ietf-netconf']/l:feature")
@@ -50,7 +52,7 @@ def test_implemented_modules_come_with_their_features_and_imported_ones_apart(st
 
 def test_every_datastore_has_the_one_schema(state: etree._Element) -> None:
     names = texts(state, "l:yang-library/l:datastore/l:name")
-    assert names == ["ds:running", "ds:candidate", "ds:startup", "ds:operational"]
+    assert names == ["ds:running", "ds:candidate", "ds:startup", "ds:intended", "ds:operational"]
     (library,) = state.findall("l:yang-library", LIBRARY)
     assert library.nsmap["ds"] == "urn:ietf:params:xml:ns:yang:ietf-datastores"
     assert set(texts(state, "l:yang-library/l:datastore/l:schema")) == set(

@@ -9,6 +9,9 @@ from lxml import etree
 
 from rkmp.engine.configuration import EngineConfiguration
 from rkmp.keytable import Direction, fingerprint
+from rkmp.netconf.operational import OperationalState
+from rkmp.netconf.origin import ORIGIN_ATTRIBUTE
+from rkmp.northbound.names import KeyTableNames
 from rkmp.northbound.state import EngineState, KeyTableState
 from tests.keytable.rows import SECRET_OCTETS, lifetime, negotiated_row
 from tests.northbound.snapshots import ASSOCIATION, IKE_SA, PEER
@@ -155,3 +158,21 @@ def test_the_fingerprint_tells_keys_apart_and_no_key_is_shown() -> None:
     shown = etree.tostring(root, encoding="unicode").lower()
     assert SECRET_OCTETS.hex() not in shown
     assert "sixteen octets" not in shown
+
+
+def test_configured_keys_are_intended_and_negotiated_ones_are_learned() -> None:
+    running, _ = with_keys()
+    state = OperationalState()
+    state.register(KeyTableNames.KEY_TABLE, KeyTableState(running.key_table, lambda: NOON).provide)
+    root = state.in_use(schema(), running.tree.root)
+    origins = {
+        text(key, "k:admin-key-name"): key.get(ORIGIN_ATTRIBUTE)
+        for key in root.xpath("k:key-table/k:key", namespaces=NAMESPACES)
+    }
+    # What is not said on an entry is that of the key table around it.
+    assert origins == {"spring": None, "private": None, "r2-bgp-1": "or:learned", "r2-bgp-2": "or:learned"}
+    (table,) = root.xpath("k:key-table", namespaces=NAMESPACES)
+    assert table.get(ORIGIN_ATTRIBUTE) == "or:intended"
+    for leaf in root.xpath("k:key-table/k:key/*[self::k:state or self::k:fingerprint]", namespaces=NAMESPACES):
+        assert leaf.get(ORIGIN_ATTRIBUTE) is None
+    assert text(root, "k:key-table/k:key[k:admin-key-name='r2-bgp-1']/k:state") == "active"

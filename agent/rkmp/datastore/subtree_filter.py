@@ -89,6 +89,18 @@ class _Level:
     choices: dict[str, _Choice | None] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class _Search:
+    """One application of a filter: the index of the tree, if there is one, and the copies of what was selected."""
+
+    index: EntryIndex | None
+    selected: list[etree._Element]
+
+    @property
+    def indexed(self) -> bool:
+        return self.index is not None
+
+
 class SubtreeFilter:
     """A parsed filter."""
 
@@ -111,24 +123,26 @@ class SubtreeFilter:
         """Whether anything of a notification (the element inside ``<notification>``) is selected."""
         holder = etree.Element("holder")
         choice = self._choice(self._level(self._tests, self._schema.root, indexed=False), str(event.tag))
-        return choice is not None and self._select(holder, event, choice, None)
+        return choice is not None and self._select(holder, event, choice, _Search(None, []))
 
-    def apply(self, tree: etree._Element, index: EntryIndex | None = None) -> etree._Element:
+    def apply(
+        self, tree: etree._Element, index: EntryIndex | None = None, *, selected: list[etree._Element] | None = None
+    ) -> etree._Element:
         """Copies of what is selected below ``tree``, the element above the top-level nodes.
 
-        They come in a new element like ``tree``, with its namespaces. ``index`` is that of this very tree.
+        They come in a new element like ``tree``, with its namespaces. ``index`` is that of this very tree. ``selected``
+        takes the copies of the nodes that were selected, without those above them.
         """
         result = etree.Element(tree.tag, nsmap=tree.nsmap)
         if all(test.texts is None or _holds(tree, test) for test in self._tests):
-            self._select_children(result, tree, self._level(self._tests, self._schema.root, index is not None), index)
+            search = _Search(index, [] if selected is None else selected)
+            self._select_children(result, tree, self._level(self._tests, self._schema.root, search.indexed), search)
         return result
 
-    def _select(
-        self, result: etree._Element, element: etree._Element, choice: _Choice, index: EntryIndex | None
-    ) -> bool:
+    def _select(self, result: etree._Element, element: etree._Element, choice: _Choice, search: _Search) -> bool:
         """Add what is selected of ``element`` to ``result``; return whether there is any."""
         if choice.copies:
-            _add_copy(result, element)
+            search.selected.append(add_copy(result, element))
             return True
         level = choice.level
         if level is None:
@@ -136,31 +150,29 @@ class SubtreeFilter:
             if not met:
                 return False
             if any(test.selects_all for test in met):
-                _add_copy(result, element)
+                search.selected.append(add_copy(result, element))
                 return True
-            level = self._level(_children_of(met), choice.node, index is not None)
+            level = self._level(_children_of(met), choice.node, search.indexed)
         inside = etree.SubElement(result, str(element.tag), dict(element.attrib) if element.attrib else None)
-        if self._select_children(inside, element, level, index):
+        if self._select_children(inside, element, level, search):
             return True
         result.remove(inside)
         return False
 
-    def _select_children(
-        self, result: etree._Element, element: etree._Element, level: _Level, index: EntryIndex | None
-    ) -> bool:
+    def _select_children(self, result: etree._Element, element: etree._Element, level: _Level, search: _Search) -> bool:
         selected = False
         choices = level.choices
-        children: Iterable[etree._Element] = _candidates(element, level, index)
+        children: Iterable[etree._Element] = _candidates(element, level, search.index)
         if level.tags and not level.lookups:
             children = element.iterchildren(*level.tags)
         for child in children:
             tag = str(child.tag)
             choice = choices[tag] if tag in choices else self._choice(level, tag)
-            if choice is not None and self._select(result, child, choice, index):
+            if choice is not None and self._select(result, child, choice, search):
                 selected = True
             elif tag in level.keys:
                 # RFC 6241 6.2.5: keys may come along, so that it can be seen of which entry something is.
-                _add_copy(result, child)
+                add_copy(result, child)
         return selected
 
     def _level(self, tests: tuple[_Test, ...], node: SchemaNode | None, indexed: bool) -> _Level:
@@ -237,11 +249,15 @@ def _key(test: _Test, node: SchemaNode | None) -> Key | None:
     return values[0] if len(values) == 1 else tuple(values)
 
 
-def _add_copy(result: etree._Element, element: etree._Element) -> None:
+def add_copy(result: etree._Element, element: etree._Element) -> etree._Element:
+    """Append a copy of ``element`` to ``result`` and return it."""
     if len(element) or element.attrib:
-        result.append(copy.deepcopy(element))
+        copied = copy.deepcopy(element)
+        result.append(copied)
     else:
-        etree.SubElement(result, str(element.tag)).text = element.text
+        copied = etree.SubElement(result, str(element.tag))
+        copied.text = element.text
+    return copied
 
 
 def _parse(element: etree._Element, above: Sequence[SchemaNode], schema: Schema) -> _Test:

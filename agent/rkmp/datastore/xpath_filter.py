@@ -21,7 +21,7 @@ from rkmp.datastore import rejections
 from rkmp.datastore.layout import Key, needs_namespaces
 from rkmp.datastore.redaction import Redactor
 from rkmp.datastore.schema.nodes import NodeKind, Schema, SchemaNode
-from rkmp.datastore.subtree_filter import EntryIndex
+from rkmp.datastore.subtree_filter import EntryIndex, add_copy
 from rkmp.datastore.xpath import Expression, XPathSyntaxError
 from rkmp.datastore.xpath.cost import Cost
 from rkmp.datastore.xpath.functions import YangFunctions
@@ -84,17 +84,23 @@ class XPathFilter:
         return bool(self._select(root, None))
 
     def apply(
-        self, tree: etree._Element, index: EntryIndex | None = None, *, is_readable: bool = False
+        self,
+        tree: etree._Element,
+        index: EntryIndex | None = None,
+        *,
+        is_readable: bool = False,
+        selected: list[etree._Element] | None = None,
     ) -> etree._Element:
         """Copies of what is selected below ``tree``, the element above the top-level nodes.
 
         They come in a new element like ``tree``, with its namespaces. ``index`` is that of this very tree. Raises
         RpcError (invalid-value) where the result is no node-set, and where it would cost too much.
-        ``is_readable`` says that whoever asks may see all of ``tree``, what else is a secret included.
+        ``is_readable`` says that whoever asks may see all of ``tree``, what else is a secret included. ``selected``
+        takes the copies of the nodes that were selected, without those above them.
         """
         if self._redactor is not None and not is_readable:
             tree, index = self._redacted(tree, index, self._redactor), None
-        return _Copies(self._schema, tree).of(self._select(tree, index))
+        return _Copies(self._schema, tree, selected).of(self._select(tree, index))
 
     def _redacted(self, tree: etree._Element, index: EntryIndex | None, redactor: Redactor) -> etree._Element:
         """A copy of ``tree`` without secrets, or of the entry in it that is all the expression looks at."""
@@ -268,9 +274,10 @@ def _is_secret(node: SchemaNode) -> bool:
 class _Copies:
     """Copies of elements out of one tree, put together again."""
 
-    def __init__(self, schema: Schema, tree: etree._Element) -> None:
+    def __init__(self, schema: Schema, tree: etree._Element, selected: list[etree._Element] | None = None) -> None:
         self._schema = schema
         self._tree = tree
+        self._selected: list[etree._Element] = [] if selected is None else selected
         self._result = etree.Element(tree.tag, nsmap=tree.nsmap)
         # The copies of ancestors, by what they are copies of, each with its node; no node for what no module defines.
         self._places: dict[etree._Element, tuple[etree._Element, SchemaNode | None]] = {
@@ -282,7 +289,9 @@ class _Copies:
         whole: set[etree._Element] = set()
         for element in elements:
             if element is self._tree:
-                return copy.deepcopy(self._tree)
+                everything = copy.deepcopy(self._tree)
+                self._selected.extend(everything)
+                return everything
             if whole and not whole.isdisjoint(element.iterancestors()):
                 continue
             whole.add(element)
@@ -292,10 +301,7 @@ class _Copies:
             place, node = self._place(parent)
             if node is not None and element.tag in node.keys:
                 continue
-            if len(element) or element.attrib:
-                place.append(copy.deepcopy(element))
-            else:
-                etree.SubElement(place, str(element.tag)).text = element.text
+            self._selected.append(add_copy(place, element))
         return self._result
 
     def _place(self, element: etree._Element) -> tuple[etree._Element, SchemaNode | None]:

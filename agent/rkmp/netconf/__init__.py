@@ -25,6 +25,7 @@ from rkmp.netconf.capabilities import NETCONF_MODULES
 from rkmp.netconf.event_log import EventLog, EventLogLimits
 from rkmp.netconf.handlers import Handler, Invocation, PathStep
 from rkmp.netconf.operational import StateProvider
+from rkmp.netconf.origin import Origin, set_origin
 from rkmp.netconf.server import NetconfServer, ServerLimits
 from rkmp.netconf.session import Session, SessionLimits, TerminationReason
 from rkmp.netconf.session_table import SessionRefused
@@ -40,6 +41,7 @@ __all__ = [
     "Handler",
     "Invocation",
     "NetconfServer",
+    "Origin",
     "PathStep",
     "ServerLimits",
     "Session",
@@ -50,4 +52,5 @@ __all__ = [
     "TerminationReason",
     "Transport",
     "generate_host_key",
+    "set_origin",
 ]

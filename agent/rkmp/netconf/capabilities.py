@@ -41,6 +41,7 @@ CAPABILITIES: tuple[Capability, ...] = (
         f"?basic-mode={BASIC_MODE.value}"
         f"&also-supported={','.join(mode.value for mode in DefaultsMode if mode is not BASIC_MODE)}"
     ),
+    Capability(f"{_CAPABILITY}with-operational-defaults:1.0"),
     Capability(f"{_CAPABILITY}notification:1.0"),
     Capability(f"{_CAPABILITY}interleave:1.0"),
 )
@@ -49,11 +50,13 @@ NETCONF_MODULES: Mapping[str, tuple[str, ...]] = {
     "ietf-netconf": tuple(capability.feature for capability in CAPABILITIES if capability.feature is not None),
     "ietf-netconf-acm": (),
     "ietf-netconf-monitoring": (),
+    "ietf-netconf-nmda": ("origin", "with-defaults"),
     "ietf-netconf-notifications": (),
     "ietf-netconf-with-defaults": (),
     "ietf-yang-library": (),
-    # RFC 7950 9.10.2: the YANG library names datastores by its identities, which an imported module would not lend.
+    # RFC 7950 9.10.2: these are implemented for their identities, which an imported module would not lend.
     "ietf-datastores": (),
+    "ietf-origin": (),
 }
 """Modules that this package implements, each with the features to enable."""
 

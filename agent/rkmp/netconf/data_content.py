@@ -25,7 +25,7 @@ class DataWriter:
         # <data> binds every prefix of the schema: values that name identities and paths are written with them
         # (RFC 7950 9.10.3, 9.13.2).
         self._declarations = {prefix: _declaration(prefix, namespace) for prefix, namespace in schema.nsmap.items()}
-        self._start = b"<data" + _declaration(None, BASE) + b"".join(self._declarations.values()) + b">"
+        self._bound = b"".join(self._declarations.values())
         self._opaque = {
             node.tag
             for node in schema.top.values()
@@ -36,12 +36,15 @@ class DataWriter:
         """Return ``<data>`` with what ``reader`` may see below ``tree``, which stays as it is."""
         return self._data([copy.deepcopy(element) for element in tree], reader)
 
-    def data(self, tree: etree._Element, reader: Reader | None) -> bytes:
-        """Return ``<data>`` with what ``reader`` may see below ``tree``, which loses the rest; None: it has lost it."""
-        return self._data(list(tree), reader)
+    def data(self, tree: etree._Element, reader: Reader | None, namespace: str = BASE) -> bytes:
+        """Return ``<data>`` with what ``reader`` may see below ``tree``, which loses the rest; None: it has lost it.
 
-    def _data(self, elements: list[etree._Element], reader: Reader | None) -> bytes:
-        pieces = [self._start]
+        ``namespace`` is that of ``<data>`` itself.
+        """
+        return self._data(list(tree), reader, namespace)
+
+    def _data(self, elements: list[etree._Element], reader: Reader | None, namespace: str = BASE) -> bytes:
+        pieces = [b"<data", _declaration(None, namespace), self._bound, b">"]
         for element in elements:
             node = self._schema.top.get(str(element.tag))
             if node is not None and reader is not None and not reader.leave_readable(element, node):

@@ -134,7 +134,7 @@ def _refuse_attributes(operation: etree._Element) -> None:
 
 def _refuse_unknown_datastore(operation: etree._Element, parameter: str, choices: Iterable[str]) -> None:
     container = operation.find(base(parameter))
-    allowed = {base(choice) for choice in choices}
+    allowed = {choice if choice.startswith("{") else base(choice) for choice in choices}
     for element in () if container is None else container.iterchildren(tag=etree.Element):
         if element.tag in allowed:
             continue

@@ -12,7 +12,10 @@ from typing import TypeAlias
 
 from lxml import etree
 
+from rkmp.datastore.schema import Schema
+from rkmp.datastore.with_defaults import defaults_of
 from rkmp.netconf.namespaces import base
+from rkmp.netconf.origin import ORIGIN_ATTRIBUTE, annotate
 
 StateProvider: TypeAlias = "Callable[[etree._Element], None]"
 """Adds state below ``root``, a copy of running that holds the provider's own top-level node at most once.
@@ -20,6 +23,8 @@ StateProvider: TypeAlias = "Callable[[etree._Element], None]"
 The node is there already where it has configuration; the provider adds to it, or appends it. Values that name
 identities or paths are written with the prefixes of the schema (``Schema.prefix_of``), and no others: prefixes that
 an element declares itself may be dropped. Called on the event loop, so it must be quick and must not wait.
+What it adds under a node that can be configured is taken for the system's, unless `rkmp.netconf.origin.set_origin`
+says otherwise.
 """
 
 Selects = Callable[[str], bool]
@@ -49,12 +54,31 @@ class OperationalState:
 
     def build(self, running: etree._Element, selects: Selects) -> etree._Element:
         """Return a new tree of the selected top-level nodes of ``running``, whose own nodes are left alone."""
-        root = etree.Element(base("config"), nsmap=dict(running.nsmap))
-        for element in running:
-            if selects(str(element.tag)):
-                root.append(copy.deepcopy(element))
+        root = _copy_of(running, selects)
+        self._provide(root, selects)
+        # Where values come from is not for <get>.
+        etree.strip_attributes(root, ORIGIN_ATTRIBUTE)
+        return root
+
+    def in_use(self, schema: Schema, running: etree._Element) -> etree._Element:
+        """Return the operational datastore (RFC 8342 section 5.3): all values in use, annotated with their origins."""
+        root = _copy_of(running, self.selects_by_default)
+        # Held for as long as the walk takes, so that an element that a provider adds cannot be taken for one of them.
+        configured = set(root.iter(etree.Element))
+        self._provide(root, self.selects_by_default)
+        annotate(schema, root, configured, set(defaults_of(schema).complete(root)))
+        return root
+
+    def _provide(self, root: etree._Element, selects: Selects) -> None:
         for tag, providers in self._providers.items():
             if selects(tag):
                 for provider in providers:
                     provider(root)
-        return root
+
+
+def _copy_of(running: etree._Element, selects: Selects) -> etree._Element:
+    root = etree.Element(base("config"), nsmap=dict(running.nsmap))
+    for element in running:
+        if selects(str(element.tag)):
+            root.append(copy.deepcopy(element))
+    return root

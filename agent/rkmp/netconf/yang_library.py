@@ -20,7 +20,7 @@ _NAME = "complete"
 """Name of the only module set and of the only schema."""
 
 # Identities of RFC 8342 for the datastores that clients can reach.
-_DATASTORES = ("running", "candidate", "startup", "operational")
+_DATASTORES = ("running", "candidate", "startup", "intended", "operational")
 
 
 class YangLibrary:

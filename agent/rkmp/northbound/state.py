@@ -15,6 +15,7 @@ from rkmp.crypto.certificates import CertificateSummary, first_to_expire, summar
 from rkmp.engine.configuration import EngineConfiguration
 from rkmp.engine.state import AssociationSnapshot, IkeSaSnapshot, PeerSnapshot
 from rkmp.keytable import KeyRow, KeyTable, Lifetime, fingerprint, key_state
+from rkmp.netconf import Origin, set_origin
 from rkmp.northbound.elements import add, container
 from rkmp.northbound.engine_access import EngineAccess
 from rkmp.northbound.names import KEY_TABLE_NAMESPACE, RKMP_NAMESPACE, KeyTableNames, Rkmp
@@ -147,6 +148,8 @@ class KeyTableState:
 def _negotiated_entry(top: etree._Element, row: KeyRow) -> etree._Element:
     """Append what the configuration of a manual key would say, without the key, and where the key comes from."""
     entry = etree.SubElement(top, KeyTableNames.KEY)
+    # RFC 8342 5.3.4: what was learned from other systems through protocols.
+    set_origin(entry, Origin.LEARNED)
     add(entry, KeyTableNames.ADMIN_KEY_NAME, row.admin_key_name)
     add(entry, KeyTableNames.LOCAL_KEY_NAME, row.local_key_name)
     add(entry, KeyTableNames.PEER_KEY_NAME, row.peer_key_name)

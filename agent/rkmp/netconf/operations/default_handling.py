@@ -22,9 +22,27 @@ def defaults_mode(request: Request, namespace: str = WITH_DEFAULTS) -> DefaultsM
 
 def in_mode(schema: Schema, tree: etree._Element, mode: DefaultsMode) -> etree._Element:
     """Return a copy of a datastore's content with the defaults that ``mode`` reports and without those it does not."""
+    copied = _copy_for(tree, mode)
+    defaults_of(schema).apply(copied, mode)
+    return copied
+
+
+def in_use_in_mode(schema: Schema, tree: etree._Element, mode: DefaultsMode) -> etree._Element:
+    """Return the operational datastore, ``tree``, which holds all values in use, as ``mode`` reports it.
+
+    RFC 8526 section 3.1.1.2: only ``trim`` leaves anything out, and a tag is for every value that is the default.
+    """
+    if mode is DefaultsMode.TRIM:
+        defaults_of(schema).apply(tree, mode)
+    elif mode is DefaultsMode.REPORT_ALL_TAGGED:
+        tree = _copy_for(tree, mode)
+        defaults_of(schema).tag_defaults(tree)
+    return tree
+
+
+def _copy_for(tree: etree._Element, mode: DefaultsMode) -> etree._Element:
     # The attribute's namespace is bound once, and not on every leaf that has it.
     bound = {**tree.nsmap, _PREFIX: DEFAULTS_NAMESPACE} if mode is DefaultsMode.REPORT_ALL_TAGGED else tree.nsmap
     copied = etree.Element(tree.tag, nsmap=bound)
     copied.extend([copy.deepcopy(element) for element in tree])
-    defaults_of(schema).apply(copied, mode)
     return copied

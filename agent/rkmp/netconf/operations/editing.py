@@ -13,6 +13,7 @@ from lxml import etree
 from rkmp.datastore.confirmed_commit import DEFAULT_CONFIRM_TIMEOUT, Confirm
 from rkmp.errors import RpcError
 from rkmp.netconf.namespaces import base
+from rkmp.netconf.operations.datastore_names import NMDA_DATASTORE
 from rkmp.netconf.operations.request import Operation, Outcome, Request
 
 _ALL = ("running", "candidate", "startup")
@@ -109,7 +110,7 @@ OPERATIONS = (
     Operation(base("edit-config"), edit_config, {"target": ("running", "candidate")}),
     Operation(base("copy-config"), copy_config, {"source": (*_ALL, "config"), "target": _ALL}),
     Operation(base("delete-config"), delete_config, {"target": ("startup",)}),
-    Operation(base("validate"), validate, {"source": (*_ALL, "config")}),
+    Operation(base("validate"), validate, {"source": (*_ALL, "config", NMDA_DATASTORE)}),
     Operation(base("commit"), commit),
     Operation(base("cancel-commit"), cancel_commit),
     Operation(base("discard-changes"), discard_changes),

@@ -45,11 +45,14 @@ class Selection:
         """Whether it selects no more of a part of the data than of all: what is selected can be looked at alone."""
         return isinstance(self.filter, SubtreeFilter)
 
-    def apply_to_readable(self, tree: etree._Element) -> etree._Element:
-        """Return copies of what is selected of ``tree``, which holds nothing that may not be read."""
+    def apply_to_readable(self, tree: etree._Element, selected: list[etree._Element] | None = None) -> etree._Element:
+        """Return copies of what is selected of ``tree``, which holds nothing that may not be read.
+
+        ``selected`` takes the copies of the nodes that were selected, without those above them.
+        """
         if isinstance(self.filter, XPathFilter):
-            return self.filter.apply(tree, is_readable=True)
-        return self.filter.apply(tree)
+            return self.filter.apply(tree, is_readable=True, selected=selected)
+        return self.filter.apply(tree, selected=selected)
 
 
 def read_filter(schema: Schema, element: etree._Element | None, reader: Reader) -> Selection | None:

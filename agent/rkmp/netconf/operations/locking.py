@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from rkmp.netconf.namespaces import base
+from rkmp.netconf.operations.datastore_names import NMDA_DATASTORE
 from rkmp.netconf.operations.request import Operation, Outcome, Request
 
-_TARGETS = {"target": ("running", "candidate", "startup")}
+_TARGETS = {"target": ("running", "candidate", "startup", NMDA_DATASTORE)}
 
 
 async def lock(request: Request) -> Outcome:

@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 from lxml import etree
 
-from rkmp.datastore.datastores import Datastores
+from rkmp.datastore.datastores import NAMES, Datastores
 from rkmp.datastore.schema import Schema
 from rkmp.netconf.access_control import Access, AccessControl
 from rkmp.netconf.data_content import DataWriter
@@ -20,6 +20,7 @@ from rkmp.netconf.handlers import HandlerRegistry
 from rkmp.netconf.namespaces import base
 from rkmp.netconf.notifications import NotificationHub
 from rkmp.netconf.operational import OperationalState
+from rkmp.netconf.operations.datastore_names import NMDA_DATASTORE, datastore_of
 from rkmp.netconf.replies import Content
 from rkmp.netconf.session import Session
 from rkmp.netconf.session_table import SessionTable
@@ -68,7 +69,10 @@ class Request:
         """Return the name of the datastore that ``source`` or ``target`` names; it has been found to name one."""
         container = self.parameter(parameter)
         names = () if container is None else container.iterchildren(tag=etree.Element)
-        return etree.QName(next(iter(names))).localname
+        element = next(iter(names))
+        if element.tag == NMDA_DATASTORE:
+            return datastore_of(element, NAMES)
+        return etree.QName(element).localname
 
 
 Outcome: TypeAlias = "Content | None"
@@ -85,4 +89,4 @@ class Operation:
     tag: str
     carry: Carry
     datastores: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    """For the parameters ``source`` and ``target``, the elements of the base namespace that they may hold."""
+    """For the parameters ``source`` and ``target``, what they may hold: names of the base namespace, or tags."""
