@@ -152,3 +152,22 @@ def test_an_address_that_cannot_be_bound_is_refused_as_a_whole(make_agent) -> No
         assert refusal.value.tag == "operation-failed"
         assert "192.0.2.77" in (refusal.value.message or "")
         assert session.get_config("running").data_xml == before
+
+
+def test_show_events_reads_the_log_of_what_happened_before(make_agent) -> None:  # type: ignore[no-untyped-def]
+    r1 = make_agent("r1")
+    with r1.connect() as session:
+        config = peer_configuration("r1", "r2", port=9, ike_policy="<retransmission><tries>1</tries></retransmission>")
+        session.edit_config(target="running", config=config)
+        wait_for("the negotiation failed", lambda: "failed" in r1.run_client("show", "associations").stdout)
+    r1.kill()
+    r1.start()
+    shown = r1.run_client("show", "events")
+    assert shown.returncode == 0, shown.stderr
+    assert "negotiation-failure" in shown.stdout
+    assert "netconf-config-change" in shown.stdout
+    lines = r1.run_client("--json", "show", "events", "--hours", "1").stdout.splitlines()
+    events = [json.loads(line) for line in lines]
+    assert [event["event-time"] for event in events] == sorted(event["event-time"] for event in events)
+    assert "negotiation-failure" in [event["event"] for event in events]
+    assert r1.run_client("show", "events", "--hours", "-1").returncode == 2

@@ -10,6 +10,7 @@ import getpass
 import os
 import sys
 from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
 
 from rich.console import Console
@@ -18,6 +19,7 @@ import rkmp
 from rkmp.errors import CommandError
 
 DEFAULT_NETCONF_PORT = 830
+HOURS_OF_A_YEAR = 24 * 366
 
 
 def parser() -> argparse.ArgumentParser:
@@ -43,9 +45,12 @@ def parser() -> argparse.ArgumentParser:
     def add(name: str, text: str) -> argparse.ArgumentParser:
         return commands.add_parser(name, help=text, description=text, parents=[machine])
 
-    show = add("show", "Show peers, keys, associations or the configuration.")
-    show.add_argument("subject", choices=["peers", "keys", "associations", "config"])
+    show = add("show", "Show peers, keys, associations, the configuration or the log of events.")
+    show.add_argument("subject", choices=["peers", "keys", "associations", "config", "events"])
     show.add_argument("--source", choices=["running", "candidate", "startup"], default="running")
+    show.add_argument(
+        "--hours", type=_hours, default=timedelta(hours=24), help="how far back events go (default 24 hours)"
+    )
     add("watch", "Print notifications as they come, until interrupted.")
     for name, text in (
         ("apply", "Merge a configuration file into running, all or nothing."),
@@ -60,6 +65,16 @@ def parser() -> argparse.ArgumentParser:
     demo = add("demo", "Run two agents on loopback and check the main job, step by step.")
     demo.add_argument("--keep", type=Path, metavar="DIR", help="keep the two agents' state in DIR")
     return root
+
+
+def _hours(text: str) -> timedelta:
+    try:
+        hours = float(text)
+    except ValueError:
+        hours = 0.0
+    if not 0 < hours <= HOURS_OF_A_YEAR:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of hours up to a year")
+    return timedelta(hours=hours)
 
 
 def _port(text: str) -> int:
@@ -114,6 +129,8 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
     with Session(target) as session:
         if arguments.command == "show" and arguments.subject == "config":
             show.show_config(session, arguments.source, as_json=as_json)
+        elif arguments.command == "show" and arguments.subject == "events":
+            watch.show_events(session, arguments.hours, as_json=as_json)
         elif arguments.command == "show":
             show.show(session, arguments.subject, console, as_json=as_json)
         elif arguments.command == "watch":

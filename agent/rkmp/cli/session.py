@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 
@@ -146,6 +147,11 @@ class Session:
         """Ask for the notifications of the NETCONF stream (RFC 5277)."""
         with _refusals():
             self._manager.create_subscription()
+
+    def replay(self, since: datetime, until: datetime) -> None:
+        """Ask for the notifications that the agent has logged between two times; ``notificationComplete`` ends them."""
+        with _refusals():
+            self._manager.create_subscription(start_time=since.isoformat(), stop_time=until.isoformat())
 
     def next_notification(self, timeout: float) -> etree._Element | None:
         """Return the next ``notification`` element, or None after ``timeout`` seconds without one.

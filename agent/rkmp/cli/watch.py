@@ -1,16 +1,25 @@
-"""``rkmp watch``: the agent's notifications, one a line, as they happen."""
+"""``rkmp watch`` and ``rkmp show events``: the agent's notifications, one a line, as they happen or from its log."""
 
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from lxml import etree
 
 from rkmp.cli.documents import to_dictionary
 from rkmp.cli.session import Session
+from rkmp.errors import CommandError
 
 NOTIFICATION = "urn:ietf:params:xml:ns:netconf:notification:1.0"
+_EVENTS = "urn:ietf:params:xml:ns:netmod:notification"
+# RFC 5277 section 3.3: what ends a replay, and the whole of a subscription with a stop time.
+NOTIFICATION_COMPLETE = f"{{{_EVENTS}}}notificationComplete"
+_ENDS_OF_REPLAY = (f"{{{_EVENTS}}}replayComplete", NOTIFICATION_COMPLETE)
+
+REPLAY_TIMEOUT = 30.0
+"""Seconds to wait for the next logged notification."""
 
 
 def watch(session: Session, *, as_json: bool) -> None:
@@ -22,13 +31,33 @@ def watch(session: Session, *, as_json: bool) -> None:
             print(render(notification, as_json=as_json), flush=True)
 
 
+def show_events(session: Session, since: timedelta, *, as_json: bool) -> None:
+    """Print what the agent has logged in the time ``since`` until now."""
+    now = datetime.now(UTC)
+    session.replay(now - since, now)
+    while True:
+        notification = session.next_notification(timeout=REPLAY_TIMEOUT)
+        if notification is None:
+            raise CommandError("the agent's log did not come to its end")
+        event = _content(notification)
+        if event.tag in _ENDS_OF_REPLAY:
+            if event.tag == NOTIFICATION_COMPLETE:
+                return
+            continue
+        print(render(notification, as_json=as_json))
+
+
 def render(notification: etree._Element, *, as_json: bool) -> str:
     """Return one notification as a line of text, or as one line of JSON."""
     moment = notification.findtext(f"{{{NOTIFICATION}}}eventTime") or ""
-    content = next(child for child in notification if child.tag != f"{{{NOTIFICATION}}}eventTime")
+    content = _content(notification)
     name = etree.QName(content).localname
     body: dict[str, Any] = to_dictionary(content)
     if as_json:
         return json.dumps({"event-time": moment, "event": name, **body})
     details = " ".join(f"{key}={value}" for key, value in body.items())
     return f"{moment} {name} {details}".rstrip()
+
+
+def _content(notification: etree._Element) -> etree._Element:
+    return next(child for child in notification if child.tag != f"{{{NOTIFICATION}}}eventTime")
