@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from lxml import etree
 
 from rkmp.datastore.confirmed_commit import Confirm, ConfirmedCommitChange
+from rkmp.datastore.edits import Edit
 from rkmp.datastore.subscribers import Change, PreparedChange
 from rkmp.errors import EngineRefusal, RpcError, RpcErrors, StorageError
 from rkmp.storage import Database
@@ -300,6 +301,43 @@ def test_what_cannot_be_undone_is_tried_again(by_session: bool, caplog: pytest.L
     pen.wait(10)
     assert pen.state() == pen.before
     assert pen.left() == 0
+
+
+def test_a_session_that_its_own_commit_ends_has_it_undone_after_everybody_knows_of_it() -> None:
+    pen = Pen()
+    seen: list[str] = []
+
+    def end_session(session_id: int | None, edits: Sequence[Edit]) -> None:
+        if not seen:
+            pen.datastores.release(1)
+        seen.append("first")
+
+    pen.datastores.on_commit(end_session)
+    pen.datastores.on_commit(lambda *_: seen.append("second"))
+    pen.commit()
+    assert seen == ["first", "second"]
+    assert pen.datastores.next_deadline() == pen.now
+    pen.wait(0)
+    assert pen.state() == pen.before
+    assert seen == ["first", "second"] * 2
+    assert pen.events() == [("start", 1, 600), ("timeout", None, None)]
+    assert pen.left() == 0
+    assert unordered(("config", *pen.tree("candidate"))) == pen.before[0]
+
+
+def test_a_listener_with_a_bug_does_not_leave_it_without_a_deadline() -> None:
+    pen = Pen()
+    armed: list[datetime | None] = []
+    pen.datastores.on_deadline_change(lambda: armed.append(pen.datastores.next_deadline()))
+
+    def fail(session_id: int | None, edits: Sequence[Edit]) -> None:
+        raise ZeroDivisionError
+
+    pen.datastores.on_commit(fail)
+    with pytest.raises(ZeroDivisionError):
+        pen.commit(confirm=Confirm(20))
+    assert armed == [START + timedelta(seconds=20)]
+    assert pen.events() == [("start", 1, 20)]
 
 
 def test_a_cancel_that_is_refused_changes_nothing() -> None:

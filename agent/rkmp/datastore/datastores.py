@@ -92,6 +92,7 @@ class Datastores:
         self._subscribers: list[ConfigurationSubscriber] = []
         self._listeners: list[CommitListener] = []
         self._startup_listeners: list[Callable[[int | None], None]] = []
+        self._is_telling = False
         self._confirm_listeners: list[Callable[[ConfirmedCommitChange], None]] = []
         self._deadline_listeners: list[Callable[[], None]] = []
 
@@ -232,13 +233,15 @@ class Datastores:
         if confirm is not None:
             event = ConfirmEvent.START if pending is None else ConfirmEvent.EXTEND
             wanted, now = confirm, self._clock()
-            self._carry_candidate_over(
-                session_id, permit, lambda transaction: self._confirmed.begin(transaction, session_id, wanted, now)
-            )
-            self._tell_confirmed(event, session_id, confirm.timeout)
+
+            def record(transaction: Transaction) -> None:
+                self._confirmed.begin(transaction, session_id, wanted, now)
+
+            with self._telling_confirmed(event, session_id, confirm.timeout):
+                self._carry_candidate_over(session_id, permit, record)
         elif pending is not None:
-            self._carry_candidate_over(session_id, permit, self._confirmed.end)
-            self._tell_confirmed(ConfirmEvent.COMPLETE, session_id)
+            with self._telling_confirmed(ConfirmEvent.COMPLETE, session_id):
+                self._carry_candidate_over(session_id, permit, self._confirmed.end)
         else:
             self._carry_candidate_over(session_id, permit)
 
@@ -296,7 +299,11 @@ class Datastores:
         pending = self._confirmed.pending
         if pending is not None and pending.token is None and pending.session_id == session_id:
             # RFC 6241 8.4.1: nobody is left who could confirm it.
-            self._try_to_revert(ConfirmEvent.CANCEL, session_id, self._clock())
+            if self._is_telling:
+                # The change that ended the session, as when it overflows its notifications, is told to all first.
+                self._revert_at(self._clock())
+            else:
+                self._try_to_revert(ConfirmEvent.CANCEL, session_id, self._clock())
 
     # Subscribers
 
@@ -378,6 +385,8 @@ class Datastores:
         self._validator.kept()
         self._candidate.running_changed(edits)
         with contextlib.ExitStack() as stack:
+            self._is_telling = True
+            stack.callback(setattr, self, "_is_telling", False)
             # The change is durable: whatever bug one of them has, all the others take part. The last goes first.
             for listener in reversed(self._listeners):
                 stack.callback(listener, session_id, edits)
@@ -458,27 +467,40 @@ class Datastores:
             Reconciler(tree).make_equal(tree.root, before, self._layouts.root)
             return None
 
-        self._change_running(session_id, carry_out, record=self._confirmed.end)
-        self._tell_confirmed(event, session_id)
+        with self._telling_confirmed(event, session_id):
+            self._change_running(session_id, carry_out, record=self._confirmed.end)
 
     def _try_to_revert(self, event: ConfirmEvent, session_id: int | None, now: datetime) -> None:
         pending = self._confirmed.pending
         if pending is None:
             return
-        # Whatever happens, not again at once; and not to be confirmed any more.
-        self._confirmed.pending = Pending(None, None, now + _REVERT_AGAIN)
+        # Whatever happens, not again at once.
+        self._revert_at(now + _REVERT_AGAIN)
         try:
             self._revert(event, session_id)
         except (RpcError, RpcErrors) as error:
             _log.error("the confirmed commit could not be undone, which is tried again: %s", error)
-            for told in self._deadline_listeners:
-                told()
 
-    def _tell_confirmed(self, event: ConfirmEvent, session_id: int | None, timeout: int | None = None) -> None:
-        for listener in self._confirm_listeners:
-            listener(ConfirmedCommitChange(event, session_id, timeout))
+    def _revert_at(self, deadline: datetime) -> None:
+        """Have the pending commit undone by ``handle_time``; nobody can confirm it any more."""
+        self._confirmed.pending = Pending(None, None, deadline)
         for told in self._deadline_listeners:
             told()
+
+    @contextlib.contextmanager
+    def _telling_confirmed(
+        self, event: ConfirmEvent, session_id: int | None, timeout: int | None = None
+    ) -> Iterator[None]:
+        """Tell what has happened to the confirmed commit in the block, if it has: even if a listener had a bug."""
+        before = self._confirmed.pending
+        try:
+            yield
+        finally:
+            if self._confirmed.pending is not before:
+                for told in self._deadline_listeners:
+                    told()
+                for listener in self._confirm_listeners:
+                    listener(ConfirmedCommitChange(event, session_id, timeout))
 
     @contextlib.contextmanager
     def _prepared(self, change: Change) -> Iterator[list[PreparedChange]]:
