@@ -214,6 +214,21 @@ async def test_an_expression_that_would_take_minutes_is_refused_at_once(agent: A
     assert texts(data_of(await peer.call(xpath("//n:peer[n:name='p7']/n:mtu"))), "network", "peer", "mtu") == ["1400"]
 
 
+async def test_a_subscriptions_expression_disturbs_no_other_subscription(agent: Agent) -> None:
+    stream = "urn:ietf:params:xml:ns:netconf:notification:1.0"
+    odd, other = await agent.connect(), await agent.connect()
+    subscribe = f'<create-subscription xmlns="{stream}">{{}}</create-subscription>'
+    number = f'<filter type="xpath" {PREFIX} select="count(/n:alarm)"/>'
+    assert fault_of(await odd.call(subscribe.format(number))).tag == "invalid-value"
+    # An argument of the wrong type, which is only met where there is an alarm.
+    broken = f'<filter type="xpath" {PREFIX} select="/n:alarm[count(1)]"/>'
+    require_ok(await odd.call(subscribe.format(broken)))
+    require_ok(await other.call(subscribe.format("")))
+    agent.server.publish(NOW, etree.fromstring(f'<alarm xmlns="{NET}"><severity>major</severity></alarm>'))
+    assert (await other.message()).findtext(f"{net('alarm')}/{net('severity')}") == "major"
+    assert len(data_of(await odd.call(get_config()))) == 0
+
+
 async def test_notifications_can_be_selected(agent: Agent) -> None:
     peer = await agent.connect()
     selection = f'<filter type="xpath" {PREFIX} select="/n:alarm[n:severity=\'major\']"/>'

@@ -26,6 +26,7 @@ from rkmp.datastore.xpath import Expression, XPathSyntaxError
 from rkmp.datastore.xpath.cost import Cost
 from rkmp.datastore.xpath.functions import YangFunctions
 from rkmp.datastore.xpath.syntax import SELF, Binary, Literal, NameTest, Path, Step, Syntax, TypeTest, render
+from rkmp.errors import RpcError
 
 _REMEMBERED_FILTERS = 256
 _TEXT = Step("child", TypeTest("text"))
@@ -57,7 +58,8 @@ class XPathFilter:
     def parse(cls, text: str, prefixes: Mapping[str, str], schema: Schema) -> XPathFilter:
         """The filter that ``text`` is, its prefixes bound by ``prefixes``; unprefixed names are in no namespace.
 
-        Raises RpcError (invalid-value) for what is no expression, an unbound prefix and an unknown function.
+        Raises RpcError (invalid-value) for what is no expression, an unbound prefix, an unknown function and an
+        expression that selects no nodes, whatever it is evaluated on.
         """
         return _parse(text, frozenset(prefixes.items()), schema)
 
@@ -78,10 +80,16 @@ class XPathFilter:
         return tag in self._tops or self._schema.root in self.reads or self.reads_all
 
     def matches(self, event: etree._Element) -> bool:
-        """Whether anything of a notification (the element inside ``<notification>``) is selected."""
+        """Whether anything of a notification (the element inside ``<notification>``) is selected.
+
+        Nothing is of one that the expression cannot be evaluated on: there is nobody to answer by then.
+        """
         root = self._schema.new_root()
         root.append(copy.deepcopy(event))
-        return bool(self._select(root, None))
+        try:
+            return bool(self._select(root, None))
+        except RpcError:
+            return False
 
     def apply(
         self,
@@ -133,6 +141,9 @@ def _parse(text: str, prefixes: frozenset[tuple[str, str]], schema: Schema) -> X
         if tree != expression.syntax:
             expression = Expression(render(tree), bound, None)
         expression.bind(schema, functions, [schema.root])
+        # What type a result has hangs on the expression alone (XPath 1.0 section 3).
+        nothing = schema.new_root()
+        expression.select(nothing, nothing)
         return XPathFilter(schema, expression, _lookup_of(expression.syntax, bound, schema, functions))
     except XPathSyntaxError as error:
         raise rejections.bad_filter(str(error)) from None
