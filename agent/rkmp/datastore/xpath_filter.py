@@ -34,10 +34,14 @@ _TEXT = Step("child", TypeTest("text"))
 
 @dataclass(frozen=True, slots=True)
 class _Lookup:
-    """The steps from the root to one entry, each with the key of a list or leaf-list, and what to evaluate there."""
+    """The steps from the root to one entry, each with the key of a list or leaf-list, and what to evaluate there.
+
+    ``entry`` is the path of those steps: the entry, whole.
+    """
 
     steps: tuple[tuple[SchemaNode, Key | None], ...]
     rest: Expression | None
+    entry: Expression
 
 
 class XPathFilter:
@@ -72,6 +76,16 @@ class XPathFilter:
     def reads_all(self) -> bool:
         """Whether anything at all may be read, besides ``reads``."""
         return not self._expression.exact
+
+    @property
+    def entry(self) -> XPathFilter | None:
+        """A filter for the whole list entry that is all this one looks at; None where it looks elsewhere, too."""
+        lookup = self._lookup
+        if lookup is None:
+            return None
+        found = XPathFilter(self._schema, lookup.entry, _Lookup(lookup.steps, None, lookup.entry))
+        # In a list of secrets the keys are secrets.
+        return found if found._redactor is None else None
 
     def selects(self, tag: str) -> bool:
         """Whether a top-level node with this tag can change what is selected, or be selected itself."""
@@ -189,12 +203,22 @@ def _lookup_of(tree: Syntax, prefixes: Mapping[str, str], schema: Schema, functi
             break
     if not count:
         return None
+    entry = Expression(
+        render(Path(True, (*tree.steps[: count - 1], _only_key(tree.steps[count - 1], rest)))), prefixes, None
+    )
+    entry.bind(schema, functions, [schema.root])
     rest += tree.steps[count:]
     expression: Expression | None = None
     if rest:
         expression = Expression(render(Path(False, rest)), prefixes, None)
         expression.bind(schema, functions, [walked[count - 1][0]])
-    return _Lookup(tuple(walked[:count]), expression)
+    return _Lookup(tuple(walked[:count]), expression, entry)
+
+
+def _only_key(step: Step, rest: tuple[Step, ...]) -> Step:
+    """A step with those of its predicates that fix the key; ``rest`` holds the others, which come after them."""
+    others = sum(len(further.predicates) for further in rest)
+    return replace(step, predicates=step.predicates[: len(step.predicates) - others])
 
 
 def _key(

@@ -94,6 +94,8 @@ def _compares_leaves(predicate: Syntax) -> bool:
             and predicate.start is None
             and all(step.axis in ("self", "child") and not step.predicates for step in predicate.steps)
         )
+    if isinstance(predicate, Call) and predicate.name in ("deref", "current"):
+        return False
     inside = operands(predicate)
     # Two sets of nodes are compared each with each.
     compares = isinstance(predicate, Binary) and predicate.operator not in ("and", "or")

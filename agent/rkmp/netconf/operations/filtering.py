@@ -41,9 +41,9 @@ class Selection:
     wants_readable: bool
 
     @property
-    def narrows(self) -> bool:
-        """Whether it selects no more of a part of the data than of all: what is selected can be looked at alone."""
-        return isinstance(self.filter, SubtreeFilter)
+    def narrow(self) -> Filter | None:
+        """A filter for all that this one looks at, so that this can be applied to what that selects; None for none."""
+        return self.filter if isinstance(self.filter, SubtreeFilter) else self.filter.entry
 
     def apply_to_readable(self, tree: etree._Element, selected: list[etree._Element] | None = None) -> etree._Element:
         """Return copies of what is selected of ``tree``, which holds nothing that may not be read.

@@ -28,8 +28,8 @@ async def get_config(request: Request) -> Outcome:
     if selection is None:
         return server.writer.copy_of(server.datastores.tree(source), reader)
     if selection.wants_readable:
-        if selection.narrows:
-            readable = server.datastores.select(source, selection.filter)
+        if (narrow := selection.narrow) is not None:
+            readable = server.datastores.select(source, narrow)
         else:
             readable = copy.deepcopy(server.datastores.tree(source))
         reader.leave_readable_below(readable)
@@ -60,8 +60,8 @@ def select(tree: etree._Element, selection: Selection | None, reader: Reader) ->
     if selection is None:
         return tree, reader
     if selection.wants_readable:
-        if selection.narrows:
-            tree = selection.filter.apply(tree)
+        if (narrow := selection.narrow) is not None:
+            tree = narrow.apply(tree)
         reader.leave_readable_below(tree)
         return selection.apply_to_readable(tree), None
     return selection.filter.apply(tree), reader
