@@ -56,6 +56,9 @@ SHA1 = (AuthAlg.HMAC_SHA_1_96, Kdf.HMAC_SHA1)
 AES = (AuthAlg.AES_128_CMAC_96, Kdf.AES_128_CMAC)
 PSK = Secret(b"a pre-shared key of these two routers")
 
+JUMBO = 9000
+"""A datagram size at which nobody has to think of fragments."""
+
 ALICE = Identity.parse("fqdn", "alice.example")
 BOB = Identity.parse("fqdn", "bob.example")
 
@@ -232,7 +235,7 @@ class Router:
 
 def pair(**changes: object) -> tuple[Router, Router]:
     """Return alice and bob; ``changes`` are for the settings of both."""
-    settings = replace(IkeSettings(), **changes)  # type: ignore[arg-type]
+    settings = replace(IkeSettings(), **{"datagram_size": JUMBO, **changes})  # type: ignore[arg-type]
     return (
         Router(settings=settings),
         Router(identity=BOB, peer_identity=ALICE, settings=settings, seed=2, next_send_id=200),
@@ -284,7 +287,7 @@ def inside(reader: Router, datagram: bytes) -> tuple[Payload, ...]:
     message = Message.parse(datagram)
     opened = protection.open(datagram, message)
     assert opened is not None
-    return parse_payloads(*opened)
+    return parse_payloads(opened.first_payload, opened.octets)
 
 
 def opened(alice: Router, bob: Router) -> list[tuple[Payload, ...]]:
@@ -305,7 +308,8 @@ def reseal(writer: Router, reader: Router, datagram: bytes, payloads: tuple[Payl
     cores = (core for ike_sa in writer.ike_sas for core in ike_sa._lineage.cores)
     protection = next(core.protection for core in cores if core.context.local_spi == local_spi)
     assert protection is not None
-    return protection.seal(message.exchange_type, message.message_id, payloads, is_response=message.is_response)
+    (resealed,) = protection.seal(message.exchange_type, message.message_id, payloads, is_response=message.is_response)
+    return resealed
 
 
 def inject(writer: Router, exchange_type: int, payloads: tuple[Payload, ...]) -> bytes:
@@ -313,7 +317,8 @@ def inject(writer: Router, exchange_type: int, payloads: tuple[Payload, ...]) ->
     ike_sa = writer.ike_sa
     assert ike_sa._core.protection is not None
     message_id = ike_sa._core.tasks.next_message_id
-    return ike_sa._core.protection.seal(exchange_type, message_id, payloads, is_response=False)
+    (datagram,) = ike_sa._core.protection.seal(exchange_type, message_id, payloads, is_response=False)
+    return datagram
 
 
 # -- a network that is none too good ---------------------------------------------------------------------------------

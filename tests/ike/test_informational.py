@@ -552,10 +552,12 @@ def reseal_closed(alice: Router, bob: Router, datagram: bytes, payloads: tuple[P
             "responder_spi": context.responder_spi,
             "is_initiator": False,
             "random": staticmethod(bob.random),
+            "fragment_limit": None,
         },
     )()
     mirrored._outgoing = protection._incoming
-    return mirrored.seal(message.exchange_type, message.message_id, payloads, is_response=True)
+    (datagram,) = mirrored.seal(message.exchange_type, message.message_id, payloads, is_response=True)
+    return datagram
 
 
 def test_a_message_whose_integrity_fails_is_counted_and_forgotten() -> None:
@@ -583,7 +585,8 @@ def test_a_response_of_another_exchange_is_counted_and_forgotten() -> None:
     alice.sent()
     protection = bob.ike_sa._core.protection
     assert protection is not None
-    alice.receive(protection.seal(ExchangeType.INFORMATIONAL, 2, (), is_response=True), 1.0)
+    (answer,) = protection.seal(ExchangeType.INFORMATIONAL, 2, (), is_response=True)
+    alice.receive(answer, 1.0)
     assert alice.ike_sa.statistics[Statistic.DROPPED_UNEXPECTED] == 1
     assert alice.ike_sa._core.tasks.outstanding is not None
 

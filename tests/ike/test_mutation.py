@@ -90,7 +90,7 @@ def snapshot(core: IkeSaCore) -> tuple[object, ...]:
         context.secrets,
         tasks.next_message_id,
         tasks.expected_message_id,
-        tasks.outstanding and (tasks.outstanding.message_id, tasks.outstanding.datagram),
+        tasks.outstanding and (tasks.outstanding.message_id, tasks.outstanding.datagrams),
         core.lineage.last_heard,
     )
 

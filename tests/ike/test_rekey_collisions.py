@@ -211,7 +211,7 @@ def test_a_refused_attempt_whose_rival_is_gone_leaves_the_old_one() -> None:
     old = bob.ike_sa._lineage.cores[0]
     assert old.protection is not None
     message_id = Header.parse(from_alice).message_id
-    answer = old.protection.seal(ExchangeType.CREATE_CHILD_SA, message_id, OFF, is_response=True)
+    (answer,) = old.protection.seal(ExchangeType.CREATE_CHILD_SA, message_id, OFF, is_response=True)
     alice.receive(answer, 1.0)
     assert alice.kinds()[2:] == ["IkeSaRekeyFailed"]
     assert alice.ike_sa.state is IkeSaState.ESTABLISHED

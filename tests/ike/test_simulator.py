@@ -84,11 +84,14 @@ def is_rekeying(ike_sa: IkeSa) -> bool:
 
 
 def simulate(
-    seed: int, *, loss: float, deeds: int = 12, span: float = 120.0, kinds: tuple[str, ...] = DEEDS
+    seed: int, *, loss: float, deeds: int = 12, span: float = 120.0, kinds: tuple[str, ...] = DEEDS, **changes: object
 ) -> Network:
-    """Run one seed and check what has to hold in the end; ``deeds`` of ``kinds`` are done within ``span`` seconds."""
+    """Run one seed and check what has to hold in the end; ``deeds`` of ``kinds`` are done within ``span`` seconds.
+
+    ``changes`` are for the settings of both.
+    """
     chance = random.Random(seed)
-    alice, bob = pair()
+    alice, bob = pair(**changes)
     alice.seed, bob.seed = 2 * seed, 2 * seed + 1
     for router in (alice, bob):
         router.__post_init__()
@@ -204,13 +207,22 @@ def test_with_much_at_once_both_agree_or_both_know(seed: int) -> None:
     simulate(seed, loss=(seed % 4) / 10, span=15.0, kinds=REPLACING)
 
 
+@pytest.mark.parametrize("seed", range(4000, 4040))
+def test_in_fragments_both_agree_or_both_know(seed: int) -> None:
+    network = simulate(seed, loss=(seed % 3) / 10, span=60.0, datagram_size=200)
+    for router in (network.alice, network.bob):
+        for ike_sa in router.ike_sas:
+            assert ike_sa._core.collections == {}
+
+
 @pytest.mark.slow
+@pytest.mark.parametrize("datagram_size", [200, 9000])
 @pytest.mark.parametrize("kinds", [DEEDS, REPLACING], ids=["anything", "replacing"])
 @pytest.mark.parametrize("span", [120.0, 20.0, 6.0])
 @pytest.mark.parametrize("block", range(10))
-def test_many_seeds(block: int, span: float, kinds: tuple[str, ...]) -> None:
-    for seed in range(100_000 + 200 * block, 100_000 + 200 * (block + 1)):
-        simulate(seed, loss=(seed % 7) / 12, span=span, kinds=kinds)
+def test_many_seeds(block: int, span: float, kinds: tuple[str, ...], datagram_size: int) -> None:
+    for seed in range(100_000 + 100 * block, 100_000 + 100 * (block + 1)):
+        simulate(seed, loss=(seed % 7) / 12, span=span, kinds=kinds, datagram_size=datagram_size)
 
 
 def test_a_run_is_a_function_of_its_seed() -> None:

@@ -9,6 +9,8 @@ The life of an SA
   the SA for a datagram is the caller's business: by each of its ``local_spis``, and for a repeated opening request by
   the initiator SPI of the first and the address that it came from (:func:`rkmp.ike.addressing.is_opening_request` tells
   one). An opening request that is dropped or refused closes the responder's SA at once, with nothing left to repeat.
+  Both take a :class:`Path`, the addresses and ports of both ends as they are seen from here; without one, messages are
+  cut into fragments that fit any path.
 * After every call of ``receive``, ``handle_timer`` or a command the caller takes, in this order, ``events()`` and
   ``datagrams()``, acting on the first before it sends the second, and arms one timer for ``next_timer()``.
 * ``receive`` never raises on what the network brings: a datagram is processed, answered or dropped, and counted in
@@ -67,6 +69,7 @@ from rkmp.ike.events import (
 )
 from rkmp.ike.identity import IDENTITY_TYPE_NAMES, Identity
 from rkmp.ike.ike_sa import IkeSa
+from rkmp.ike.path import Path
 from rkmp.ike.policy import (
     ChildChoice,
     ChildOffer,
@@ -119,6 +122,7 @@ __all__ = [
     "NotifyReceived",
     "OfferedTransform",
     "OwnCertificate",
+    "Path",
     "PeerCertificate",
     "Policy",
     "Ppk",

@@ -1,7 +1,8 @@
-"""What IKE_SA_INIT has to carry so that the two sides can authenticate each other afterwards.
+"""What IKE_SA_INIT has to carry besides algorithms, so that the two sides know what they can do with each other.
 
-RFC 7427 4 (hash algorithms for signatures), RFC 8784 3 (whether there are post-quantum pre-shared keys), RFC 7296 3.7
-(which authorities a certificate may come from). What is agreed is what both sides announced.
+RFC 7383 2.3 (fragments), RFC 7427 4 (hash algorithms for signatures), RFC 8784 3 (whether there are post-quantum
+pre-shared keys), RFC 7296 3.7 (which authorities a certificate may come from). What is agreed is what both sides
+announced.
 """
 
 from __future__ import annotations
@@ -25,11 +26,13 @@ class Announcements:
     """What both sides have announced.
 
     ``hash_algorithms`` are those that the peer verifies signatures with, unknown numbers included; empty unless both
-    sides sent their lists. ``has_ppks``: both sides hold post-quantum pre-shared keys.
+    sides sent their lists. ``has_ppks``: both sides hold post-quantum pre-shared keys. ``fragmentation``: both sides
+    can put a message together that comes in fragments.
     """
 
     hash_algorithms: frozenset[int] = frozenset()
     has_ppks: bool = False
+    fragmentation: bool = False
 
 
 NOTHING_AGREED = Announcements()
@@ -48,6 +51,8 @@ def announce(settings: IkeSettings, expectations: Expectations, heard: Announcem
         announced.append(Notify(NotifyType.SIGNATURE_HASH_ALGORITHMS, data))
     if expectations.ppks and (heard is None or heard.has_ppks):
         announced.append(Notify(NotifyType.USE_PPK))
+    if settings.fragmentation and (heard is None or heard.fragmentation):
+        announced.append(Notify(NotifyType.IKEV2_FRAGMENTATION_SUPPORTED))
     return tuple(announced)
 
 
@@ -60,4 +65,5 @@ def agreed(settings: IkeSettings, expectations: Expectations, payloads: Iterable
     except CryptoError as malformed:
         raise IkeError(NotifyType.INVALID_SYNTAX, str(malformed)) from malformed
     has_ppks = bool(expectations.ppks) and notify_of(NotifyType.USE_PPK, payloads) is not None
-    return Announcements(hash_algorithms, has_ppks)
+    fragmentation = settings.fragmentation and notify_of(NotifyType.IKEV2_FRAGMENTATION_SUPPORTED, payloads) is not None
+    return Announcements(hash_algorithms, has_ppks, fragmentation)

@@ -12,6 +12,7 @@ from rkmp.ike.child_sa import ChildSa
 from rkmp.ike.collisions import Nonces
 from rkmp.ike.events import Role
 from rkmp.ike.identity import Identity
+from rkmp.ike.path import Path, message_limit
 from rkmp.ike.policy import Policy
 from rkmp.ike.settings import IkeSettings
 from rkmp.instant import Random
@@ -54,7 +55,7 @@ class Context:
     was begun, even if they are gone again. ``may_be_disputed``: as responder, IKE_AUTH is the last request that
     was answered, so that the initiator may still complain about it (RFC 7296 2.21.2). ``children_outlive_it``: another
     IKE SA carries on with the children, which all IKE SAs of a lineage share. ``rival`` are the nonces with which the
-    peer has rekeyed the IKE SA while we are at it.
+    peer has rekeyed the IKE SA while we are at it. ``path`` is where its datagrams travel, as far as anybody has said.
     """
 
     role: Role
@@ -75,6 +76,7 @@ class Context:
     may_be_disputed: bool = False
     children_outlive_it: bool = False
     rival: Nonces | None = None
+    path: Path | None = None
 
     @property
     def is_initiator(self) -> bool:
@@ -115,6 +117,13 @@ class Context:
     def may_learn_of_children(self) -> bool:
         """Whether our request under way asks for a child, which the peer may have made and we not heard of yet."""
         return self.outstanding is not None and bool(self.outstanding.announced_send_ids)
+
+    @property
+    def fragment_limit(self) -> int | None:
+        """The octets of a message above which it is sent in fragments; None where the peer knows none."""
+        if self.secrets is None or not self.secrets.agreed.fragmentation:
+            return None
+        return message_limit(self.settings.datagram_size, self.path)
 
     @property
     def is_rekeying(self) -> bool:

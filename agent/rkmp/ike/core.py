@@ -12,11 +12,12 @@ from typing import final
 from rkmp.ike import succession
 from rkmp.ike.addressing import NO_SPI
 from rkmp.ike.context import Context
-from rkmp.ike.events import CloseReason, Event, IkeSaClosed, LivenessFailed
+from rkmp.ike.events import CloseReason, Event, IkeSaClosed, LivenessFailed, NegotiationFailed, NegotiationFailure
 from rkmp.ike.exchanges.exchange import Closing, Exchange, Outcome, Successor, Withdrawn
 from rkmp.ike.exchanges.informational import Farewell
 from rkmp.ike.lineage import Lineage
 from rkmp.ike.message_protection import MessageProtection
+from rkmp.ike.reassembly import Collection
 from rkmp.ike.states import TRANSITIONS, IkeSaState
 from rkmp.ike.statistics import Statistic
 from rkmp.ike.task_manager import LAST_MESSAGE_ID, Due, TaskManager
@@ -33,12 +34,14 @@ class IkeSaCore:
     depends on its state: half open until then, replaced and waiting for its Delete, closed and repeating its last
     response, or established and holding its requests back, which ``is_held`` says. ``rival`` is what the peer has made
     to take its place while a request of ours to the same end is under way, ``heir`` what has taken it.
+    ``collections`` are the fragments of a request (False) and of a response (True) so far.
     ``close_when_established`` is a close that came too early.
     """
 
     __slots__ = (
         "_closing",
         "close_when_established",
+        "collections",
         "context",
         "deadline",
         "heir",
@@ -58,6 +61,7 @@ class IkeSaCore:
         self.protection: MessageProtection | None = None
         self.deadline: float | None = None
         self.is_held = False
+        self.collections: dict[bool, Collection] = {}
         self.rival: IkeSaCore | None = None
         self.heir: IkeSaCore | None = None
         self.close_when_established: Closing | None = None
@@ -77,18 +81,22 @@ class IkeSaCore:
 
     def next_timer(self) -> float | None:
         """Return when :meth:`handle_timer` has something to do, or None."""
-        moments = (self.tasks.next_timer(), self.deadline)
+        discards = (collection.discard_at for collection in self.collections.values())
+        moments = (self.tasks.next_timer(), self.deadline, *discards)
         return min((moment for moment in moments if moment is not None), default=None)
 
     def handle_timer(self, now: float) -> None:
         """Retransmit, give up or forget, whichever is due."""
         if self.deadline is not None and self.deadline <= now:
             self._expire(now)
+        for is_response, collection in tuple(self.collections.items()):
+            if collection.discard_at <= now:
+                del self.collections[is_response]
         request = self.tasks.outstanding
         match self.tasks.handle_timer(now):
             case Due.RETRANSMIT if request is not None:
                 self.count(Statistic.RETRANSMISSIONS)
-                self.transmit(request.datagram)
+                self.transmit(request.datagrams)
             case Due.GIVE_UP:
                 self.give_up(now)
         self.advance(now)
@@ -143,27 +151,31 @@ class IkeSaCore:
             return
         message_id = 0 if restarts else self.tasks.next_message_id
         if self.protection is not None:
-            datagram = self.protection.seal(exchange.exchange_type, message_id, payloads, is_response=False)
+            datagrams = self.protection.seal(exchange.exchange_type, message_id, payloads, is_response=False)
         else:
-            datagram = Message(
+            opening = Message(
                 context.local_spi, NO_SPI, exchange.exchange_type, message_id, payloads, is_initiator=True
-            ).to_bytes()
+            )
+            datagrams = (opening.to_bytes(),)
         if restarts:
-            self.tasks.restart(exchange, datagram, now)
+            self.tasks.restart(exchange, datagrams, now)
         else:
-            self.tasks.begin(exchange, datagram, now)
+            self.tasks.begin(exchange, datagrams, now)
         context.outstanding = exchange
-        self.transmit(datagram)
+        self.transmit(datagrams)
 
-    def transmit(self, datagram: bytes) -> None:
-        """Put ``datagram`` where the caller finds it."""
-        self.count(Statistic.MESSAGES_OUT)
-        self.count(Statistic.OCTETS_OUT, len(datagram))
-        self.lineage.datagrams.append(datagram)
+    def transmit(self, datagrams: tuple[bytes, ...]) -> None:
+        """Put the ``datagrams`` of one message where the caller finds them."""
+        self.count(Statistic.MESSAGES_OUT, len(datagrams))
+        self.count(Statistic.OCTETS_OUT, sum(len(datagram) for datagram in datagrams))
+        if len(datagrams) > 1:
+            self.count(Statistic.FRAGMENTED)
+        self.lineage.datagrams += datagrams
 
     def complete(self) -> None:
         """Note that the request under way is over."""
         self.tasks.complete()
+        self.collections.pop(True, None)
         self.context.outstanding = None
         self.context.made_meanwhile.clear()
 
@@ -272,12 +284,23 @@ class IkeSaCore:
                 remote_identity=old.remote_identity,
                 children=old.children,
                 being_deleted=old.being_deleted,
+                path=old.path,
             ),
             self.lineage,
         )
         core.protection = MessageProtection(core.context)
         self.lineage.cores += (core,)
         return core
+
+    def drop_peer(self, message: str, now: float) -> None:
+        """End an IKE SA whose peer is broken or means harm, and say so to one that is authenticated."""
+        if self.context.remote_identity is None:
+            self.lineage.events.append(NegotiationFailed(NegotiationFailure.INVALID_SYNTAX, None, message))
+            self.end(Closing(CloseReason.NEGOTIATION_FAILED, message), now)
+        elif self.is_current:
+            self.begin_closing(Farewell.deleting(Closing(CloseReason.INVALID_SYNTAX, message)))
+        else:
+            self.end(Closing(CloseReason.REPLACED, message), now)
 
     def end(self, closing: Closing, now: float, *, lingers: bool = False) -> None:
         """End the IKE SA and forget its keys; the reason with which we began to close it comes first."""
@@ -293,6 +316,7 @@ class IkeSaCore:
         self.move(IkeSaState.CLOSED)
         self.deadline = now + context.settings.linger if lingers else None
         self.protection = None
+        self.collections.clear()
         context.secrets = None
         context.init_request = context.init_response = b""
         for core in self.lineage.cores:

@@ -21,6 +21,7 @@ from rkmp.ike.exchanges.ike_sa_init import IkeSaInit
 from rkmp.ike.exchanges.informational import DeleteChildren, Farewell, Informational
 from rkmp.ike.exchanges.rekey_ike_sa import RekeyIkeSa
 from rkmp.ike.lineage import Lineage
+from rkmp.ike.path import Path
 from rkmp.ike.policy import ChildRequest, Policy
 from rkmp.ike.reception import receive
 from rkmp.ike.settings import IkeSettings
@@ -46,25 +47,32 @@ class IkeSa:
 
     @classmethod
     def initiate(
-        cls, settings: IkeSettings, policy: Policy, random: Random, child_request: ChildRequest | None, now: float
+        cls,
+        settings: IkeSettings,
+        policy: Policy,
+        random: Random,
+        child_request: ChildRequest | None,
+        now: float,
+        path: Path | None = None,
     ) -> Self:
         """Return an IKE SA of which we are the initiator, its first request made.
 
-        ``child_request`` is what IKE_AUTH asks for; None asks for no child (RFC 6023).
+        ``child_request`` is what IKE_AUTH asks for; None asks for no child (RFC 6023). ``path`` is where its datagrams
+        will travel.
         """
-        ike_sa = cls(Context(Role.INITIATOR, settings, policy, random, new_spi(random)))
+        ike_sa = cls(Context(Role.INITIATOR, settings, policy, random, new_spi(random), path=path))
         ike_sa._core.move(IkeSaState.INIT_SENT)
         ike_sa._core.enqueue((IkeSaInit(child_request),))
         ike_sa._core.advance(now)
         return ike_sa
 
     @classmethod
-    def respond(cls, settings: IkeSettings, policy: Policy, random: Random) -> Self:
+    def respond(cls, settings: IkeSettings, policy: Policy, random: Random, path: Path | None = None) -> Self:
         """Return an IKE SA of which we are the responder; :meth:`receive` takes the message that opens it.
 
-        One that is dropped or refused closes it at once.
+        One that is dropped or refused closes it at once. ``path`` is where that message came along.
         """
-        return cls(Context(Role.RESPONDER, settings, policy, random, new_spi(random)))
+        return cls(Context(Role.RESPONDER, settings, policy, random, new_spi(random), path=path))
 
     # -- what there is to know ---------------------------------------------------------------------------------------
 

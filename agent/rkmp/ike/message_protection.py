@@ -1,4 +1,4 @@
-"""Messages of an IKE SA that has keys: payloads in, one protected datagram out, and back (RFC 7296 3.14).
+"""Messages of an IKE SA that has keys: payloads in, protected datagrams out, and back (RFC 7296 3.14, RFC 7383 2.5).
 
 The one place that knows what the integrity check covers. Whether a message may be protected, and what its payloads
 mean, is decided elsewhere.
@@ -6,11 +6,24 @@ mean, is decided elsewhere.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import final
 
 from rkmp.crypto.protection import Protector
 from rkmp.ike.context import Context
-from rkmp.wire import Encrypted, Message, Payload, serialise_payloads
+from rkmp.ike.reassembly import Inside
+from rkmp.wire import (
+    HEADER_LENGTH,
+    Encrypted,
+    EncryptedFragment,
+    Message,
+    Payload,
+    PayloadType,
+    serialise_payloads,
+)
+
+_GENERIC_HEADER_LENGTH = 4
+_FRAGMENT_FIELDS_LENGTH = 4
 
 
 @final
@@ -26,31 +39,70 @@ class MessageProtection:
         self._context = context
         self._outgoing, self._incoming = (initiator, responder) if context.is_initiator else (responder, initiator)
 
-    def seal(self, exchange_type: int, message_id: int, payloads: tuple[Payload, ...], *, is_response: bool) -> bytes:
-        """Return the datagram of a message of ours."""
-        context = self._context
+    def seal(
+        self, exchange_type: int, message_id: int, payloads: tuple[Payload, ...], *, is_response: bool
+    ) -> tuple[bytes, ...]:
+        """Return the datagrams of a message of ours: several where it is long and the peer can put it together."""
         first_payload, plaintext = serialise_payloads(payloads)
+        whole = self._message(exchange_type, message_id, is_response=is_response)
         body_length = self._outgoing.body_length(len(plaintext))
-        message = Message(
+        limit = self._context.fragment_limit
+        if limit is None or HEADER_LENGTH + _GENERIC_HEADER_LENGTH + body_length <= limit:
+            return (self._sealed(whole, Encrypted(first_payload, bytes(body_length)), plaintext),)
+        size = self._piece_length(limit)
+        pieces = [plaintext[start : start + size] for start in range(0, len(plaintext), size)]
+        fragments = [
+            EncryptedFragment(
+                first_payload if number == 1 else PayloadType.NONE,
+                number,
+                len(pieces),
+                bytes(self._outgoing.body_length(len(piece))),
+            )
+            for number, piece in enumerate(pieces, start=1)
+        ]
+        return tuple(self._sealed(whole, fragment, piece) for fragment, piece in zip(fragments, pieces, strict=True))
+
+    def open(self, datagram: bytes, message: Message) -> Inside | None:
+        """Return what is inside of a message, or of the fragment of one.
+
+        None for a message that is not protected, which is nothing but one Encrypted or Encrypted Fragment payload.
+        Raises CryptoError when the peer cannot have sent it.
+        """
+        if len(message.payloads) != 1:
+            return None
+        match message.payloads[0]:
+            case Encrypted(first_payload, body):
+                associated_data = head = datagram[: len(datagram) - len(body)]
+            case EncryptedFragment(first_payload, _, _, body):
+                associated_data = datagram[: len(datagram) - len(body)]
+                head = associated_data[:-_FRAGMENT_FIELDS_LENGTH]
+            case _:
+                return None
+        return Inside(first_payload, self._incoming.open(associated_data, body), head, datagram)
+
+    def _message(self, exchange_type: int, message_id: int, *, is_response: bool) -> Message:
+        context = self._context
+        return Message(
             context.initiator_spi,
             context.responder_spi,
             exchange_type,
             message_id,
-            (Encrypted(first_payload, bytes(body_length)),),
+            (),
             is_response=is_response,
             is_initiator=context.is_initiator,
         )
-        associated_data = message.to_bytes()[:-body_length]
-        return associated_data + self._outgoing.seal(associated_data, plaintext, context.random)
 
-    def open(self, datagram: bytes, message: Message) -> tuple[int, bytes] | None:
-        """Return the type of the first payload inside, and the octets of all.
+    def _sealed(self, message: Message, payload: Encrypted | EncryptedFragment, plaintext: bytes) -> bytes:
+        """Return ``message`` with ``payload``, whose body stands for that of ``plaintext``."""
+        unsealed = replace(message, payloads=(payload,)).to_bytes()
+        associated_data = unsealed[: -len(payload.body)]
+        return associated_data + self._outgoing.seal(associated_data, plaintext, self._context.random)
 
-        None for a message that is not protected, which is nothing but one Encrypted payload. Raises CryptoError when
-        the peer cannot have sent it.
-        """
-        if len(message.payloads) != 1 or not isinstance(message.payloads[0], Encrypted):
-            return None
-        sealed = message.payloads[0]
-        associated_data = datagram[: len(datagram) - len(sealed.body)]
-        return sealed.first_payload, self._incoming.open(associated_data, sealed.body)
+    def _piece_length(self, limit: int) -> int:
+        """Return how many octets to put into a fragment so that its message has no more than ``limit``."""
+        room = limit - HEADER_LENGTH - _GENERIC_HEADER_LENGTH - _FRAGMENT_FIELDS_LENGTH
+        length = room - self._outgoing.body_length(0)
+        # With a block cipher, body_length(0) has padding in it that a longer piece makes use of.
+        while self._outgoing.body_length(length + 1) <= room:
+            length += 1
+        return length

@@ -1,7 +1,7 @@
 """What an IKE SA does with a datagram, in this order: header, state, integrity, payloads, meaning, change.
 
-RFC 7296 2.1 to 2.5 and 2.21. Nothing is raised on what the network brings, and nothing changes before all of a message
-is validated. What a state makes of an input is in :mod:`rkmp.ike.states`, what a message means in
+RFC 7296 2.1 to 2.5 and 2.21, RFC 7383 2.6. Nothing is raised on what the network brings, and nothing changes before all
+of a message is validated. What a state makes of an input is in :mod:`rkmp.ike.states`, what a message means in
 :mod:`rkmp.ike.exchanges`.
 """
 
@@ -16,13 +16,11 @@ from rkmp.ike.events import CloseReason
 from rkmp.ike.exchanges import ANSWERING, answering
 from rkmp.ike.exchanges.exchange import Closing, Payloads, Postponed
 from rkmp.ike.occurrence import ENCRYPTED, check_occurrence
+from rkmp.ike.reassembly import Collection, Inside, TooMuch, fragment_of
 from rkmp.ike.states import ACTIONS, Action, IkeSaState, message_input
 from rkmp.ike.statistics import Statistic
 from rkmp.ike.task_manager import RequestKind
-from rkmp.wire import Header, Message, Notify, NotifyType, parse_payloads
-
-Inside = tuple[int, bytes]
-"""What was in an Encrypted payload: the type of the first payload, and the octets of all."""
+from rkmp.wire import EncryptedFragment, Header, Message, Notify, NotifyType, parse_payloads
 
 
 class _Dropped(Exception):
@@ -67,8 +65,16 @@ def _receive(core: IkeSaCore, datagram: bytes, now: float) -> None:
         message = Message.parse(datagram, core.context.settings.code_points)
     except WireError:
         raise _Dropped(Statistic.DROPPED_MALFORMED) from None
-    inside = _open(core, datagram, message) if ENCRYPTED[header.exchange_type] else None
-    if inside is not None:
+    inside = None
+    if ENCRYPTED[header.exchange_type]:
+        fragment = fragment_of(message)
+        inside = (
+            _open(core, datagram, message)
+            if fragment is None
+            else _collect(core, header, message, fragment, datagram, now)
+        )
+        if inside is None:
+            return
         core.lineage.last_heard = now
         core.release()
     if header.is_response:
@@ -90,14 +96,31 @@ def _is_repeated(core: IkeSaCore, header: Header, datagram: bytes) -> bool:
     match core.tasks.classify(header.message_id, datagram):
         case RequestKind.NEW:
             return False
-        case RequestKind.REPEATED:
-            core.count(Statistic.RESPONSES_REPEATED)
-            core.transmit(core.tasks.last_response)
-            return True
-        case RequestKind.STALE:
+        case RequestKind.STALE if not _is_cut_anew(core, header, datagram):
             raise _Dropped(Statistic.DROPPED_STALE)
         case RequestKind.OUT_OF_WINDOW:
             raise _Dropped(Statistic.DROPPED_OUT_OF_WINDOW)
+    core.count(Statistic.RESPONSES_REPEATED)
+    core.transmit(core.tasks.last_response)
+    return True
+
+
+def _is_cut_anew(core: IkeSaCore, header: Header, datagram: bytes) -> bool:
+    """Return whether this is the last request again, in other fragments than before (RFC 7383 2.5.2 and 2.6.1).
+
+    Its first fragment stands for all of them.
+    """
+    if core.context.fragment_limit is None or not core.tasks.is_last_answered(header.message_id):
+        return False
+    try:
+        message = Message.parse(datagram, core.context.settings.code_points)
+    except WireError:
+        return False
+    fragment = fragment_of(message)
+    if fragment is None or fragment.fragment_number != 1:
+        return False
+    _open(core, datagram, message)
+    return True
 
 
 def _open(core: IkeSaCore, datagram: bytes, message: Message) -> Inside:
@@ -112,12 +135,39 @@ def _open(core: IkeSaCore, datagram: bytes, message: Message) -> Inside:
     return inside
 
 
+def _collect(
+    core: IkeSaCore, header: Header, message: Message, fragment: EncryptedFragment, datagram: bytes, now: float
+) -> Inside | None:
+    """Keep a fragment, and return the whole message where it was the last one missing (RFC 7383 2.6)."""
+    settings = core.context.settings
+    if core.context.fragment_limit is None:
+        raise _Dropped(Statistic.DROPPED_UNEXPECTED)
+    collection = core.collections.get(header.is_response)
+    if collection is None:
+        discard_at = now + settings.retransmission.patience
+        collection = Collection(header, settings.reassembly_limit, discard_at)
+    if not collection.belongs(header) or not collection.wants(fragment):
+        raise _Dropped(Statistic.DROPPED_FRAGMENT)
+    piece = _open(core, datagram, message)
+    core.collections[header.is_response] = collection
+    try:
+        inside = collection.add(fragment, piece)
+    except TooMuch:
+        del core.collections[header.is_response]
+        core.drop_peer("the peer sends a message that is longer than what may be kept of one", now)
+        raise _Dropped(Statistic.DROPPED_FRAGMENT) from None
+    if inside is not None:
+        del core.collections[header.is_response]
+        core.count(Statistic.REASSEMBLED)
+    return inside
+
+
 def _payloads(core: IkeSaCore, message: Message, inside: Inside | None) -> Payloads:
     """Return the payloads that count, those inside of a protected message; IkeError where they will not do."""
     payloads = message.payloads
     if inside is not None:
         try:
-            payloads = parse_payloads(*inside, core.context.settings.code_points)
+            payloads = parse_payloads(inside.first_payload, inside.octets, core.context.settings.code_points)
         except WireError as malformed:
             raise IkeError(NotifyType.INVALID_SYNTAX, str(malformed)) from malformed
     check_occurrence(message.exchange_type, payloads, is_response=message.is_response)
@@ -149,7 +199,8 @@ def _process_request(
         _answer_openly(core, message, answer, datagram, stateless=outcome.secrets is None)
     elif core.protection is not None:
         response = core.protection.seal(message.exchange_type, message.message_id, answer, is_response=True)
-        core.tasks.answered(datagram, response)
+        core.tasks.answered(inside.datagram, response)
+        core.collections.pop(False, None)
         core.transmit(response)
     context.may_be_disputed = outcome.identities is not None
     core.commit(outcome, now, lingers=inside is not None)
@@ -164,9 +215,9 @@ def _answer_openly(core: IkeSaCore, message: Message, answer: Payloads, datagram
     response = Message(
         message.initiator_spi, local_spi, message.exchange_type, message.message_id, answer, is_response=True
     ).to_bytes()
-    core.transmit(response)
+    core.transmit((response,))
     if not stateless:
-        core.tasks.answered(datagram, response)
+        core.tasks.answered(datagram, (response,))
         core.context.init_request, core.context.init_response = datagram, response
 
 
@@ -190,5 +241,5 @@ def _process_response(core: IkeSaCore, message: Message, inside: Inside | None, 
         return
     core.complete()
     if outcome.secrets is not None:
-        core.context.init_request, core.context.init_response = request.datagram, datagram
+        core.context.init_request, core.context.init_response = request.datagrams[0], datagram
     core.commit(outcome, now)

@@ -17,6 +17,10 @@ RFC_5926_PAIRS: frozenset[tuple[int, int]] = frozenset(
 """The (Auth Alg, KDF) pairs that RFC 5926 section 3.1 allows."""
 
 
+MIN_DATAGRAM_SIZE = 200
+"""Octets of the smallest IP datagram to cut messages for: below, fragments are little but headers."""
+
+
 @dataclass(frozen=True, slots=True)
 class Retransmission:
     """How long a request is repeated (RFC 7296 2.1).
@@ -33,6 +37,11 @@ class Retransmission:
         """Return the seconds to wait after the ``transmissions``-th transmission (counted from 1)."""
         return self.initial_timeout * self.backoff ** (transmissions - 1)
 
+    @property
+    def patience(self) -> float:
+        """The seconds from the first transmission until the request has failed."""
+        return sum(self.interval(transmissions) for transmissions in range(1, self.tries + 1))
+
 
 @dataclass(frozen=True, slots=True)
 class IkeSettings:
@@ -47,6 +56,10 @@ class IkeSettings:
     repeat both requests meanwhile.
     ``unauthenticated_error_grace``: how long an exchange goes on after a refusal that cannot be trusted, in the hope
     of a better answer (RFC 7296 2.21.1). ``linger``: how long a closed IKE SA still repeats its last response.
+    ``fragmentation``: send long messages in fragments, and accept such, where the peer does the same (RFC 7383).
+    ``datagram_size``: the octets of the largest IP datagram that goes in one piece then; None for what the RFC
+    recommends, which is 576 over IPv4 and 1280 over IPv6. ``reassembly_limit``: the octets that are kept of a message
+    which is not complete; a peer that sends more loses the IKE SA.
     ``initial_contact``: tell the peer that we have no other IKE SA with it (RFC 7296 2.4).
     ``hash_algorithms``: what signatures of the peer may be over (RFC 7427); with none, signatures are made by the
     methods of before that RFC. ``allow_sha1``: for a peer that knows only those, sign with RSA and SHA-1 (RFC 8247
@@ -62,6 +75,13 @@ class IkeSettings:
     replaced_timeout: float = 120.0
     unauthenticated_error_grace: float = 3.0
     linger: float = 30.0
+    fragmentation: bool = True
+    datagram_size: int | None = None
+    reassembly_limit: int = 32_768
     initial_contact: bool = False
     hash_algorithms: tuple[int, ...] = HASH_ALGORITHMS
     allow_sha1: bool = False
+
+    def __post_init__(self) -> None:
+        if self.datagram_size is not None and self.datagram_size < MIN_DATAGRAM_SIZE:
+            raise ValueError(f"datagrams of {self.datagram_size} octets are too small: {MIN_DATAGRAM_SIZE} at least")

@@ -6,7 +6,10 @@ import enum
 
 
 class Statistic(enum.StrEnum):
-    """The counters of an IKE SA; one that never counted is absent from the dictionary."""
+    """The counters of an IKE SA; one that never counted is absent from the dictionary.
+
+    A fragment is a message of its own to those that count messages.
+    """
 
     MESSAGES_IN = "messages-in"
     MESSAGES_OUT = "messages-out"
@@ -31,6 +34,13 @@ class Statistic(enum.StrEnum):
     DROPPED_UNAUTHENTICATED = "dropped-unauthenticated"
     """A message that anybody might have sent: an answer to IKE_SA_INIT that cannot be used, or one without protection
     where there should be."""
+    DROPPED_FRAGMENT = "dropped-fragment"
+    """A fragment that is there already, of a set that was cut anew, of another message than the one being put
+    together, or one too many."""
+    REASSEMBLED = "reassembled"
+    """Messages that were put together from fragments."""
+    FRAGMENTED = "fragmented"
+    """Messages of ours that were sent in fragments; repetitions count."""
     POSTPONED = "postponed"
     """A Delete of the IKE SA that has to come again, because a key was being negotiated."""
     INIT_RESTARTS = "init-restarts"

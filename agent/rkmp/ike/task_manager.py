@@ -39,13 +39,14 @@ class Due(enum.Enum):
 class OutstandingRequest:
     """Our one request that has no response yet.
 
-    ``due`` is when it is sent again or, after the last try, given up. ``doubt`` is what to report should no better
+    ``datagrams`` carry it, more than one where it is fragmented. ``due`` is when it is sent again or, after the last
+    try, given up. ``doubt`` is what to report should no better
     answer than an untrusted one arrive before ``give_up_at``.
     """
 
     exchange: Exchange
     message_id: int
-    datagram: bytes
+    datagrams: tuple[bytes, ...]
     transmissions: int
     due: float
     doubt: Event | None = None
@@ -54,11 +55,11 @@ class OutstandingRequest:
 
 @dataclass(frozen=True, slots=True)
 class AnsweredRequest:
-    """The peer's last request, octet for octet, and what we answered."""
+    """The peer's last request, octet for octet (the first fragment, where it came in fragments), and our answer."""
 
     message_id: int
     request: bytes
-    response: bytes
+    response: tuple[bytes, ...]
 
 
 class TaskManager:
@@ -115,14 +116,14 @@ class TaskManager:
         """How many of our requests are over, answered or not."""
         return self.next_message_id - (self.outstanding is not None)
 
-    def begin(self, exchange: Exchange, datagram: bytes, now: float) -> None:
-        """Note that ``datagram`` carries the request of ``exchange`` with :attr:`next_message_id`."""
+    def begin(self, exchange: Exchange, datagrams: tuple[bytes, ...], now: float) -> None:
+        """Note that ``datagrams`` carry the request of ``exchange`` with :attr:`next_message_id`."""
         self.outstanding = OutstandingRequest(
-            exchange, self.next_message_id, datagram, 1, now + self._retransmission.interval(1)
+            exchange, self.next_message_id, datagrams, 1, now + self._retransmission.interval(1)
         )
         self.next_message_id += 1
 
-    def restart(self, exchange: Exchange, datagram: bytes, now: float) -> None:
+    def restart(self, exchange: Exchange, datagrams: tuple[bytes, ...], now: float) -> None:
         """Replace the request under way by another with the same Message ID.
 
         RFC 7296 2.2: an IKE_SA_INIT that is sent again with a cookie or another group keeps Message ID 0.
@@ -130,7 +131,7 @@ class TaskManager:
         if self.outstanding is None:
             raise AssertionError("nothing is under way")
         self.outstanding = OutstandingRequest(
-            exchange, self.outstanding.message_id, datagram, 1, now + self._retransmission.interval(1)
+            exchange, self.outstanding.message_id, datagrams, 1, now + self._retransmission.interval(1)
         )
 
     def complete(self) -> Exchange:
@@ -179,7 +180,8 @@ class TaskManager:
     def classify(self, message_id: int, datagram: bytes) -> RequestKind:
         """Return what a request of the peer is.
 
-        Only the very same octets are a repetition: anything else with an old Message ID gets no answer (2.1).
+        Only the very same octets are a repetition: anything else with an old Message ID gets no answer (2.1). Of a
+        request in fragments the first counts, the others are stale (RFC 7383 2.6.1).
         """
         if message_id == self.expected_message_id:
             return RequestKind.NEW
@@ -190,13 +192,17 @@ class TaskManager:
             return RequestKind.REPEATED
         return RequestKind.STALE
 
-    def answered(self, request: bytes, response: bytes) -> None:
+    def is_last_answered(self, message_id: int) -> bool:
+        """Return whether the last request that was answered had this Message ID."""
+        return self._answered is not None and self._answered.message_id == message_id
+
+    def answered(self, request: bytes, response: tuple[bytes, ...]) -> None:
         """Note that the expected request was ``request`` and that ``response`` went back."""
         self._answered = AnsweredRequest(self.expected_message_id, request, response)
         self.expected_message_id += 1
 
     @property
-    def last_response(self) -> bytes:
+    def last_response(self) -> tuple[bytes, ...]:
         """The response to the peer's last request, for its repetitions; only to be asked for after one."""
         if self._answered is None:
             raise AssertionError("no request was answered")
