@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import importlib
 import os
+import socket
 
 import pytest
 
-from tests.benchmarks import handshake, handshake_profile
+from tests.benchmarks import handshake, handshake_profile, netconf
 from tests.benchmarks.__main__ import BENCHMARKS, main
 from tests.benchmarks.table import Table
 from tests.interop.strongswan.conftest import strongswan
@@ -54,6 +55,29 @@ def test_handshakes_of_both_implementations_are_measured(strongswan: None) -> No
 def test_the_profile_names_our_rooms() -> None:
     table = handshake_profile.run(handshakes=300)
     assert {"crypto", "wire", "ike"} <= {row[0] for row in table.rows}
+
+
+def test_a_netconf_server_is_measured_in_every_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NETCONF_HOST", raising=False)
+    table = netconf.run(sizes=(2, 3), reads=1, edits=2, sessions=4)
+    assert [row[0] for row in table.rows] == [*netconf.RECORDED, netconf.GROWTH]
+    *measured, growth = ([cell.replace(",", "") for cell in row] for row in table.rows)
+    # Of sizes that were not recorded there is nothing to set beside ours.
+    assert all(float(row[1]) > 0 and float(row[3]) > 0 and row[2] == row[4] == row[5] == "-" for row in measured)
+    assert float(growth[3]) > 0
+    assert "recorded on another run" in table.title
+
+
+def test_a_netconf_server_that_is_not_there_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))  # bound and not listening: connections are refused
+        monkeypatch.setenv("NETCONF_HOST", "127.0.0.1")
+        monkeypatch.setenv("NETCONF_PORT", str(unused.getsockname()[1]))
+        monkeypatch.setattr("sys.argv", ["benchmarks", "netconf"])
+        assert main() == 1
+    assert "netconf cannot be run: no session with 127.0.0.1" in capsys.readouterr().err
 
 
 def test_a_table_is_aligned() -> None:
