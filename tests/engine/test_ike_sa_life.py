@@ -6,6 +6,7 @@ import pytest
 
 from rkmp.engine import (
     AssociationState,
+    EngineStatistic,
     IkePolicy,
     IkeSaDown,
     IkeSaUp,
@@ -247,3 +248,32 @@ def test_what_is_half_open_is_given_up_when_it_changes_who_may_call() -> None:
     simulation.configure("r2", configuration("r2", [peer("r1", initiate=NEVER)], secret=b"another one"))
     assert r2.engine.statistics()["half-open-ike-sas"] == 0
     assert r2.events == []
+
+
+@pytest.mark.parametrize("name", ["r1", "r2"])
+def test_an_ike_sa_that_a_peer_rekeys_goes_on_under_its_new_spis(name: str) -> None:
+    simulation = keyed(policy=IkePolicy("p", liveness_interval=10))
+    (before,) = simulation["r1"].snapshot("r2", simulation.now).ike_sas
+    router = simulation[name]
+    (conversation,) = router.engine._switchboard.all()
+    conversation.ike_sa.rekey(simulation.now)
+    router.engine.touch(conversation)
+    router.engine.handle_timer(router.at(simulation.now))
+    simulation.run(60)
+    (after,) = simulation["r1"].snapshot("r2", simulation.now).ike_sas
+    assert after.local_spi != before.local_spi
+    assert after.remote_spi != before.remote_spi
+    assert after.state == "established"
+    assert after.role == ("initiator" if name == "r1" else "responder")
+    assert ike_sas(simulation) == ike_sas(simulation, "r2") == 1
+    assert not simulation["r1"].happened(IkeSaDown)
+    # Keys are negotiated over it as before, from either side, and nothing of the old one is left behind.
+    simulation["r1"].engine.rekey("r2", BGP, simulation["r1"].at(simulation.now))
+    simulation.run(5)
+    assert len(simulation["r1"].key_table.rows()) == 2
+    assert simulation.agree()
+    for each in ("r1", "r2"):
+        switchboard = simulation[each].engine._switchboard
+        (conversation,) = switchboard.all()
+        assert list(switchboard._by_spi) == list(conversation.ike_sa.local_spis)
+        assert simulation[each].engine.statistics()[EngineStatistic.INTERNAL_ERRORS] == 0

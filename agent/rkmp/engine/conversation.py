@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,7 @@ from rkmp.crypto.suites import IkeSuite
 from rkmp.engine.configuration import IkePolicy
 from rkmp.engine.policy import ConversationPolicy
 from rkmp.engine.state import IkeSaSnapshot
-from rkmp.ike import CloseReason, Identity, IkeSa, IkeSaEstablished, IkeSaState, Role, Statistic
+from rkmp.ike import CloseReason, Identity, IkeSa, IkeSaEstablished, IkeSaRekeyed, IkeSaState, Role, Statistic
 
 if TYPE_CHECKING:
     from rkmp.engine.peer import Peer
@@ -49,6 +49,7 @@ class Conversation:
         marked: bool,
     ) -> None:
         self.ike_sa = ike_sa
+        self._key = ike_sa.local_spi
         self.policy = policy
         self.listener = listener
         self.remote = remote
@@ -69,8 +70,8 @@ class Conversation:
 
     @property
     def key(self) -> bytes:
-        """Our SPI, 8 octets, by which messages find this conversation."""
-        return self.ike_sa.local_spi
+        """What names this conversation: our first SPI, 8 octets, which stays its name when the IKE SA is rekeyed."""
+        return self._key
 
     @property
     def claimed_peer(self) -> Peer | None:
@@ -187,6 +188,20 @@ class Conversation:
         self.established = event
         self.established_at = wall
         self._opened_at = self._heard_at = self.busy_at = now
+
+    def rekeyed_by(self, event: IkeSaRekeyed, now: float, wall: datetime) -> None:
+        """Note that another IKE SA with the same peer has taken the place of this one; its lifetime begins anew."""
+        if self.established is not None:
+            self.established = replace(
+                self.established,
+                local_spi=event.local_spi,
+                remote_spi=event.remote_spi,
+                role=event.role,
+                suite=event.suite,
+            )
+        self.role = event.role
+        self.established_at = wall
+        self._opened_at = self._heard_at = now
 
     def snapshot(self, policy: IkePolicy) -> IkeSaSnapshot:
         """Return what is shown of the IKE SA."""

@@ -29,6 +29,8 @@ from rkmp.ike import (
     Event,
     IkeSaClosed,
     IkeSaEstablished,
+    IkeSaRekeyed,
+    IkeSaRekeyFailed,
     LivenessFailed,
     NegotiationFailed,
     NotifyReceived,
@@ -106,6 +108,16 @@ def _established(peer: Peer, conversation: Conversation, event: IkeSaEstablished
                 association.wait(COURTESY, at)
 
 
+def _rekeyed(peer: Peer, conversation: Conversation, event: IkeSaRekeyed, at: Instant) -> None:
+    conversation.rekeyed_by(event, at.monotonic, at.wall)
+    _log.info("peer %s: the IKE SA is rekeyed, SPI %s", peer.name, event.local_spi.hex())
+
+
+def _rekey_failed(peer: Peer, _conversation: Conversation, event: IkeSaRekeyFailed, _at: Instant) -> None:
+    # The IKE SA goes on as it was; when its lifetime ends another is opened.
+    _log.info("peer %s: the IKE SA is not rekeyed: %s", peer.name, event.message)
+
+
 def _replace(peer: Peer, conversation: Conversation, reason: str, at: Instant) -> None:
     conversation.retired_because = reason
     conversation.ike_sa.abandon(reason, at.monotonic, CloseReason.REPLACED)
@@ -146,7 +158,7 @@ def _closed(peer: Peer, conversation: Conversation, event: IkeSaClosed, at: Inst
             peer.statistics[PeerStatistic.IKE_SAS_LOST] += 1
         by_us = conversation.retired_because is not None
         peer.reopening.after_end(at.monotonic, conversation.seconds_open(at.monotonic), by_us=by_us)
-        peer.engine.report(IkeSaDown(peer.name, conversation.key, event.message))
+        peer.engine.report(IkeSaDown(peer.name, conversation.ike_sa.local_spi, event.message))
     elif conversation.role is Role.INITIATOR and conversation.retired_because is None:
         peer.reopening.after_failure(at.monotonic)
     for association in peer.associations.values():
@@ -289,6 +301,8 @@ _REACTIONS: dict[type[Event], Callable[[Peer, Conversation, Any, Instant], None]
     ChildRefused: _refused,
     IkeSaClosed: _closed,
     IkeSaEstablished: _established,
+    IkeSaRekeyFailed: _rekey_failed,
+    IkeSaRekeyed: _rekeyed,
     LivenessFailed: _liveness_failed,
     NegotiationFailed: _negotiation_failed,
     NotifyReceived: _notify_received,

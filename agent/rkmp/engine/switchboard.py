@@ -36,7 +36,9 @@ class Switchboard:
         self._random = random
         self._candidates = candidates
         self._admission = Admission(random)
+        self._conversations: dict[bytes, Conversation] = {}
         self._by_spi: dict[bytes, Conversation] = {}
+        self._spis_of: dict[bytes, tuple[bytes, ...]] = {}
         self._by_opening: dict[tuple[bytes, str, str], Conversation] = {}
         self._opening_of: dict[bytes, tuple[bytes, str, str]] = {}
         self._count: Counter[str] = Counter()
@@ -143,6 +145,8 @@ class Switchboard:
     def flush(self, conversation: Conversation) -> None:
         """Take what ``conversation`` has to send; it is forgotten when it is over."""
         datagrams = conversation.ike_sa.datagrams()
+        # Before the message leaves that tells the peer of a new SPI.
+        self._index(conversation)
         if not conversation.is_mute:
             for data in datagrams:
                 self._send(conversation.listener, conversation.remote, data, conversation.marked)
@@ -157,24 +161,24 @@ class Switchboard:
         return outgoing
 
     def get(self, key: bytes) -> Conversation | None:
-        """Return the IKE SA with the local SPI ``key``."""
-        return self._by_spi.get(key)
+        """Return the IKE SA that is named ``key``."""
+        return self._conversations.get(key)
 
     def half_open(self) -> list[Conversation]:
         """Return the IKE SAs whose peer is not known yet."""
-        return [self._by_spi[key] for key in self._admission.spis() if key in self._by_spi]
+        return [self._conversations[key] for key in self._admission.spis() if key in self._conversations]
 
     def all(self) -> list[Conversation]:
         """Return every IKE SA."""
-        return list(self._by_spi.values())
+        return list(self._conversations.values())
 
     def statistics(self) -> Counter[str]:
         """Return the counters of this room and of all IKE SAs that there were, and how many there are."""
         total = self._count.copy()
-        for conversation in self._by_spi.values():
+        for conversation in self._conversations.values():
             total.update({str(name): amount for name, amount in conversation.ike_sa.statistics.items()})
         total[EngineStatistic.HALF_OPEN_IKE_SAS] = self._admission.half_open
-        total[EngineStatistic.IKE_SAS] = sum(conversation.is_open for conversation in self._by_spi.values())
+        total[EngineStatistic.IKE_SAS] = sum(conversation.is_open for conversation in self._conversations.values())
         return total
 
     def _send(self, listener: str, remote: Address, data: bytes, is_marked: bool) -> None:
@@ -182,11 +186,25 @@ class Switchboard:
         self._outgoing.append(OutgoingDatagram(listener, remote, NON_ESP_MARKER + data if is_marked else data))
 
     def _add(self, conversation: Conversation) -> None:
-        self._by_spi[conversation.key] = conversation
+        self._conversations[conversation.key] = conversation
+        self._index(conversation)
+
+    def _index(self, conversation: Conversation) -> None:
+        """See that messages find ``conversation`` by every SPI of ours; around a rekeying there is more than one."""
+        before, now = self._spis_of.get(conversation.key, ()), conversation.ike_sa.local_spis
+        if now == before or conversation.key not in self._conversations:
+            return
+        for spi in before:
+            del self._by_spi[spi]
+        for spi in now:
+            self._by_spi[spi] = conversation
+        self._spis_of[conversation.key] = now
 
     def _forget(self, conversation: Conversation) -> None:
-        if self._by_spi.pop(conversation.key, None) is None:
+        if self._conversations.pop(conversation.key, None) is None:
             return
+        for spi in self._spis_of.pop(conversation.key):
+            del self._by_spi[spi]
         opening = self._opening_of.pop(conversation.key, None)
         if opening is not None:
             self._by_opening.pop(opening, None)
