@@ -29,6 +29,7 @@ from rkmp.ike import (
     IkeSettings,
     LocalAuthentication,
     OwnCertificate,
+    Path,
     PeerCertificate,
     Ppk,
     PreSharedKey,
@@ -94,6 +95,7 @@ class Router:
     pairs: tuple[tuple[int, int], ...] = (AES, SHA1)
     refuse: dict[int, IkeError] = field(default_factory=dict)
     next_send_id: int = 100
+    path: Path | None = None
 
     ike_sas: list[IkeSa] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
@@ -148,7 +150,7 @@ class Router:
 
     def initiate(self, child_request: ChildRequest | None = None, now: float = 0.0) -> IkeSa:
         """Open an IKE SA."""
-        ike_sa = IkeSa.initiate(self.settings, self, self.random, child_request, now)
+        ike_sa = IkeSa.initiate(self.settings, self, self.random, child_request, now, self.path)
         self.ike_sas.append(ike_sa)
         self.collect()
         return ike_sa
@@ -159,7 +161,7 @@ class Router:
         if ike_sa is None:
             if len(datagram) < 28 or not is_opening_request(Header.parse(datagram)):
                 return
-            ike_sa = IkeSa.respond(self.settings, self, self.random)
+            ike_sa = IkeSa.respond(self.settings, self, self.random, self.path)
             self.ike_sas.append(ike_sa)
             self.openings[Header.parse(datagram).initiator_spi] = ike_sa
         ike_sa.receive(datagram, now)

@@ -10,7 +10,9 @@ The life of an SA
   the initiator SPI of the first and the address that it came from (:func:`rkmp.ike.addressing.is_opening_request` tells
   one). An opening request that is dropped or refused closes the responder's SA at once, with nothing left to repeat.
   Both take a :class:`Path`, the addresses and ports of both ends as they are seen from here; without one, messages are
-  cut into fragments that fit any path.
+  cut into fragments that fit any path, and nobody finds out whether addresses are translated. Where they are,
+  :class:`NatDetected` comes with IKE_SA_INIT and ``nat`` says so; an initiator's caller moves to the port that the
+  event names, before it sends what comes with it.
 * After every call of ``receive``, ``handle_timer`` or a command the caller takes, in this order, ``events()`` and
   ``datagrams()``, acting on the first before it sends the second, and arms one timer for ``next_timer()``.
 * ``receive`` never raises on what the network brings: a datagram is processed, answered or dropped, and counted in
@@ -61,6 +63,7 @@ from rkmp.ike.events import (
     IkeSaRekeyed,
     IkeSaRekeyFailed,
     LivenessFailed,
+    NatDetected,
     NegotiationFailed,
     NegotiationFailure,
     NotifyReceived,
@@ -69,6 +72,7 @@ from rkmp.ike.events import (
 )
 from rkmp.ike.identity import IDENTITY_TYPE_NAMES, Identity
 from rkmp.ike.ike_sa import IkeSa
+from rkmp.ike.nat_detection import Nat
 from rkmp.ike.path import Path
 from rkmp.ike.policy import (
     ChildChoice,
@@ -117,6 +121,8 @@ __all__ = [
     "IkeSettings",
     "LivenessFailed",
     "LocalAuthentication",
+    "Nat",
+    "NatDetected",
     "NegotiationFailed",
     "NegotiationFailure",
     "NotifyReceived",

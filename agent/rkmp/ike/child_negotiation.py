@@ -7,7 +7,7 @@ CREATE_CHILD_SA carries it lives here; who may have which key is the policy's.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rkmp.crypto.ike_keys import child_key_material
 from rkmp.crypto.tcp_ao import MASTER_KEY_LENGTH
@@ -79,6 +79,7 @@ def answer_offer(
         raise IkeError(NotifyType.NO_PROPOSAL_CHOSEN, "the peer did not announce the code points of RKMP that we use")
     children = context.children.values()
     offer = read_offer(payloads, settings.code_points, settings.algorithm_pairs, children, replaces)
+    offer = replace(offer, nat=context.negotiated.nat)
     return accept(offer, context.policy.choose_child(remote_identity, offer), context.send_ids_in_use)
 
 

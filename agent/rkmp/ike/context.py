@@ -12,6 +12,7 @@ from rkmp.ike.child_sa import ChildSa
 from rkmp.ike.collisions import Nonces
 from rkmp.ike.events import Role
 from rkmp.ike.identity import Identity
+from rkmp.ike.nat_detection import Nat
 from rkmp.ike.path import Path, message_limit
 from rkmp.ike.policy import Policy
 from rkmp.ike.settings import IkeSettings
@@ -27,7 +28,7 @@ class IkeSaSecrets:
     """What IKE_SA_INIT, or the rekeying of another IKE SA, brings: the peer's SPI, the suite, the keys and the nonces.
 
     ``remote_code_points`` are those of the peer's Vendor ID, None if it sent none. ``agreed`` is what both sides
-    announced of their means to authenticate.
+    announced. ``nat`` is what IKE_SA_INIT has shown of address translation, None where it has shown nothing.
     """
 
     remote_spi: bytes
@@ -37,6 +38,7 @@ class IkeSaSecrets:
     nonce_r: bytes
     remote_code_points: CodePoints | None
     agreed: Announcements = NOTHING_AGREED
+    nat: Nat | None = None
 
     @property
     def nonces(self) -> Nonces:

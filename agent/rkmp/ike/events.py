@@ -173,6 +173,20 @@ class IkeSaClosed(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class NatDetected(Event):
+    """An address is translated on the way: ours (``local``), the peer's (``remote``) or both.
+
+    Comes before anybody is authenticated, so anybody may have made us believe it; what both sides said is signed by the
+    time of :class:`IkeSaEstablished`. ``move_to``, for an initiator, is the peer's port to which all that follows goes,
+    with a non-ESP marker, from such a port of ours; None to go on as before.
+    """
+
+    local: bool
+    remote: bool
+    move_to: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class IkeSaRekeyed(Event):
     """Another IKE SA has taken the place of the one with the old SPIs, with all its children; its suite is in force.
 

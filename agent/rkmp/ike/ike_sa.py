@@ -21,6 +21,7 @@ from rkmp.ike.exchanges.ike_sa_init import IkeSaInit
 from rkmp.ike.exchanges.informational import DeleteChildren, Farewell, Informational
 from rkmp.ike.exchanges.rekey_ike_sa import RekeyIkeSa
 from rkmp.ike.lineage import Lineage
+from rkmp.ike.nat_detection import Nat
 from rkmp.ike.path import Path
 from rkmp.ike.policy import ChildRequest, Policy
 from rkmp.ike.reception import receive
@@ -100,6 +101,12 @@ class IkeSa:
     def remote_spi(self) -> bytes:
         """The peer's SPI, 8 octets, all zero until it is known; another one after a rekeying."""
         return self._core.context.remote_spi
+
+    @property
+    def nat(self) -> Nat | None:
+        """Whose addresses are translated on the way; None until IKE_SA_INIT is done, and where it has not told."""
+        secrets = self._core.context.secrets
+        return None if secrets is None else secrets.nat
 
     @property
     def statistics(self) -> Mapping[Statistic, int]:

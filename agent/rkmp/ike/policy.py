@@ -14,6 +14,7 @@ from rkmp.crypto.certificate_paths import VerifiedChain
 from rkmp.crypto.credentials import CertificateCredential
 from rkmp.ike.child_sa import ChildSa
 from rkmp.ike.identity import Identity
+from rkmp.ike.nat_detection import Nat
 from rkmp.secret import Secret
 from rkmp.wire import TcpAoTransform
 
@@ -135,12 +136,14 @@ class ChildOffer:
     """What the peer asks us to choose from, already cleared of what nobody may choose.
 
     ``transforms`` is never empty: pairs of algorithms that settings do not allow and KeyIDs that the peer uses for
-    another child of this IKE SA are gone. ``replaces`` is the child that the peer wants to rekey, or None.
+    another child of this IKE SA are gone. ``replaces`` is the child that the peer wants to rekey, or None. ``nat`` says
+    whose addresses are translated on the way, None where that is not known (G30).
     """
 
     routing_protocol: int
     transforms: tuple[OfferedTransform, ...]
     replaces: ChildSa | None
+    nat: Nat | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,8 @@ from rkmp.ike import (
     IkeSa,
     IkeSaState,
     IkeSettings,
+    NatDetected,
+    Path,
     Policy,
     Statistic,
 )
@@ -106,7 +108,8 @@ class Router:
 
     def initiate(self, remote: Address, child_request: ChildRequest | None = None) -> IkeSa:
         """Begin to open an IKE SA, with the marker where the engine would put one (G37)."""
-        ike_sa = IkeSa.initiate(self.settings, self._policy, os.urandom, child_request, self.now)
+        path = Path(self.address, remote)
+        ike_sa = IkeSa.initiate(self.settings, self._policy, os.urandom, child_request, self.now, path)
         self.ike_sas.append(ike_sa)
         self._ways[ike_sa] = (remote, needs_marker(self.address[1], remote[1]))
         self._flush()
@@ -173,7 +176,7 @@ class Router:
             if challenge is not None:
                 self._send(challenge, remote, is_marked)
                 return
-            ike_sa = IkeSa.respond(self.settings, self._policy, os.urandom)
+            ike_sa = IkeSa.respond(self.settings, self._policy, os.urandom, Path(self.address, remote))
             self.ike_sas.append(ike_sa)
         # It answers where it was asked from, and as it was asked.
         self._ways[ike_sa] = (remote, is_marked)
@@ -187,7 +190,11 @@ class Router:
 
     def _flush(self) -> None:
         for ike_sa in self.ike_sas:
-            self.events += ike_sa.events()
+            events = ike_sa.events()
+            self.events += events
+            for event in events:
+                if isinstance(event, NatDetected) and event.move_to is not None:
+                    self._ways[ike_sa] = ((self._ways[ike_sa][0][0], event.move_to), True)
             for datagram in ike_sa.datagrams():
                 self._send(datagram, *self._ways[ike_sa])
 

@@ -1,8 +1,8 @@
 """IKE_SA_INIT: algorithms, nonces and a key exchange, between two sides that do not know each other yet.
 
-RFC 7296 1.2, 2.6, 2.7, 2.10, 2.14 and 2.21.1; the draft's 3.1. Nothing that arrives here is authenticated: a response
-that cannot be used leaves a doubt, and only COOKIE and INVALID_KE_PAYLOAD are acted upon. AUTH signs both messages
-later, so whoever tampers with them, such as to make us take a weaker group, is found out then.
+RFC 7296 1.2, 2.6, 2.7, 2.10, 2.14, 2.21.1 and 2.23; the draft's 3.1. Nothing that arrives here is authenticated: a
+response that cannot be used leaves a doubt, and only COOKIE and INVALID_KE_PAYLOAD are acted upon. AUTH signs both
+messages later, so whoever tampers with them, such as to make us take a weaker group, is found out then.
 """
 
 from __future__ import annotations
@@ -13,12 +13,14 @@ from rkmp.crypto.ike_keys import derive_ike_keys
 from rkmp.crypto.key_exchange import PendingKeyExchange, respond, start
 from rkmp.crypto.suites import choose_suite, suite_of_answer, wire_proposals
 from rkmp.errors import CryptoError, IkeError
+from rkmp.ike.addressing import NO_SPI
 from rkmp.ike.announcements import agreed, announce
 from rkmp.ike.child_negotiation import request_refused
 from rkmp.ike.context import Context, IkeSaSecrets
-from rkmp.ike.events import ChildRefusal, CloseReason, Event, NegotiationFailed, NegotiationFailure
+from rkmp.ike.events import ChildRefusal, CloseReason, Event, NatDetected, NegotiationFailed, NegotiationFailure
 from rkmp.ike.exchanges.exchange import Closing, Exchange, Outcome, Payloads
 from rkmp.ike.exchanges.ike_auth import IkeAuth
+from rkmp.ike.nat_detection import Nat, detect, tell_path
 from rkmp.ike.nonces import new_nonce, received_nonce
 from rkmp.ike.occurrence import first_error, notify_of, only
 from rkmp.ike.policy import ChildRequest
@@ -78,6 +80,7 @@ class IkeSaInit(Exchange):
             KeyExchange(opening.method, opening.key_exchange.public_value),
             Nonce(opening.nonce),
             *announce(settings, context.policy.expectations(), None),
+            *(tell_path(context.path, context.local_spi, NO_SPI) if settings.nat_detection else ()),
             vendor_id(settings.code_points),
         )
 
@@ -168,8 +171,10 @@ class IkeSaInit(Exchange):
         if any(ppk.is_mandatory for ppk in expectations.ppks) and not announcements.has_ppks:
             return _doubt(NegotiationFailure.PPK_UNSUPPORTED, "the peer uses no PPK, and we insist on one")
         keys = derive_ike_keys(suite, opening.nonce, nonce_r, shared_secret, context.local_spi, remote_spi)
+        nat = _detect_nat(context, context.local_spi, remote_spi, payloads)
         return Outcome(
-            secrets=IkeSaSecrets(remote_spi, suite, keys, opening.nonce, nonce_r, code_points, announcements),
+            events=_nat_events(nat, settings.nat_port),
+            secrets=IkeSaSecrets(remote_spi, suite, keys, opening.nonce, nonce_r, code_points, announcements, nat),
             follow_ups=(IkeAuth(self._child_request),),
         )
 
@@ -206,6 +211,7 @@ class IkeSaInit(Exchange):
         remote_spi = Header.parse(message).initiator_spi
         expectations = context.policy.expectations()
         announcements = agreed(settings, expectations, payloads)
+        nat = _detect_nat(context, remote_spi, NO_SPI, payloads)
         self._response = (
             SecurityAssociation((answer,)),
             KeyExchange(suite.key_exchange, public_value),
@@ -213,11 +219,13 @@ class IkeSaInit(Exchange):
             # RFC 6023 section 4 wants the Protocol ID of IKE here.
             Notify(NotifyType.CHILDLESS_IKEV2_SUPPORTED, protocol_id=ProtocolId.IKE),
             *announce(settings, expectations, announcements),
+            *(() if nat is None else tell_path(context.path, remote_spi, context.local_spi)),
             vendor_id(settings.code_points),
         )
         keys = derive_ike_keys(suite, nonce_i, nonce_r, shared_secret, remote_spi, context.local_spi)
         code_points = announced_code_points(payloads)
-        return Outcome(secrets=IkeSaSecrets(remote_spi, suite, keys, nonce_i, nonce_r, code_points, announcements))
+        secrets = IkeSaSecrets(remote_spi, suite, keys, nonce_i, nonce_r, code_points, announcements, nat)
+        return Outcome(events=_nat_events(nat, None), secrets=secrets)
 
     def build_response(self, context: Context) -> Payloads:
         """Return SA, KE, Nonce and what we announce."""
@@ -230,6 +238,16 @@ class IkeSaInit(Exchange):
             events=(NegotiationFailed(reason, refusal.notify_type, refusal.reason),),
             closing=Closing(CloseReason.NEGOTIATION_FAILED, refusal.reason),
         )
+
+
+def _detect_nat(context: Context, initiator_spi: bytes, responder_spi: bytes, payloads: Payloads) -> Nat | None:
+    if not context.settings.nat_detection:
+        return None
+    return detect(context.path, initiator_spi, responder_spi, payloads)
+
+
+def _nat_events(nat: Nat | None, port: int | None) -> tuple[Event, ...]:
+    return (NatDetected(nat.local, nat.remote, port),) if nat is not None and (nat.local or nat.remote) else ()
 
 
 def _doubt(reason: NegotiationFailure, message: str, notify_type: int | None = None) -> Outcome:
