@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from rkmp.crypto.ciphers import ENCRYPTIONS, INTEGRITIES
@@ -77,6 +78,7 @@ def proposals(draw: st.DrawFn) -> IkeProposal:
         () if is_combined else draw(some_of(sorted(INTEGRITIES))),
         draw(some_of(sorted(PRFS))),
         draw(some_of(sorted(KEY_EXCHANGES))),
+        tuple(draw(st.lists(some_of([KeyExchangeId.NONE, *sorted(KEY_EXCHANGES)]), max_size=3))),
     )
 
 
@@ -89,7 +91,24 @@ def allows(proposal: IkeProposal, suite: IkeSuite) -> bool:
         and suite.prf in proposal.prf
         and suite.key_exchange in proposal.key_exchange
         and (suite.integrity in proposal.integrity or (not suite.integrity and not proposal.integrity))
+        and suite.additional_key_exchanges in additional(proposal)
     )
+
+
+def additional(proposal: IkeProposal) -> set[tuple[int, ...]]:
+    """Return every row of additional key exchanges that a policy allows."""
+    rows = (tuple(m for m in row if m) for row in itertools.product(*proposal.additional_key_exchanges))
+    return {row for row in rows if len(set(row)) == len(row)}
+
+
+def in_common(mine: IkeProposal, theirs: IkeProposal) -> bool:
+    """Whether there is a row that both can do, each method by the same transform type and none twice."""
+    length = max(len(mine.additional_key_exchanges), len(theirs.additional_key_exchanges))
+    rows = []
+    for proposal in (mine, theirs):
+        padded = (*proposal.additional_key_exchanges, *[(0,)] * (length - len(proposal.additional_key_exchanges)))
+        rows.append(set(itertools.product(*padded)))
+    return any(len({m for m in row if m}) == sum(m != 0 for m in row) for row in rows[0] & rows[1])
 
 
 def over_the_wire(proposal: Proposal) -> Proposal | RkmpProposal:
@@ -110,6 +129,7 @@ def test_both_sides_end_with_one_suite_that_both_allow(
             and set(mine.prf) & set(theirs.prf)
             and set(mine.key_exchange) & set(theirs.key_exchange)
             and (not mine.integrity or set(mine.integrity) & set(theirs.integrity))
+            and in_common(mine, theirs)
             for mine in responder
             for theirs in initiator
         )
@@ -122,12 +142,14 @@ def test_both_sides_end_with_one_suite_that_both_allow(
 
 @given(policies)
 def test_a_policy_that_meets_itself_gets_its_first_preferences(policy: tuple[IkeProposal, ...]) -> None:
+    assume(additional(policy[0]))
     choice = choose_suite(policy, wire_proposals(policy))
     assert choice is not None
     first = policy[0]
-    assert choice[1] == IkeSuite(
+    assert replace(choice[1], additional_key_exchanges=()) == IkeSuite(
         *first.encryption[0], first.integrity[0] if first.integrity else 0, first.prf[0], first.key_exchange[0]
     )
+    assert choice[1].additional_key_exchanges in additional(first)
     # Two proposals may allow the same suite; the first one is answered.
     assert choice[0].number == 1
 
@@ -232,6 +254,70 @@ def test_what_may_be_left_out_is_answered_with_none(optional: tuple[Transform, .
     assert answer.transforms == (*GCM_OFFER.transforms, optional[-1])
 
 
+X25519, P256, P384 = KeyExchangeId.CURVE25519, KeyExchangeId.ECP_256, KeyExchangeId.ECP_384
+ML_KEM_768, ML_KEM_1024, NONE = KeyExchangeId.ML_KEM_768, KeyExchangeId.ML_KEM_1024, KeyExchangeId.NONE
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "expected"),
+    [
+        (((ML_KEM_768,),), ((ML_KEM_768,),), (ML_KEM_768,)),
+        (((ML_KEM_1024, ML_KEM_768),), ((ML_KEM_768, ML_KEM_1024),), (ML_KEM_1024,)),
+        # Each could be done alone, and one of them twice is not allowed.
+        (((ML_KEM_768, P256), (ML_KEM_768,)), ((ML_KEM_768, P256), (ML_KEM_768,)), (P256, ML_KEM_768)),
+        (((ML_KEM_768,), (ML_KEM_768,)), ((ML_KEM_768,), (ML_KEM_768,)), None),
+        (((ML_KEM_768,), (ML_KEM_768, NONE)), ((ML_KEM_768,), (ML_KEM_768, NONE)), (ML_KEM_768,)),
+        (((NONE,), (NONE,), (P256,)), ((NONE,), (NONE,), (P256,)), (P256,)),
+        (((ML_KEM_768, NONE),), (), ()),
+        (((NONE, ML_KEM_768),), ((ML_KEM_768, NONE),), ()),
+        (((ML_KEM_768,),), (), None),
+        ((), ((ML_KEM_768,),), None),
+        ((), ((ML_KEM_768, NONE),), ()),
+        # The drawing of RFC 9370 2.2.1, with methods that there are.
+        (
+            ((P384,), (ML_KEM_1024,), (ML_KEM_768,), (NONE,)),
+            ((P384, P256), (ML_KEM_768, ML_KEM_1024), (ML_KEM_768, ML_KEM_1024), (P256, NONE)),
+            (P384, ML_KEM_1024, ML_KEM_768),
+        ),
+    ],
+)
+def test_additional_key_exchanges_are_chosen_like_any_other(
+    ours: tuple[tuple[int, ...], ...], theirs: tuple[tuple[int, ...], ...], expected: tuple[int, ...] | None
+) -> None:
+    responder, initiator = replace(GCM, additional_key_exchanges=ours), replace(GCM, additional_key_exchanges=theirs)
+    choice = choose_suite((responder,), wire_proposals((initiator,)))
+    if expected is None:
+        assert choice is None
+        return
+    assert choice is not None
+    answer, suite = choice
+    assert suite == replace(GCM_SUITE, additional_key_exchanges=expected)
+    assert suite_of_answer((initiator,), over_the_wire(answer)) == suite
+    assert len(answer.transforms) == 3 + len(theirs), "one of each type that was offered"
+    assert len(suite.additional_key_exchange_names) == len(expected)
+
+
+def test_without_an_exchange_to_do_them_in_nothing_with_additional_ones_is_chosen() -> None:
+    """RFC 9370 2.2.1: they are unknown transform types then, even where one of them may be left out."""
+    hybrid = replace(GCM, additional_key_exchanges=((ML_KEM_768, NONE),))
+    offered = wire_proposals((hybrid, GCM))
+    choice = choose_suite((hybrid, GCM), offered, several_key_exchanges=False)
+    assert choice is not None
+    assert (choice[0].number, choice[1]) == (2, GCM_SUITE)
+    assert choose_suite((hybrid, GCM), offered[:1], several_key_exchanges=False) is None
+
+
+def test_an_answer_with_one_additional_key_exchange_twice_is_refused() -> None:
+    policy = replace(GCM, additional_key_exchanges=((P256, P384), (P256, P384)))
+    once, twice = (
+        offer(*GCM_OFFER.transforms, Transform(TransformType.ADDKE1, P256), Transform(TransformType.ADDKE2, second))
+        for second in (P384, P256)
+    )
+    assert suite_of_answer((policy,), once).additional_key_exchanges == (P256, P384)
+    with pytest.raises(CryptoError, match="twice"):
+        suite_of_answer((policy,), twice)
+
+
 @pytest.mark.parametrize(
     "answer",
     [
@@ -272,6 +358,9 @@ def test_an_answer_is_checked_against_the_proposal_that_it_names() -> None:
         ({"integrity": (IntegrityId.HMAC_SHA1_96,)}, "not implemented"),
         ({"encryption": (*CBC.encryption, *GCM.encryption)}, "separate proposals"),
         ({"encryption": GCM.encryption}, "cannot be combined"),
+        ({"additional_key_exchanges": ((),)}, "at least one additional"),
+        ({"additional_key_exchanges": ((KeyExchangeId.MODP_768,),)}, "not implemented"),
+        ({"additional_key_exchanges": ((KeyExchangeId.NONE,),) * 8}, "more than 7"),
     ],
 )
 def test_proposals_that_cannot_be_are_refused_with_a_reason(change: dict[str, tuple[int, ...]], problem: str) -> None:

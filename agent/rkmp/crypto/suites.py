@@ -1,7 +1,7 @@
 """What protects an IKE SA: policies over algorithms, and the one suite that two sides agree on.
 
-RFC 7296 2.7, 3.3 and 3.3.6. Knows proposals as payloads and as policy, and the names that operators use; derives no
-keys.
+RFC 7296 2.7, 3.3 and 3.3.6; RFC 9370 2.2.1 (additional key exchanges). Knows proposals as payloads and as policy, and
+the names that operators use; derives no keys.
 """
 
 from __future__ import annotations
@@ -38,24 +38,35 @@ KEY_EXCHANGE_BY_NAME: Mapping[str, int] = MappingProxyType({row.name: key for ke
 """What an operator's names stand for: transform IDs, for encryption together with the key length in bits."""
 
 
+_ADDITIONAL_TYPES = tuple(range(TransformType.ADDKE1, TransformType.ADDKE7 + 1))
+_NONE = 0
+
+
 @dataclass(frozen=True, slots=True)
 class IkeProposal:
     """What a policy offers and accepts, each tuple in order of preference.
 
     ``encryption`` holds transform IDs with key lengths in bits, the others hold transform IDs. Ciphers that protect
     integrity themselves (AES-GCM) go without ``integrity``, the others need one, and the two kinds cannot share a
-    proposal (RFC 7296 3.3). Raises ValueError, for the operator, otherwise and for what is not implemented.
+    proposal (RFC 7296 3.3). ``additional_key_exchanges`` are done one after the other when the first is done, up to
+    seven; each is a choice of methods as ``key_exchange`` is, and may be left out where NONE is among them (RFC 9370).
+    Raises ValueError, for the operator, otherwise and for what is not implemented.
     """
 
     encryption: tuple[tuple[int, int], ...]
     integrity: tuple[int, ...]
     prf: tuple[int, ...]
     key_exchange: tuple[int, ...]
+    additional_key_exchanges: tuple[tuple[int, ...], ...] = ()
 
     def __post_init__(self) -> None:
         _check_known("encryption algorithm", self.encryption, ENCRYPTIONS)
         _check_known("PRF", self.prf, PRFS)
         _check_known("key exchange method", self.key_exchange, KEY_EXCHANGES)
+        if len(self.additional_key_exchanges) > len(_ADDITIONAL_TYPES):
+            raise ValueError(f"more than {len(_ADDITIONAL_TYPES)} additional key exchanges")
+        for choice in self.additional_key_exchanges:
+            _check_known("additional key exchange method", choice, {**KEY_EXCHANGES, KeyExchangeId.NONE: None})
         combined = {ENCRYPTIONS[cipher].is_combined for cipher in self.encryption}
         if len(combined) > 1:
             raise ValueError("ciphers with and without integrity protection of their own need separate proposals")
@@ -88,13 +99,17 @@ DEFAULT_IKE_PROPOSALS: tuple[IkeProposal, ...] = (
 
 @dataclass(frozen=True, slots=True)
 class IkeSuite:
-    """The algorithms of one IKE SA, by transform ID; ``integrity`` is 0 with a cipher that does without."""
+    """The algorithms of one IKE SA, by transform ID; ``integrity`` is 0 with a cipher that does without.
+
+    ``additional_key_exchanges`` are those that are done, in this order, after ``key_exchange``.
+    """
 
     encryption: int
     key_bits: int
     integrity: int
     prf: int
     key_exchange: int
+    additional_key_exchanges: tuple[int, ...] = ()
 
     @property
     def encryption_algorithm(self) -> Encryption:
@@ -126,11 +141,15 @@ class IkeSuite:
         """The key exchange method, such as curve25519."""
         return KEY_EXCHANGES[self.key_exchange].name
 
+    @property
+    def additional_key_exchange_names(self) -> tuple[str, ...]:
+        """The additional key exchange methods, such as ml-kem-768, in the order in which they are done."""
+        return tuple(KEY_EXCHANGES[method].name for method in self.additional_key_exchanges)
+
 
 # An additional key exchange may be left out where NONE is among its transforms (RFC 9370 2.2.2), integrity where the
 # cipher does without (RFC 7296 3.3).
-_OPTIONAL_TYPES = frozenset({TransformType.INTEG, *range(TransformType.ADDKE1, TransformType.ADDKE7 + 1)})
-_NONE = 0
+_OPTIONAL_TYPES = frozenset({TransformType.INTEG, *_ADDITIONAL_TYPES})
 
 
 def wire_proposals(proposals: Sequence[IkeProposal], spi: bytes = b"") -> tuple[Proposal, ...]:
@@ -142,15 +161,24 @@ def wire_proposals(proposals: Sequence[IkeProposal], spi: bytes = b"") -> tuple[
 
 
 def choose_suite(
-    proposals: Sequence[IkeProposal], offered: Iterable[Proposal | RkmpProposal], spi: bytes = b""
+    proposals: Sequence[IkeProposal],
+    offered: Iterable[Proposal | RkmpProposal],
+    spi: bytes = b"",
+    *,
+    several_key_exchanges: bool = True,
 ) -> tuple[Proposal, IkeSuite] | None:
     """Choose from the peer's proposals, by our order of preference, what ``proposals`` allow.
 
     Returns the answer, with our ``spi`` when an IKE SA is rekeyed, and the suite; or None when nothing fits. Proposals
-    for another protocol than IKE are passed over.
+    for another protocol than IKE are passed over, and without ``several_key_exchanges`` those with an additional one:
+    the two sides have no exchange to do it in.
     """
     candidates = [
-        proposal for proposal in offered if isinstance(proposal, Proposal) and proposal.protocol_id == ProtocolId.IKE
+        proposal
+        for proposal in offered
+        if isinstance(proposal, Proposal)
+        and proposal.protocol_id == ProtocolId.IKE
+        and (several_key_exchanges or not any(t.transform_type in _ADDITIONAL_TYPES for t in proposal.transforms))
     ]
     for own in proposals:
         wanted = _by_type(_transforms(own))
@@ -178,7 +206,10 @@ def suite_of_answer(proposals: Sequence[IkeProposal], answer: Proposal | RkmpPro
     for transform_type, transforms in accepted.items():
         if len(transforms) != 1 or transforms[0] not in offered[transform_type]:
             raise CryptoError(f"the peer's answer does not have one offered transform of type {transform_type}")
-    return _suite(answer.transforms)
+    suite = _suite(answer.transforms)
+    if len(set(suite.additional_key_exchanges)) != len(suite.additional_key_exchanges):
+        raise CryptoError("the peer's answer has the same additional key exchange twice")
+    return suite
 
 
 @lru_cache(maxsize=256)
@@ -192,6 +223,11 @@ def _transforms(proposal: IkeProposal) -> tuple[Transform, ...]:
         *(Transform(TransformType.INTEG, integrity) for integrity in proposal.integrity),
         *(Transform(TransformType.PRF, prf) for prf in proposal.prf),
         *(Transform(TransformType.KE, key_exchange) for key_exchange in proposal.key_exchange),
+        *(
+            Transform(transform_type, method)
+            for transform_type, choice in zip(_ADDITIONAL_TYPES, proposal.additional_key_exchanges, strict=False)
+            for method in choice
+        ),
     )
 
 
@@ -210,17 +246,36 @@ def _choose_transforms(
     A transform has to be equal in all its attributes; one with an attribute that we don't know is none of ours (RFC
     7296 3.3.6). A type that we have no use for spoils the proposal, unless NONE is allowed.
     """
-    chosen: list[Transform] = []
+    alternatives: list[list[Transform]] = []
     for transform_type in (*wanted, *(other for other in offered if other not in wanted)):
-        alternatives = offered.get(transform_type, ())
-        acceptable = wanted.get(transform_type)
-        if acceptable is None and transform_type in _OPTIONAL_TYPES:
-            acceptable = (Transform(transform_type, _NONE),)
-        transform = next((transform for transform in acceptable or () if transform in alternatives), None)
-        if transform is None:
-            return None
-        chosen.append(transform)
-    return tuple(chosen)
+        acceptable = wanted.get(transform_type, ())
+        none = Transform(transform_type, _NONE)
+        if transform_type not in wanted and transform_type in _OPTIONAL_TYPES:
+            acceptable = (none,)
+        if transform_type not in offered and transform_type in _ADDITIONAL_TYPES and none in acceptable:
+            # RFC 9370 2.2.1: as if NONE had been offered, but the answer names no type that was not.
+            continue
+        alternatives.append([transform for transform in acceptable if transform in offered.get(transform_type, ())])
+    return _without_repetition(alternatives)
+
+
+def _without_repetition(
+    alternatives: Sequence[Sequence[Transform]], used: frozenset[int] = frozenset()
+) -> tuple[Transform, ...] | None:
+    """Return one of each, the first that are possible; no method comes twice among additional key exchanges.
+
+    ``used`` are methods that have come already (RFC 9370 2.2.1).
+    """
+    if not alternatives:
+        return ()
+    for transform in alternatives[0]:
+        is_additional = transform.transform_type in _ADDITIONAL_TYPES and transform.transform_id != _NONE
+        if is_additional and transform.transform_id in used:
+            continue
+        rest = _without_repetition(alternatives[1:], used | {transform.transform_id} if is_additional else used)
+        if rest is not None:
+            return transform, *rest
+    return None
 
 
 def _suite(chosen: Iterable[Transform]) -> IkeSuite:
@@ -233,4 +288,9 @@ def _suite(chosen: Iterable[Transform]) -> IkeSuite:
         IntegrityId.NONE if integrity is None else integrity.transform_id,
         by_type[TransformType.PRF].transform_id,
         by_type[TransformType.KE].transform_id,
+        tuple(
+            by_type[transform_type].transform_id
+            for transform_type in _ADDITIONAL_TYPES
+            if transform_type in by_type and by_type[transform_type].transform_id != _NONE
+        ),
     )
