@@ -19,6 +19,7 @@ from rkmp.engine import (
     ProposalConfiguration,
     TransformConfiguration,
     protocol_name,
+    reactions,
 )
 from rkmp.engine.datagrams import needs_marker, without_marker
 from rkmp.engine.key_schedule import (
@@ -33,6 +34,7 @@ from rkmp.engine.key_schedule import (
 from rkmp.engine.offers import child_request
 from rkmp.engine.send_ids import allocate_send_id
 from rkmp.engine.timers import Timers
+from rkmp.ike import Event
 from rkmp.keytable import Direction, KeyRow, Lifetime, Provenance
 from rkmp.secret import Secret
 from tests.engine.simulation import AES, BASE, BGP, BOTH, SHA1
@@ -240,3 +242,9 @@ def test_who_asked_rolls_first_and_keys_do_not_roll_all_at_once() -> None:
 def test_absent_times_are_a_tenth_of_the_lifetime() -> None:
     assert (DAY.lead, DAY.overlap_time) == (timedelta(seconds=8640), timedelta(seconds=8640))
     assert replace(DAY, rollover_lead=5, overlap=7).lead == timedelta(seconds=5)
+
+
+def test_every_event_of_an_ike_sa_has_a_reaction() -> None:
+    # By name: a dataclass with slots is made twice.
+    events = {event.__name__ for event in Event.__subclasses__()}
+    assert {event.__name__ for event in reactions._REACTIONS} == events

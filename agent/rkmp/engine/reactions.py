@@ -32,6 +32,7 @@ from rkmp.ike import (
     IkeSaRekeyed,
     IkeSaRekeyFailed,
     LivenessFailed,
+    NatDetected,
     NegotiationFailed,
     NotifyReceived,
     Role,
@@ -111,6 +112,12 @@ def _established(peer: Peer, conversation: Conversation, event: IkeSaEstablished
 def _rekeyed(peer: Peer, conversation: Conversation, event: IkeSaRekeyed, at: Instant) -> None:
     conversation.rekeyed_by(event, at.monotonic, at.wall)
     _log.info("peer %s: the IKE SA is rekeyed, SPI %s", peer.name, event.local_spi.hex())
+
+
+def _nat_detected(peer: Peer, conversation: Conversation, event: NatDetected, _at: Instant) -> None:
+    # protocol.md G30: TCP-AO covers addresses, so keys for translated ones would fail every segment.
+    whose = " and ".join(name for name, is_so in (("our", event.local), ("the peer's", event.remote)) if is_so)
+    _log.warning("peer %s: %s address %s is translated on the way", peer.name, whose, conversation.remote[0])
 
 
 def _rekey_failed(peer: Peer, _conversation: Conversation, event: IkeSaRekeyFailed, _at: Instant) -> None:
@@ -304,6 +311,7 @@ _REACTIONS: dict[type[Event], Callable[[Peer, Conversation, Any, Instant], None]
     IkeSaRekeyFailed: _rekey_failed,
     IkeSaRekeyed: _rekeyed,
     LivenessFailed: _liveness_failed,
+    NatDetected: _nat_detected,
     NegotiationFailed: _negotiation_failed,
     NotifyReceived: _notify_received,
 }
