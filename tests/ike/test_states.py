@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
+from rkmp.crypto.suites import DEFAULT_IKE_PROPOSALS
 from rkmp.errors import IkeError
 from rkmp.ike import ChildRefused, IkeSa, IkeSaState, IkeSettings
 from rkmp.ike.core import IkeSaCore
 from rkmp.ike.states import ACTIONS, TRANSITIONS, Action, Input, message_input
-from rkmp.wire import Delete, ExchangeType, Message, Notify
+from rkmp.wire import Delete, ExchangeType, KeyExchangeId, Message, Notify
 from tests.ike.network import BOB, Router, established, inject, pair, request
 
 MESSAGES = [
@@ -18,6 +20,8 @@ MESSAGES = [
     Input.IKE_SA_INIT_RESPONSE,
     Input.IKE_AUTH_REQUEST,
     Input.IKE_AUTH_RESPONSE,
+    Input.IKE_INTERMEDIATE_REQUEST,
+    Input.IKE_INTERMEDIATE_RESPONSE,
     Input.CREATE_CHILD_SA_REQUEST,
     Input.CREATE_CHILD_SA_RESPONSE,
     Input.INFORMATIONAL_REQUEST,
@@ -84,6 +88,15 @@ def init_sent() -> Router:
     return alice
 
 
+def intermediate() -> Router:
+    """Bob, who waits for another key exchange."""
+    hybrid = replace(DEFAULT_IKE_PROPOSALS[0], additional_key_exchanges=((KeyExchangeId.ECP_384,),))
+    alice, bob = pair(proposals=(hybrid,))
+    alice.initiate(request())
+    bob.receive(alice.sent()[0])
+    return bob
+
+
 def half_open() -> Router:
     alice, bob = pair()
     alice.initiate(request())
@@ -139,6 +152,7 @@ def core_in(router: Router, state: IkeSaState) -> IkeSaCore:
 IN_STATE: dict[IkeSaState, Callable[[], Router]] = {
     IkeSaState.NEW: new,
     IkeSaState.INIT_SENT: init_sent,
+    IkeSaState.INTERMEDIATE: intermediate,
     IkeSaState.HALF_OPEN: half_open,
     IkeSaState.AUTH_SENT: auth_sent,
     IkeSaState.ESTABLISHED: lambda: established()[0],

@@ -15,6 +15,7 @@ from rkmp.ike import CloseReason, Identity, IkeSa, IkeSaEstablished, IkeSaRekeye
 if TYPE_CHECKING:
     from rkmp.engine.peer import Peer
 
+_OPENING = (IkeSaState.NEW, IkeSaState.INIT_SENT, IkeSaState.INTERMEDIATE, IkeSaState.AUTH_SENT)
 HINT_PATIENCE = 2.0
 """Seconds in which a peer that somebody says has forgotten the IKE SA may prove the contrary."""
 RESPONDER_PATIENCE = 1.1
@@ -101,9 +102,7 @@ class Conversation:
     @property
     def is_opening(self) -> bool:
         """Whether it is being established by us."""
-        return self.ike_sa.state in (IkeSaState.NEW, IkeSaState.INIT_SENT, IkeSaState.AUTH_SENT) and (
-            self.role is Role.INITIATOR
-        )
+        return self.ike_sa.state in _OPENING and self.role is Role.INITIATOR
 
     @property
     def is_unanswered(self) -> bool:

@@ -1,8 +1,8 @@
 """What IKE_SA_INIT has to carry besides algorithms, so that the two sides know what they can do with each other.
 
-RFC 7383 2.3 (fragments), RFC 7427 4 (hash algorithms for signatures), RFC 8784 3 (whether there are post-quantum
-pre-shared keys), RFC 7296 3.7 (which authorities a certificate may come from). What is agreed is what both sides
-announced.
+RFC 7383 2.3 (fragments), RFC 9242 3.1 (IKE_INTERMEDIATE), RFC 7427 4 (hash algorithms for signatures), RFC 8784 3
+(whether there are post-quantum pre-shared keys), RFC 7296 3.7 (which authorities a certificate may come from). What is
+agreed is what both sides announced.
 """
 
 from __future__ import annotations
@@ -27,12 +27,13 @@ class Announcements:
 
     ``hash_algorithms`` are those that the peer verifies signatures with, unknown numbers included; empty unless both
     sides sent their lists. ``has_ppks``: both sides hold post-quantum pre-shared keys. ``fragmentation``: both sides
-    can put a message together that comes in fragments.
+    can put a message together that comes in fragments. ``intermediate``: there may be IKE_INTERMEDIATE exchanges.
     """
 
     hash_algorithms: frozenset[int] = frozenset()
     has_ppks: bool = False
     fragmentation: bool = False
+    intermediate: bool = False
 
 
 NOTHING_AGREED = Announcements()
@@ -53,6 +54,9 @@ def announce(settings: IkeSettings, expectations: Expectations, heard: Announcem
         announced.append(Notify(NotifyType.USE_PPK))
     if settings.fragmentation and (heard is None or heard.fragmentation):
         announced.append(Notify(NotifyType.IKEV2_FRAGMENTATION_SUPPORTED))
+    wants_intermediate = any(proposal.additional_key_exchanges for proposal in settings.proposals)
+    if wants_intermediate if heard is None else heard.intermediate:
+        announced.append(Notify(NotifyType.INTERMEDIATE_EXCHANGE_SUPPORTED))
     return tuple(announced)
 
 
@@ -66,4 +70,5 @@ def agreed(settings: IkeSettings, expectations: Expectations, payloads: Iterable
         raise IkeError(NotifyType.INVALID_SYNTAX, str(malformed)) from malformed
     has_ppks = bool(expectations.ppks) and notify_of(NotifyType.USE_PPK, payloads) is not None
     fragmentation = settings.fragmentation and notify_of(NotifyType.IKEV2_FRAGMENTATION_SUPPORTED, payloads) is not None
-    return Announcements(hash_algorithms, has_ppks, fragmentation)
+    intermediate = notify_of(NotifyType.INTERMEDIATE_EXCHANGE_SUPPORTED, payloads) is not None
+    return Announcements(hash_algorithms, has_ppks, fragmentation, intermediate)

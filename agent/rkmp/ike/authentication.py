@@ -1,8 +1,8 @@
 """Proofs of identity: what each side signs, our CERT and AUTH payloads made, and the peer's judged.
 
-RFC 7296 2.15, 3.6 and 3.8; RFC 7427 (signatures by any algorithm that the other side knows); RFC 4945 3.1 (whose name a
-certificate may bear). Which method a peer has to use, and whom to trust, is the policy's to say. On the wire every
-failure is AUTHENTICATION_FAILED.
+RFC 7296 2.15, 3.6 and 3.8; RFC 9242 3.3.2; RFC 7427 (signatures by any algorithm that the other side knows); RFC 4945
+3.1 (whose name a certificate may bear). Which method a peer has to use, and whom to trust, is the policy's to say. On
+the wire every failure is AUTHENTICATION_FAILED.
 """
 
 from __future__ import annotations
@@ -218,4 +218,5 @@ def _signed_octets(
         message, nonce, sk_p = context.init_request, secrets.nonce_r, keys.sk_pi
     else:
         message, nonce, sk_p = context.init_response, secrets.nonce_i, keys.sk_pr
-    return signed_octets(secrets.suite.prf, message, nonce, sk_p, id_payload.body())
+    intermediate = context.intermediate.signed_octets
+    return signed_octets(secrets.suite.prf, message, nonce, sk_p, id_payload.body(), intermediate)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from rkmp.crypto.ike_keys import IkeKeys
+from rkmp.crypto.intermediate import int_auth
 from rkmp.crypto.suites import IkeSuite
 from rkmp.ike.announcements import NOTHING_AGREED, Announcements
 from rkmp.ike.child_sa import ChildSa
@@ -29,6 +30,7 @@ class IkeSaSecrets:
 
     ``remote_code_points`` are those of the peer's Vendor ID, None if it sent none. ``agreed`` is what both sides
     announced. ``nat`` is what IKE_SA_INIT has shown of address translation, None where it has shown nothing.
+    ``key_exchanges_done`` are those after the first, each of which has changed the keys.
     """
 
     remote_spi: bytes
@@ -39,6 +41,12 @@ class IkeSaSecrets:
     remote_code_points: CodePoints | None
     agreed: Announcements = NOTHING_AGREED
     nat: Nat | None = None
+    key_exchanges_done: int = 0
+
+    @property
+    def next_key_exchange(self) -> int | None:
+        """The method of the key exchange that is to be done in IKE_INTERMEDIATE; None where all are done."""
+        return next(iter(self.suite.additional_key_exchanges[self.key_exchanges_done :]), None)
 
     @property
     def nonces(self) -> Nonces:
@@ -46,12 +54,36 @@ class IkeSaSecrets:
         return self.nonce_i, self.nonce_r
 
 
+@dataclass(frozen=True, slots=True)
+class Intermediate:
+    """What AUTH signs of the IKE_INTERMEDIATE messages of both sides so far (RFC 9242 3.3.2).
+
+    ``of_initiator`` and ``of_responder`` are IntAuth_i and IntAuth_r, ``exchanges`` how many there were.
+    """
+
+    of_initiator: bytes = b""
+    of_responder: bytes = b""
+    exchanges: int = 0
+
+    @property
+    def signed_octets(self) -> bytes:
+        """IntAuth, empty where there was no such exchange."""
+        if not self.exchanges:
+            return b""
+        # IKE_SA_INIT has Message ID 0, and IKE_AUTH comes after all of these.
+        return int_auth(self.of_initiator, self.of_responder, self.exchanges + 1)
+
+
+NO_INTERMEDIATE = Intermediate()
+
+
 @dataclass(slots=True)
 class Context:
     """The knowledge of one IKE SA.
 
     SPIs are 8 octets, the remote one all zero until it is known. ``init_request`` and ``init_response`` are the
-    IKE_SA_INIT messages as they travelled, which AUTH signs; empty again once it has. ``children`` are keyed by the
+    IKE_SA_INIT messages as they travelled, which AUTH signs; empty again once it has. ``intermediate`` is what it signs
+    of IKE_INTERMEDIATE. ``children`` are keyed by the
     KeyID that we announced; ``being_deleted`` holds the keys of those for which a Delete of ours waits or is under
     way. ``outstanding`` is our exchange under way, ``made_meanwhile`` are the children that the peer has made since it
     was begun, even if they are gone again. ``may_be_disputed``: as responder, IKE_AUTH is the last request that
@@ -69,6 +101,7 @@ class Context:
     secrets: IkeSaSecrets | None = None
     init_request: bytes = b""
     init_response: bytes = b""
+    intermediate: Intermediate = NO_INTERMEDIATE
     local_identity: Identity | None = None
     remote_identity: Identity | None = None
     children: dict[int, ChildSa] = field(default_factory=dict)

@@ -9,9 +9,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import final
 
+from rkmp.crypto.intermediate import int_auth_of_message
 from rkmp.ike import succession
 from rkmp.ike.addressing import NO_SPI
-from rkmp.ike.context import Context
+from rkmp.ike.context import NO_INTERMEDIATE, Context
 from rkmp.ike.events import CloseReason, Event, IkeSaClosed, LivenessFailed, NegotiationFailed, NegotiationFailure
 from rkmp.ike.exchanges.exchange import Closing, Exchange, Outcome, Successor, Withdrawn
 from rkmp.ike.exchanges.informational import Farewell
@@ -21,7 +22,7 @@ from rkmp.ike.reassembly import Collection
 from rkmp.ike.states import TRANSITIONS, IkeSaState
 from rkmp.ike.statistics import Statistic
 from rkmp.ike.task_manager import LAST_MESSAGE_ID, Due, TaskManager
-from rkmp.wire import Message
+from rkmp.wire import ExchangeType, Message, Payload, serialise_payloads
 
 _SENDING_STATES = frozenset({IkeSaState.INIT_SENT, IkeSaState.AUTH_SENT, IkeSaState.ESTABLISHED, IkeSaState.CLOSING})
 
@@ -104,7 +105,7 @@ class IkeSaCore:
     def _expire(self, now: float) -> None:
         self.deadline = None
         match self.state:
-            case IkeSaState.HALF_OPEN:
+            case IkeSaState.INTERMEDIATE | IkeSaState.HALF_OPEN:
                 self.end(Closing(CloseReason.HALF_OPEN_TIMEOUT, "the initiator fell silent after IKE_SA_INIT"), now)
             case IkeSaState.REPLACED:
                 self.end(Closing(CloseReason.REPLACED, "the peer did not delete what it had replaced"), now)
@@ -125,9 +126,7 @@ class IkeSaCore:
 
     def advance(self, now: float) -> None:
         """Send what waits, as far as the window allows."""
-        while (
-            not self.is_held and self.state in _SENDING_STATES and (exchange := self.tasks.next_exchange()) is not None
-        ):
+        while self._may_send and (exchange := self.tasks.next_exchange()) is not None:
             if self.tasks.next_message_id < LAST_MESSAGE_ID or (
                 exchange.closing is not None and not self.tasks.is_exhausted
             ):
@@ -141,6 +140,11 @@ class IkeSaCore:
             else:
                 self.begin_closing(Farewell.deleting(closing))
 
+    @property
+    def _may_send(self) -> bool:
+        is_requester = self.state is IkeSaState.INTERMEDIATE and self.context.is_initiator
+        return not self.is_held and (self.state in _SENDING_STATES or is_requester)
+
     def send_request(self, exchange: Exchange, now: float, *, restarts: bool = False) -> None:
         """Send the request of ``exchange``; ``restarts``: in the place of the one under way, an IKE_SA_INIT."""
         context = self.context
@@ -151,7 +155,7 @@ class IkeSaCore:
             return
         message_id = 0 if restarts else self.tasks.next_message_id
         if self.protection is not None:
-            datagrams = self.protection.seal(exchange.exchange_type, message_id, payloads, is_response=False)
+            datagrams = self.seal(exchange.exchange_type, message_id, payloads, is_response=False)
         else:
             opening = Message(
                 context.local_spi, NO_SPI, exchange.exchange_type, message_id, payloads, is_initiator=True
@@ -163,6 +167,30 @@ class IkeSaCore:
             self.tasks.begin(exchange, datagrams, now)
         context.outstanding = exchange
         self.transmit(datagrams)
+
+    def seal(
+        self, exchange_type: int, message_id: int, payloads: tuple[Payload, ...], *, is_response: bool
+    ) -> tuple[bytes, ...]:
+        """Return the datagrams of a message that is protected by the present keys."""
+        if self.protection is None:
+            raise AssertionError("there are no keys")
+        if exchange_type == ExchangeType.IKE_INTERMEDIATE:
+            first_payload, octets = serialise_payloads(payloads)
+            head = self.protection.head(exchange_type, message_id, first_payload, is_response=is_response)
+            self.note_intermediate(head, octets, by_initiator=self.context.is_initiator)
+        return self.protection.seal(exchange_type, message_id, payloads, is_response=is_response)
+
+    def note_intermediate(self, head: bytes, octets: bytes, *, by_initiator: bool) -> None:
+        """Take a message of IKE_INTERMEDIATE into what AUTH will sign (RFC 9242 3.3.2)."""
+        context, secrets = self.context, self.context.negotiated
+        so_far = context.intermediate
+        # The keys are those from before the exchange; the response is noted before they change.
+        if by_initiator:
+            of_message = int_auth_of_message(secrets.suite.prf, secrets.keys.sk_pi, so_far.of_initiator, head, octets)
+            context.intermediate = replace(so_far, of_initiator=of_message, exchanges=so_far.exchanges + 1)
+        else:
+            of_message = int_auth_of_message(secrets.suite.prf, secrets.keys.sk_pr, so_far.of_responder, head, octets)
+            context.intermediate = replace(so_far, of_responder=of_message)
 
     def transmit(self, datagrams: tuple[bytes, ...]) -> None:
         """Put the ``datagrams`` of one message where the caller finds them."""
@@ -208,16 +236,18 @@ class IkeSaCore:
         if outcome.secrets is not None:
             context.secrets, context.remote_spi = outcome.secrets, outcome.secrets.remote_spi
             self.protection = MessageProtection(context)
-            if context.is_initiator:
-                self.move(IkeSaState.AUTH_SENT)
+            if outcome.secrets.next_key_exchange is not None:
+                self.move(IkeSaState.INTERMEDIATE)
             else:
-                self.move(IkeSaState.HALF_OPEN)
+                self.move(IkeSaState.AUTH_SENT if context.is_initiator else IkeSaState.HALF_OPEN)
+            if not context.is_initiator:
                 self.deadline = now + context.settings.half_open_timeout
         if outcome.keys is not None:
             context.secrets = replace(context.negotiated, keys=outcome.keys)
         if outcome.identities is not None:
             context.local_identity, context.remote_identity = outcome.identities.local, outcome.identities.remote
             context.init_request = context.init_response = b""
+            context.intermediate = NO_INTERMEDIATE
             self.deadline = None
             self.move(IkeSaState.ESTABLISHED)
         self._change_children(outcome)

@@ -62,6 +62,11 @@ class MessageProtection:
         ]
         return tuple(self._sealed(whole, fragment, piece) for fragment, piece in zip(fragments, pieces, strict=True))
 
+    def head(self, exchange_type: int, message_id: int, first_payload: int, *, is_response: bool) -> bytes:
+        """Return the octets of a message of ours up to the generic header of its Encrypted payload, if it is whole."""
+        whole = self._message(exchange_type, message_id, is_response=is_response)
+        return replace(whole, payloads=(Encrypted(first_payload, b""),)).to_bytes()
+
     def open(self, datagram: bytes, message: Message) -> Inside | None:
         """Return what is inside of a message, or of the fragment of one.
 

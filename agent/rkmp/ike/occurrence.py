@@ -1,7 +1,7 @@
 """Which payload may appear in which message, how often: a table, and its check.
 
-RFC 7296 sections 1.2 to 1.4 and appendix C, the draft's section 3. What a payload says is not looked at here, except
-whether a notify refuses what was asked: then what a success would carry is not required.
+RFC 7296 sections 1.2 to 1.4 and appendix C, RFC 9370 2.2, the draft's section 3. What a payload says is not looked at
+here, except whether a notify refuses what was asked: then what a success would carry is not required.
 """
 
 from __future__ import annotations
@@ -51,6 +51,7 @@ _NOTIFY_AND_VENDOR: dict[type[Payload], Occurrence] = {Notify: _ANY, VendorId: _
 ENCRYPTED: dict[int, bool] = {
     ExchangeType.IKE_SA_INIT: False,
     ExchangeType.IKE_AUTH: True,
+    ExchangeType.IKE_INTERMEDIATE: True,
     ExchangeType.CREATE_CHILD_SA: True,
     ExchangeType.INFORMATIONAL: True,
 }
@@ -71,6 +72,8 @@ REQUEST: dict[int, dict[type[Payload], Occurrence]] = {
         TrafficSelectorsResponder: _NONE_OR_ONE,
     }
     | _NOTIFY_AND_VENDOR,
+    # What is not a key exchange is something that we do not know, and let pass (RFC 9242 3.2).
+    ExchangeType.IKE_INTERMEDIATE: {KeyExchange: _NONE_OR_ONE} | _NOTIFY_AND_VENDOR,
     ExchangeType.CREATE_CHILD_SA: {
         SecurityAssociation: _ONE,
         Nonce: _ONE,
@@ -96,6 +99,7 @@ RESPONSE: dict[int, dict[type[Payload], Occurrence]] = {
         TrafficSelectorsResponder: _NONE_OR_ONE,
     }
     | _NOTIFY_AND_VENDOR,
+    ExchangeType.IKE_INTERMEDIATE: REQUEST[ExchangeType.IKE_INTERMEDIATE],
     ExchangeType.CREATE_CHILD_SA: REQUEST[ExchangeType.CREATE_CHILD_SA],
     ExchangeType.INFORMATIONAL: REQUEST[ExchangeType.INFORMATIONAL],
 }

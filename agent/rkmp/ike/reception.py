@@ -20,7 +20,7 @@ from rkmp.ike.reassembly import Collection, Inside, TooMuch, fragment_of
 from rkmp.ike.states import ACTIONS, Action, IkeSaState, message_input
 from rkmp.ike.statistics import Statistic
 from rkmp.ike.task_manager import RequestKind
-from rkmp.wire import EncryptedFragment, Header, Message, Notify, NotifyType, parse_payloads
+from rkmp.wire import EncryptedFragment, ExchangeType, Header, Message, Notify, NotifyType, parse_payloads
 
 
 class _Dropped(Exception):
@@ -77,6 +77,8 @@ def _receive(core: IkeSaCore, datagram: bytes, now: float) -> None:
             return
         core.lineage.last_heard = now
         core.release()
+        if header.exchange_type == ExchangeType.IKE_INTERMEDIATE:
+            core.note_intermediate(inside.head, inside.octets, by_initiator=header.is_initiator)
     if header.is_response:
         _process_response(core, message, inside, datagram, now)
     else:
@@ -198,7 +200,7 @@ def _process_request(
     if inside is None:
         _answer_openly(core, message, answer, datagram, stateless=outcome.secrets is None)
     elif core.protection is not None:
-        response = core.protection.seal(message.exchange_type, message.message_id, answer, is_response=True)
+        response = core.seal(message.exchange_type, message.message_id, answer, is_response=True)
         core.tasks.answered(inside.datagram, response)
         core.collections.pop(False, None)
         core.transmit(response)
@@ -240,6 +242,6 @@ def _process_response(core: IkeSaCore, message: Message, inside: Inside | None, 
         core.send_request(outcome.restart, now, restarts=True)
         return
     core.complete()
-    if outcome.secrets is not None:
+    if inside is None and outcome.secrets is not None:
         core.context.init_request, core.context.init_response = request.datagrams[0], datagram
     core.commit(outcome, now)

@@ -1,7 +1,7 @@
 """The life of an IKE SA as tables: what each state makes of each input, and which states follow.
 
-RFC 7296 sections 1.2, 2.21 and 2.25. A request under way is an exchange, not a state, so the states are few. The
-first table is total; the second names every transition there is, and taking another is a fault of ours.
+RFC 7296 sections 1.2, 2.21 and 2.25; RFC 9242. A request under way is an exchange, not a state, so the states are few.
+The first table is total; the second names every transition there is, and taking another is a fault of ours.
 """
 
 from __future__ import annotations
@@ -18,8 +18,10 @@ class IkeSaState(enum.Enum):
     """Made; nothing was sent or received."""
     INIT_SENT = "init-sent"
     """Initiator: IKE_SA_INIT is under way."""
+    INTERMEDIATE = "intermediate"
+    """IKE_SA_INIT is done; additional key exchanges are to be done in IKE_INTERMEDIATE, nobody is authenticated."""
     HALF_OPEN = "half-open"
-    """Responder: IKE_SA_INIT is answered, nobody is authenticated."""
+    """Responder: IKE_AUTH is to come, nobody is authenticated."""
     AUTH_SENT = "auth-sent"
     """Initiator: IKE_AUTH is under way."""
     ESTABLISHED = "established"
@@ -39,6 +41,8 @@ class Input(enum.Enum):
     IKE_SA_INIT_RESPONSE = "IKE_SA_INIT response"
     IKE_AUTH_REQUEST = "IKE_AUTH request"
     IKE_AUTH_RESPONSE = "IKE_AUTH response"
+    IKE_INTERMEDIATE_REQUEST = "IKE_INTERMEDIATE request"
+    IKE_INTERMEDIATE_RESPONSE = "IKE_INTERMEDIATE response"
     CREATE_CHILD_SA_REQUEST = "CREATE_CHILD_SA request"
     CREATE_CHILD_SA_RESPONSE = "CREATE_CHILD_SA response"
     INFORMATIONAL_REQUEST = "INFORMATIONAL request"
@@ -75,8 +79,23 @@ ACTIONS: dict[IkeSaState, dict[Input, Action]] = {
     | {_I.IKE_SA_INIT_REQUEST: _A.PROCESS, _I.START: _A.SEND, _I.REQUEST: _A.QUEUE, _I.CLOSE: _A.END},
     _S.INIT_SENT: _NO_MESSAGE
     | {_I.IKE_SA_INIT_RESPONSE: _A.PROCESS, _I.START: _A.IGNORE, _I.REQUEST: _A.QUEUE, _I.CLOSE: _A.END},
+    # An IKE_AUTH that comes before all key exchanges are done is from somebody who does not know what was agreed.
+    _S.INTERMEDIATE: _NO_MESSAGE
+    | {
+        _I.IKE_INTERMEDIATE_REQUEST: _A.PROCESS,
+        _I.IKE_INTERMEDIATE_RESPONSE: _A.PROCESS,
+        _I.START: _A.IGNORE,
+        _I.REQUEST: _A.QUEUE,
+        _I.CLOSE: _A.END,
+    },
     _S.HALF_OPEN: _NO_MESSAGE
-    | {_I.IKE_AUTH_REQUEST: _A.PROCESS, _I.START: _A.IGNORE, _I.REQUEST: _A.QUEUE, _I.CLOSE: _A.END},
+    | {
+        _I.IKE_INTERMEDIATE_REQUEST: _A.PROCESS,
+        _I.IKE_AUTH_REQUEST: _A.PROCESS,
+        _I.START: _A.IGNORE,
+        _I.REQUEST: _A.QUEUE,
+        _I.CLOSE: _A.END,
+    },
     # A request that overtakes the IKE_AUTH response comes from a peer that is not authenticated yet: it will repeat it.
     _S.AUTH_SENT: _NO_MESSAGE
     | {_I.IKE_AUTH_RESPONSE: _A.PROCESS, _I.START: _A.IGNORE, _I.REQUEST: _A.QUEUE, _I.CLOSE: _A.QUEUE},
@@ -126,8 +145,9 @@ ACTIONS: dict[IkeSaState, dict[Input, Action]] = {
 
 TRANSITIONS: dict[IkeSaState, frozenset[IkeSaState]] = {
     # One that replaces another begins where the other is.
-    _S.NEW: frozenset({_S.INIT_SENT, _S.HALF_OPEN, _S.ESTABLISHED, _S.UNDECIDED, _S.CLOSED}),
-    _S.INIT_SENT: frozenset({_S.AUTH_SENT, _S.CLOSED}),
+    _S.NEW: frozenset({_S.INIT_SENT, _S.INTERMEDIATE, _S.HALF_OPEN, _S.ESTABLISHED, _S.UNDECIDED, _S.CLOSED}),
+    _S.INIT_SENT: frozenset({_S.INTERMEDIATE, _S.AUTH_SENT, _S.CLOSED}),
+    _S.INTERMEDIATE: frozenset({_S.INTERMEDIATE, _S.HALF_OPEN, _S.AUTH_SENT, _S.CLOSED}),
     _S.HALF_OPEN: frozenset({_S.ESTABLISHED, _S.CLOSED}),
     _S.AUTH_SENT: frozenset({_S.ESTABLISHED, _S.CLOSING, _S.CLOSED}),
     _S.ESTABLISHED: frozenset({_S.CLOSING, _S.REPLACED, _S.CLOSED}),
@@ -140,12 +160,14 @@ TRANSITIONS: dict[IkeSaState, frozenset[IkeSaState]] = {
 _REQUESTS: dict[int, Input] = {
     ExchangeType.IKE_SA_INIT: _I.IKE_SA_INIT_REQUEST,
     ExchangeType.IKE_AUTH: _I.IKE_AUTH_REQUEST,
+    ExchangeType.IKE_INTERMEDIATE: _I.IKE_INTERMEDIATE_REQUEST,
     ExchangeType.CREATE_CHILD_SA: _I.CREATE_CHILD_SA_REQUEST,
     ExchangeType.INFORMATIONAL: _I.INFORMATIONAL_REQUEST,
 }
 _RESPONSES: dict[int, Input] = {
     ExchangeType.IKE_SA_INIT: _I.IKE_SA_INIT_RESPONSE,
     ExchangeType.IKE_AUTH: _I.IKE_AUTH_RESPONSE,
+    ExchangeType.IKE_INTERMEDIATE: _I.IKE_INTERMEDIATE_RESPONSE,
     ExchangeType.CREATE_CHILD_SA: _I.CREATE_CHILD_SA_RESPONSE,
     ExchangeType.INFORMATIONAL: _I.INFORMATIONAL_RESPONSE,
 }

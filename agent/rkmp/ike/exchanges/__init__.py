@@ -7,6 +7,7 @@ from collections.abc import Callable
 from rkmp.ike.exchanges.create_child_sa import CreateChildSa
 from rkmp.ike.exchanges.exchange import Exchange, Payloads
 from rkmp.ike.exchanges.ike_auth import IkeAuth
+from rkmp.ike.exchanges.ike_intermediate import IkeIntermediate
 from rkmp.ike.exchanges.ike_sa_init import IkeSaInit
 from rkmp.ike.exchanges.informational import Informational
 from rkmp.ike.exchanges.rekey_ike_sa import RekeyIkeSa, is_for_ike_sa
@@ -14,6 +15,7 @@ from rkmp.wire import ExchangeType
 
 ANSWERING: dict[int, Callable[[], Exchange]] = {
     ExchangeType.IKE_SA_INIT: IkeSaInit,
+    ExchangeType.IKE_INTERMEDIATE: IkeIntermediate,
     ExchangeType.IKE_AUTH: IkeAuth,
     ExchangeType.CREATE_CHILD_SA: CreateChildSa,
     ExchangeType.INFORMATIONAL: Informational,

@@ -20,6 +20,7 @@ from rkmp.ike.context import Context, IkeSaSecrets
 from rkmp.ike.events import ChildRefusal, CloseReason, Event, NatDetected, NegotiationFailed, NegotiationFailure
 from rkmp.ike.exchanges.exchange import Closing, Exchange, Outcome, Payloads
 from rkmp.ike.exchanges.ike_auth import IkeAuth
+from rkmp.ike.exchanges.ike_intermediate import IkeIntermediate
 from rkmp.ike.nat_detection import Nat, detect, tell_path
 from rkmp.ike.nonces import new_nonce, received_nonce
 from rkmp.ike.occurrence import first_error, notify_of, only
@@ -168,6 +169,10 @@ class IkeSaInit(Exchange):
             return _doubt(NegotiationFailure.CHILDLESS_UNSUPPORTED, "the peer takes no IKE SA without a child")
         expectations = context.policy.expectations()
         announcements = agreed(settings, expectations, payloads)
+        if suite.additional_key_exchanges and not announcements.intermediate:
+            return _doubt(
+                NegotiationFailure.INCONSISTENT_ANSWER, "the answer has key exchanges, and no exchange for them"
+            )
         if any(ppk.is_mandatory for ppk in expectations.ppks) and not announcements.has_ppks:
             return _doubt(NegotiationFailure.PPK_UNSUPPORTED, "the peer uses no PPK, and we insist on one")
         keys = derive_ike_keys(suite, opening.nonce, nonce_r, shared_secret, context.local_spi, remote_spi)
@@ -175,7 +180,11 @@ class IkeSaInit(Exchange):
         return Outcome(
             events=_nat_events(nat, settings.nat_port),
             secrets=IkeSaSecrets(remote_spi, suite, keys, opening.nonce, nonce_r, code_points, announcements, nat),
-            follow_ups=(IkeAuth(self._child_request),),
+            follow_ups=(
+                IkeIntermediate(self._child_request)
+                if suite.additional_key_exchanges
+                else IkeAuth(self._child_request),
+            ),
         )
 
     @property
@@ -192,7 +201,9 @@ class IkeSaInit(Exchange):
         offered, key_exchange = only(SecurityAssociation, payloads), only(KeyExchange, payloads)
         if offered is None or key_exchange is None:
             raise IkeError(NotifyType.INVALID_SYNTAX, "SecurityAssociation or KeyExchange is missing")
-        chosen = choose_suite(settings.proposals, offered.proposals)
+        expectations = context.policy.expectations()
+        announcements = agreed(settings, expectations, payloads)
+        chosen = choose_suite(settings.proposals, offered.proposals, several_key_exchanges=announcements.intermediate)
         if chosen is None:
             raise IkeError(NotifyType.NO_PROPOSAL_CHOSEN, "no proposal for the IKE SA is one that we accept")
         answer, suite = chosen
@@ -209,8 +220,6 @@ class IkeSaInit(Exchange):
         except CryptoError as fault:
             raise IkeError(NotifyType.INVALID_SYNTAX, str(fault)) from fault
         remote_spi = Header.parse(message).initiator_spi
-        expectations = context.policy.expectations()
-        announcements = agreed(settings, expectations, payloads)
         nat = _detect_nat(context, remote_spi, NO_SPI, payloads)
         self._response = (
             SecurityAssociation((answer,)),
