@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from rkmp.crypto.suites import DEFAULT_IKE_PROPOSALS
 from rkmp.ike import IkeSa, IkeSaState, Statistic
 from rkmp.ike.core import IkeSaCore
-from tests.ike.network import LDP, Router, assert_same_keys, established, pair, request, settle
+from rkmp.wire import KeyExchangeId
+from tests.ike.network import JUMBO, LDP, Router, assert_same_keys, established, pair, request, settle
 
 
 @dataclass(frozen=True)
@@ -45,9 +47,9 @@ mutations = st.builds(
 )
 
 
-def corpus() -> list[tuple[str, bytes]]:
+def corpus(**changes: object) -> list[tuple[str, bytes]]:
     """Return every kind of message of a whole life, with the name of the one who receives it."""
-    alice, bob = pair()
+    alice, bob = pair(**changes)
     recorded: list[tuple[str, bytes]] = []
 
     def exchange() -> None:
@@ -77,7 +79,8 @@ def corpus() -> list[tuple[str, bytes]]:
     return recorded
 
 
-CORPUS = corpus()
+SEVERAL = (replace(DEFAULT_IKE_PROPOSALS[0], additional_key_exchanges=((KeyExchangeId.ECP_256,),)),)
+CORPUS = corpus() + corpus(proposals=SEVERAL, datagram_size=200)
 
 
 def snapshot(core: IkeSaCore) -> tuple[object, ...]:
@@ -97,7 +100,7 @@ def snapshot(core: IkeSaCore) -> tuple[object, ...]:
 
 def test_the_corpus_has_every_exchange_in_both_directions() -> None:
     seen = {(datagram[18], bool(datagram[19] & 0x20)) for _, datagram in CORPUS}
-    assert seen == {(exchange, response) for exchange in (34, 35, 36, 37) for response in (False, True)}
+    assert seen == {(exchange, response) for exchange in (34, 35, 36, 37, 43, 44) for response in (False, True)}
 
 
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -132,10 +135,12 @@ def test_an_established_ike_sa_is_not_changed_by_what_was_changed(number: int, m
 
 
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(mutation=mutations, step=st.integers(0, 3))
-def test_a_handshake_survives_what_was_changed_or_ends_in_a_report(mutation: Mutation, step: int) -> None:
+@given(mutation=mutations, step=st.integers(0, 9), several=st.booleans(), cut=st.booleans())
+def test_a_handshake_survives_what_was_changed_or_ends_in_a_report(
+    mutation: Mutation, step: int, *, several: bool, cut: bool
+) -> None:
     """Before anybody is authenticated a change can make a handshake fail, but never make anybody crash or disagree."""
-    alice, bob = pair()
+    alice, bob = pair(proposals=SEVERAL if several else DEFAULT_IKE_PROPOSALS, datagram_size=200 if cut else JUMBO)
     alice.initiate(request(10, 11))
     count = 0
     while alice.outgoing or bob.outgoing:
@@ -159,7 +164,9 @@ def test_a_handshake_survives_what_was_changed_or_ends_in_a_report(mutation: Mut
 
 @settings(max_examples=300, deadline=None)
 @given(datagram=st.binary(max_size=120))
-@pytest.mark.parametrize("state", ["new", "init-sent", "half-open", "auth-sent", "established", "closing", "closed"])
+@pytest.mark.parametrize(
+    "state", ["new", "init-sent", "intermediate", "half-open", "auth-sent", "established", "closing", "closed"]
+)
 def test_no_octets_raise_anything_in_any_state(state: str, datagram: bytes) -> None:
     ike_sa = in_state(state)
     ike_sa.receive(datagram, 0.0)
@@ -170,14 +177,14 @@ def test_no_octets_raise_anything_in_any_state(state: str, datagram: bytes) -> N
 
 
 def in_state(state: str) -> IkeSa:
-    alice, bob = pair()
+    alice, bob = pair(proposals=SEVERAL if state == "intermediate" else DEFAULT_IKE_PROPOSALS)
     if state == "new":
         return IkeSa.respond(bob.settings, bob, bob.random)
     alice.initiate(request())
     if state == "init-sent":
         return alice.ike_sa
     bob.receive(alice.sent()[0])
-    if state == "half-open":
+    if state in ("intermediate", "half-open"):
         return bob.ike_sa
     alice.receive(bob.sent()[0])
     if state == "auth-sent":

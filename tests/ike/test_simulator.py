@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rkmp.crypto.suites import DEFAULT_IKE_PROPOSALS, IkeProposal
 from rkmp.ike import (
     ChildKeysEstablished,
     ChildRefused,
@@ -28,10 +29,17 @@ from rkmp.ike import (
     Role,
     Statistic,
 )
+from rkmp.wire import KeyExchangeId
 from tests.ike.network import BGP, LDP, Network, Router, assert_same_keys, pair, request
 
 PROTOCOLS = (BGP, LDP, 3)
 REPLACING = ("rekey IKE SA", "rekey IKE SA", "create", "rekey", "retire")
+SEVERAL = (
+    replace(
+        DEFAULT_IKE_PROPOSALS[0],
+        additional_key_exchanges=((KeyExchangeId.ECP_256,), (KeyExchangeId.CURVE25519, KeyExchangeId.NONE)),
+    ),
+)
 CHECKED_AT = 400.0
 """When all is quiet, and both look whether the other is still there."""
 DEEDS = 4 * ("create", "rekey", "rekey", "retire", "liveness", "rekey IKE SA") + ("close",)
@@ -215,14 +223,22 @@ def test_in_fragments_both_agree_or_both_know(seed: int) -> None:
             assert ike_sa._core.collections == {}
 
 
+@pytest.mark.parametrize("seed", range(5000, 5060))
+def test_with_several_key_exchanges_both_agree_or_both_know(seed: int) -> None:
+    simulate(seed, loss=(seed % 4) / 10, span=20.0, kinds=REPLACING, proposals=SEVERAL)
+
+
 @pytest.mark.slow
+@pytest.mark.parametrize("proposals", [DEFAULT_IKE_PROPOSALS, SEVERAL], ids=["one", "several"])
 @pytest.mark.parametrize("datagram_size", [200, 9000])
 @pytest.mark.parametrize("kinds", [DEEDS, REPLACING], ids=["anything", "replacing"])
 @pytest.mark.parametrize("span", [120.0, 20.0, 6.0])
 @pytest.mark.parametrize("block", range(10))
-def test_many_seeds(block: int, span: float, kinds: tuple[str, ...], datagram_size: int) -> None:
+def test_many_seeds(
+    block: int, span: float, kinds: tuple[str, ...], datagram_size: int, proposals: tuple[IkeProposal, ...]
+) -> None:
     for seed in range(100_000 + 100 * block, 100_000 + 100 * (block + 1)):
-        simulate(seed, loss=(seed % 7) / 12, span=span, kinds=kinds, datagram_size=datagram_size)
+        simulate(seed, loss=(seed % 7) / 12, span=span, kinds=kinds, datagram_size=datagram_size, proposals=proposals)
 
 
 def test_a_run_is_a_function_of_its_seed() -> None:

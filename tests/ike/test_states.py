@@ -24,6 +24,8 @@ MESSAGES = [
     Input.IKE_INTERMEDIATE_RESPONSE,
     Input.CREATE_CHILD_SA_REQUEST,
     Input.CREATE_CHILD_SA_RESPONSE,
+    Input.IKE_FOLLOWUP_KE_REQUEST,
+    Input.IKE_FOLLOWUP_KE_RESPONSE,
     Input.INFORMATIONAL_REQUEST,
     Input.INFORMATIONAL_RESPONSE,
     Input.OTHER_REQUEST,
@@ -64,7 +66,7 @@ def test_every_message_is_an_input() -> None:
         assert message_input(number, is_response=False) in MESSAGES
         assert message_input(number, is_response=True) in MESSAGES
     assert message_input(ExchangeType.IKE_AUTH, is_response=True) is Input.IKE_AUTH_RESPONSE
-    assert message_input(ExchangeType.IKE_FOLLOWUP_KE, is_response=False) is Input.OTHER_REQUEST
+    assert message_input(ExchangeType.GSA_REKEY, is_response=False) is Input.OTHER_REQUEST
 
 
 def test_a_transition_that_is_in_no_table_is_a_fault_of_ours() -> None:
@@ -180,7 +182,7 @@ def snapshot(core: IkeSaCore) -> tuple[object, ...]:
 
 @pytest.mark.parametrize("state", list(IkeSaState))
 @pytest.mark.parametrize("is_response", [False, True])
-@pytest.mark.parametrize("exchange_type", [34, 35, 36, 37, 43, 240])
+@pytest.mark.parametrize("exchange_type", [34, 35, 36, 37, 43, 44, 240])
 def test_a_message_in_the_wrong_state_changes_nothing(
     state: IkeSaState, exchange_type: int, *, is_response: bool
 ) -> None:

@@ -22,6 +22,7 @@ from rkmp.wire import CodePoints
 
 if TYPE_CHECKING:
     from rkmp.ike.exchanges.exchange import Exchange
+    from rkmp.ike.rekeying import Rekeying
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +90,8 @@ class Context:
     was begun, even if they are gone again. ``may_be_disputed``: as responder, IKE_AUTH is the last request that
     was answered, so that the initiator may still complain about it (RFC 7296 2.21.2). ``children_outlive_it``: another
     IKE SA carries on with the children, which all IKE SAs of a lineage share. ``rival`` are the nonces with which the
-    peer has rekeyed the IKE SA while we are at it. ``path`` is where its datagrams travel, as far as anybody has said.
+    peer has rekeyed the IKE SA while we are at it, ``rekeying`` what it has begun and is to go on with. ``path`` is
+    where its datagrams travel, as far as anybody has said.
     """
 
     role: Role
@@ -111,6 +113,7 @@ class Context:
     may_be_disputed: bool = False
     children_outlive_it: bool = False
     rival: Nonces | None = None
+    rekeying: Rekeying | None = None
     path: Path | None = None
 
     @property

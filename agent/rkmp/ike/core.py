@@ -13,12 +13,22 @@ from rkmp.crypto.intermediate import int_auth_of_message
 from rkmp.ike import succession
 from rkmp.ike.addressing import NO_SPI
 from rkmp.ike.context import NO_INTERMEDIATE, Context
-from rkmp.ike.events import CloseReason, Event, IkeSaClosed, LivenessFailed, NegotiationFailed, NegotiationFailure
-from rkmp.ike.exchanges.exchange import Closing, Exchange, Outcome, Successor, Withdrawn
+from rkmp.ike.events import (
+    CloseReason,
+    Event,
+    IkeSaClosed,
+    IkeSaRekeyFailed,
+    LivenessFailed,
+    NegotiationFailed,
+    NegotiationFailure,
+    RekeyFailure,
+)
+from rkmp.ike.exchanges.exchange import Closing, Exchange, Outcome, Withdrawn
 from rkmp.ike.exchanges.informational import Farewell
 from rkmp.ike.lineage import Lineage
 from rkmp.ike.message_protection import MessageProtection
 from rkmp.ike.reassembly import Collection
+from rkmp.ike.rekeying import Successor
 from rkmp.ike.states import TRANSITIONS, IkeSaState
 from rkmp.ike.statistics import Statistic
 from rkmp.ike.task_manager import LAST_MESSAGE_ID, Due, TaskManager
@@ -35,6 +45,7 @@ class IkeSaCore:
     depends on its state: half open until then, replaced and waiting for its Delete, closed and repeating its last
     response, or established and holding its requests back, which ``is_held`` says. ``rival`` is what the peer has made
     to take its place while a request of ours to the same end is under way, ``heir`` what has taken it.
+    ``rekeying_until`` is how long the peer has to go on with a rekeying that it has begun.
     ``collections`` are the fragments of a request (False) and of a response (True) so far.
     ``close_when_established`` is a close that came too early.
     """
@@ -49,6 +60,7 @@ class IkeSaCore:
         "is_held",
         "lineage",
         "protection",
+        "rekeying_until",
         "rival",
         "state",
         "tasks",
@@ -62,6 +74,7 @@ class IkeSaCore:
         self.protection: MessageProtection | None = None
         self.deadline: float | None = None
         self.is_held = False
+        self.rekeying_until = float("inf")
         self.collections: dict[bool, Collection] = {}
         self.rival: IkeSaCore | None = None
         self.heir: IkeSaCore | None = None
@@ -83,7 +96,8 @@ class IkeSaCore:
     def next_timer(self) -> float | None:
         """Return when :meth:`handle_timer` has something to do, or None."""
         discards = (collection.discard_at for collection in self.collections.values())
-        moments = (self.tasks.next_timer(), self.deadline, *discards)
+        rekeying_until = self.rekeying_until if self.context.rekeying is not None else None
+        moments = (self.tasks.next_timer(), self.deadline, rekeying_until, *discards)
         return min((moment for moment in moments if moment is not None), default=None)
 
     def handle_timer(self, now: float) -> None:
@@ -93,6 +107,10 @@ class IkeSaCore:
         for is_response, collection in tuple(self.collections.items()):
             if collection.discard_at <= now:
                 del self.collections[is_response]
+        if self.context.rekeying is not None and self.rekeying_until <= now:
+            self.context.rekeying = None
+            message = "the peer does not go on with the rekeying that it has begun"
+            self.lineage.events.append(IkeSaRekeyFailed(RekeyFailure.NO_RESPONSE, None, message, requester=False))
         request = self.tasks.outstanding
         match self.tasks.handle_timer(now):
             case Due.RETRANSMIT if request is not None:
@@ -143,7 +161,9 @@ class IkeSaCore:
     @property
     def _may_send(self) -> bool:
         is_requester = self.state is IkeSaState.INTERMEDIATE and self.context.is_initiator
-        return not self.is_held and (self.state in _SENDING_STATES or is_requester)
+        # RFC 7296 1.3.2: nothing new is begun over an IKE SA that the peer is replacing.
+        is_waiting = self.is_held or self.context.rekeying is not None
+        return not is_waiting and (self.state in _SENDING_STATES or is_requester)
 
     def send_request(self, exchange: Exchange, now: float, *, restarts: bool = False) -> None:
         """Send the request of ``exchange``; ``restarts``: in the place of the one under way, an IKE_SA_INIT."""
@@ -255,9 +275,15 @@ class IkeSaCore:
         self.enqueue(outcome.follow_ups, first=True)
         if outcome.doubt is not None:
             self.doubt(outcome.doubt, now)
+        if outcome.rekeying is not None:
+            context.rekeying, self.rekeying_until = outcome.rekeying, now + context.settings.followup_timeout
+            if context.is_rekeying:
+                context.rival = outcome.rekeying.nonces
+        if outcome.overrules:
+            succession.overrule_rival(self, now)
         if outcome.successor is not None:
             succession.succeed(self, outcome.successor, now)
-        elif self.rival is not None and self._rekeying_is_over(outcome):
+        elif context.rival is not None and self._rekeying_is_over(outcome):
             succession.yield_to_rival(self, now)
         if outcome.closing is not None:
             self.end(outcome.closing, now, lingers=lingers)
@@ -275,6 +301,7 @@ class IkeSaCore:
         if self._closing is not None:
             return
         self._closing = farewell.closing
+        self.context.rekeying = None
         if self.state is not IkeSaState.CLOSING:
             self.move(IkeSaState.CLOSING)
         for exchange in self.tasks.drop_queue():
@@ -347,7 +374,7 @@ class IkeSaCore:
         self.deadline = now + context.settings.linger if lingers else None
         self.protection = None
         self.collections.clear()
-        context.secrets = None
+        context.secrets = context.rekeying = None
         context.init_request = context.init_response = b""
         for core in self.lineage.cores:
             if core.rival is self:

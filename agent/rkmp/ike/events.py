@@ -93,6 +93,8 @@ class RekeyFailure(enum.Enum):
     NO_PROPOSAL_CHOSEN = "no-proposal-chosen"
     INVALID_KE_PAYLOAD = "invalid-ke-payload"
     NO_ADDITIONAL_SAS = "no-additional-sas"
+    STATE_NOT_FOUND = "state-not-found"
+    """One side has forgotten what the other is about to go on with; it may be tried again (RFC 9370 2.2.4)."""
     INVALID_SYNTAX = "invalid-syntax"
     UNSUPPORTED_CRITICAL_PAYLOAD = "unsupported-critical-payload"
     REFUSED = "refused-by-peer"

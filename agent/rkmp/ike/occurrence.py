@@ -53,6 +53,7 @@ ENCRYPTED: dict[int, bool] = {
     ExchangeType.IKE_AUTH: True,
     ExchangeType.IKE_INTERMEDIATE: True,
     ExchangeType.CREATE_CHILD_SA: True,
+    ExchangeType.IKE_FOLLOWUP_KE: True,
     ExchangeType.INFORMATIONAL: True,
 }
 """Whether the payloads of an exchange travel inside an Encrypted payload."""
@@ -83,6 +84,7 @@ REQUEST: dict[int, dict[type[Payload], Occurrence]] = {
         TrafficSelectorsResponder: _NONE_OR_ONE,
     }
     | _NOTIFY_AND_VENDOR,
+    ExchangeType.IKE_FOLLOWUP_KE: {KeyExchange: _ONE} | _NOTIFY_AND_VENDOR,
     ExchangeType.INFORMATIONAL: {Delete: _ANY, Configuration: _NONE_OR_ONE} | _NOTIFY_AND_VENDOR,
 }
 
@@ -101,6 +103,7 @@ RESPONSE: dict[int, dict[type[Payload], Occurrence]] = {
     | _NOTIFY_AND_VENDOR,
     ExchangeType.IKE_INTERMEDIATE: REQUEST[ExchangeType.IKE_INTERMEDIATE],
     ExchangeType.CREATE_CHILD_SA: REQUEST[ExchangeType.CREATE_CHILD_SA],
+    ExchangeType.IKE_FOLLOWUP_KE: REQUEST[ExchangeType.IKE_FOLLOWUP_KE],
     ExchangeType.INFORMATIONAL: REQUEST[ExchangeType.INFORMATIONAL],
 }
 

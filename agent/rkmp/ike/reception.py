@@ -188,6 +188,9 @@ def _process_request(
     try:
         payloads = _payloads(core, message, inside)
         exchange = answering(message.exchange_type, payloads)
+        if message.exchange_type == ExchangeType.CREATE_CHILD_SA:
+            # It would not ask for something else if it went on with what it has begun.
+            context.rekeying = None
         if refuse:
             _put_off()
         outcome = exchange.process_request(context, payloads, datagram)

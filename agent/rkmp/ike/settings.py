@@ -54,8 +54,9 @@ class IkeSettings:
     IKE_SA_INIT, or for a sign that an IKE SA which replaces another has arrived there.
     ``replaced_timeout``: how long an IKE SA that the peer has replaced waits for its Delete; the peer may have to
     repeat both requests meanwhile.
-    ``unauthenticated_error_grace``: how long an exchange goes on after a refusal that cannot be trusted, in the hope
-    of a better answer (RFC 7296 2.21.1). ``linger``: how long a closed IKE SA still repeats its last response.
+    ``followup_timeout``: how long the next key exchange of a rekeying that the peer has begun is waited for (RFC 9370
+    2.2.4). ``unauthenticated_error_grace``: how long an exchange goes on after a refusal that cannot be trusted, in the
+    hope of a better answer (RFC 7296 2.21.1). ``linger``: how long a closed IKE SA still repeats its last response.
     ``fragmentation``: send long messages in fragments, and accept such, where the peer does the same (RFC 7383).
     ``datagram_size``: the octets of the largest IP datagram that goes in one piece then; None for what the RFC
     recommends, which is 576 over IPv4 and 1280 over IPv6. ``reassembly_limit``: the octets that are kept of a message
@@ -75,6 +76,7 @@ class IkeSettings:
     algorithm_pairs: frozenset[tuple[int, int]] = RFC_5926_PAIRS
     half_open_timeout: float = 30.0
     replaced_timeout: float = 120.0
+    followup_timeout: float = 20.0
     unauthenticated_error_grace: float = 3.0
     linger: float = 30.0
     fragmentation: bool = True

@@ -1,8 +1,8 @@
 """Which IKE SA takes over when one is rekeyed, by one side or by both at once.
 
-RFC 7296 1.3.2, 2.8, 2.8.2 and 2.25.2. The children need no moving: all IKE SAs of a lineage know them together, and the
-one that takes over is the one whose end is theirs. Whoever made the new IKE SA deletes the old one; where both made
-one, the exchange with the lowest nonce loses, and whoever made the loser deletes that.
+RFC 7296 1.3.2, 2.8, 2.8.2 and 2.25.2; RFC 9370 2.2.4. The children need no moving: all IKE SAs of a lineage know them
+together, and the one that takes over is the one whose end is theirs. Whoever made the new IKE SA deletes the old one;
+where both made one, the exchange with the lowest nonce loses, and whoever made the loser deletes that.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rkmp.ike.events import CloseReason, IkeSaRekeyed
-from rkmp.ike.exchanges.exchange import Closing, Successor
+from rkmp.ike.exchanges.exchange import Closing
 from rkmp.ike.exchanges.informational import Farewell
+from rkmp.ike.rekeying import Successor
 from rkmp.ike.states import IkeSaState
 
 if TYPE_CHECKING:
@@ -25,17 +26,16 @@ def succeed(core: IkeSaCore, successor: Successor, now: float) -> None:
     """Let ``successor``, which an exchange over ``core`` has made, take the place of ``core`` as far as it may."""
     heir = core.beget(successor)
     if not heir.context.is_initiator:
+        core.context.rekeying = None
         _follow(core, heir, now)
-    elif successor.is_redundant and has_rival(core):
+    elif successor.is_redundant:
         heir.move(IkeSaState.ESTABLISHED)
         heir.context.children_outlive_it = True
         heir.begin_closing(Farewell.deleting(_REDUNDANT))
         heir.advance(now)
         yield_to_rival(core, now)
     else:
-        if has_rival(core):
-            # Whoever made it sees that it has lost, or hears of the end of the old one first and never gets to know it.
-            _await_delete(_take_rival(core), now)
+        overrule_rival(core, now)
         _hand_over(core, heir, now)
         core.begin_closing(Farewell.deleting(_REPLACED))
 
@@ -45,11 +45,19 @@ def has_rival(core: IkeSaCore) -> bool:
     return core.rival is not None and core.rival.state is IkeSaState.UNDECIDED
 
 
-def yield_to_rival(core: IkeSaCore, now: float) -> None:
-    """Let what the peer has made take the place of ``core``, if it still may: nothing has come of our own request."""
-    may_succeed = has_rival(core)
+def overrule_rival(core: IkeSaCore, now: float) -> None:
+    """Let nothing come of what the peer has made or begun to take the place of ``core``: ours goes on."""
     rival = _take_rival(core)
-    if may_succeed:
+    core.context.rekeying = None
+    if rival is not None:
+        # Whoever made it sees that it has lost, or hears of the end of the old one first and never gets to know it.
+        _await_delete(rival, now)
+
+
+def yield_to_rival(core: IkeSaCore, now: float) -> None:
+    """Let what the peer has made take the place of ``core``, if it is made: nothing has come of our own request."""
+    rival = _take_rival(core)
+    if rival is not None:
         _hand_over(core, rival, now)
         _await_delete(core, now)
 
@@ -71,6 +79,7 @@ def _hand_over(core: IkeSaCore, heir: IkeSaCore, now: float) -> None:
     heir.move(IkeSaState.ESTABLISHED)
     core.heir = heir
     new.children_outlive_it, old.children_outlive_it = False, True
+    old.rekeying = None
     core.lineage.pass_to(heir)
     core.lineage.events.append(
         IkeSaRekeyed(old.local_spi, old.remote_spi, new.local_spi, new.remote_spi, new.role, new.negotiated.suite)
@@ -94,10 +103,9 @@ def _await_delete(core: IkeSaCore, now: float) -> None:
     core.deadline = now + core.context.settings.replaced_timeout
 
 
-def _take_rival(core: IkeSaCore) -> IkeSaCore:
-    rival = core.rival
-    if rival is None:
-        raise AssertionError("there is no rival")
+def _take_rival(core: IkeSaCore) -> IkeSaCore | None:
+    """Return what the peer has made to take the place of ``core``, unless it has taken it back; it is one no more."""
+    rival = core.rival if has_rival(core) else None
     core.rival = core.context.rival = None
     core.context.children_outlive_it = False
     return rival

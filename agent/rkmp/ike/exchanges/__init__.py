@@ -7,6 +7,7 @@ from collections.abc import Callable
 from rkmp.ike.exchanges.create_child_sa import CreateChildSa
 from rkmp.ike.exchanges.exchange import Exchange, Payloads
 from rkmp.ike.exchanges.ike_auth import IkeAuth
+from rkmp.ike.exchanges.ike_followup_ke import IkeFollowupKe
 from rkmp.ike.exchanges.ike_intermediate import IkeIntermediate
 from rkmp.ike.exchanges.ike_sa_init import IkeSaInit
 from rkmp.ike.exchanges.informational import Informational
@@ -18,6 +19,7 @@ ANSWERING: dict[int, Callable[[], Exchange]] = {
     ExchangeType.IKE_INTERMEDIATE: IkeIntermediate,
     ExchangeType.IKE_AUTH: IkeAuth,
     ExchangeType.CREATE_CHILD_SA: CreateChildSa,
+    ExchangeType.IKE_FOLLOWUP_KE: IkeFollowupKe,
     ExchangeType.INFORMATIONAL: Informational,
 }
 """By exchange type, what answers a request, as far as the type tells."""

@@ -19,8 +19,9 @@ from rkmp.crypto.ike_keys import IkeKeys
 from rkmp.errors import IkeError
 from rkmp.ike.child_sa import ChildSa
 from rkmp.ike.context import Context, IkeSaSecrets
-from rkmp.ike.events import CloseReason, Event, Role
+from rkmp.ike.events import CloseReason, Event
 from rkmp.ike.identity import Identity
+from rkmp.ike.rekeying import Rekeying, Successor
 from rkmp.wire import Payload
 
 Payloads = tuple[Payload, ...]
@@ -43,28 +44,15 @@ class Identities:
 
 
 @dataclass(frozen=True, slots=True)
-class Successor:
-    """An IKE SA that is to take the place of this one.
-
-    ``role`` is ours in it, and its initiator is who asked for it; ``local_spi`` is our SPI. ``is_redundant``: we asked,
-    and lost against what the peer asked for at the same time.
-    """
-
-    role: Role
-    local_spi: bytes
-    secrets: IkeSaSecrets
-    is_redundant: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class Outcome:
     """What an exchange came to, all of it committed at once or not at all.
 
     ``events`` are reported in order. ``children`` are new or changed, ``removed`` are the KeyIDs that we had announced
-    for those that are gone. ``secrets`` and ``identities`` establish the IKE SA step by step, ``successor`` replaces
-    it. ``follow_ups`` are exchanges that go before all that wait. ``restart`` takes the place of the exchange under
-    way, with its Message ID.
-    ``keys`` are what IKE_AUTH has made of those in ``secrets``, with the same for encryption and integrity (RFC 8784).
+    for those that are gone. ``secrets`` and ``identities`` establish the IKE SA step by step; ``keys`` are what
+    IKE_AUTH has made of those in ``secrets``, with the same for encryption and integrity (RFC 8784). ``successor``
+    replaces it; ``rekeying`` is to be remembered until the peer goes on with it, and ``overrules`` says that we go on
+    with ours, whatever the peer has begun at the same time. ``follow_ups`` are exchanges that go before all that wait.
+    ``restart`` takes the place of the exchange under way, with its Message ID.
     ``doubt`` is what the exchange under way fails with unless a better response comes within a grace period: it goes
     with a response that anybody might have sent, and with a request that tells of a refusal (G18). ``complaint`` closes
     the IKE SA with one last request of ours. ``closing`` ends it at once, after a response of ours where there is one.
@@ -77,6 +65,8 @@ class Outcome:
     identities: Identities | None = None
     keys: IkeKeys | None = None
     successor: Successor | None = None
+    rekeying: Rekeying | None = None
+    overrules: bool = False
     follow_ups: tuple[Exchange, ...] = ()
     restart: Exchange | None = None
     doubt: Event | None = None

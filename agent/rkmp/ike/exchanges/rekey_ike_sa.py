@@ -1,27 +1,25 @@
 """CREATE_CHILD_SA for the IKE SA itself: new SPIs, new keys, Message IDs from the start; who is who stays.
 
-RFC 7296 1.3.2, 2.8, 2.8.2, 2.18 and 2.25. What takes whose place when both sides do it at once is decided in
-:mod:`rkmp.ike.succession`, by the nonces that come from here.
+RFC 7296 1.3.2, 2.8, 2.8.2, 2.18 and 2.25; RFC 9370 2.2.4. What takes whose place when both sides do it at once is
+decided in :mod:`rkmp.ike.succession`, by the nonces that come from here.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-from rkmp.crypto.ike_keys import rekeyed_ike_keys
 from rkmp.crypto.key_exchange import PendingKeyExchange, respond, start
 from rkmp.crypto.suites import IkeSuite, choose_suite, suite_of_answer, wire_proposals
 from rkmp.errors import CryptoError, IkeError
 from rkmp.ike.addressing import NO_SPI, new_spi
 from rkmp.ike.child_negotiation import InconsistentAnswer
-from rkmp.ike.collisions import Nonces, is_redundant
-from rkmp.ike.context import Context, IkeSaSecrets
-from rkmp.ike.events import CloseReason, Event, IkeSaRekeyFailed, RekeyFailure, Role
-from rkmp.ike.exchanges.exchange import Closing, Exchange, Outcome, Payloads, Successor
-from rkmp.ike.exchanges.informational import Farewell
+from rkmp.ike.collisions import is_redundant
+from rkmp.ike.context import Context
+from rkmp.ike.events import Event, RekeyFailure, Role
+from rkmp.ike.exchanges.exchange import Outcome, Payloads
+from rkmp.ike.exchanges.ike_followup_ke import IkeFollowupKe, named_link, new_link
+from rkmp.ike.exchanges.rekeying_exchange import RekeyingExchange, failed, useless
 from rkmp.ike.nonces import new_nonce, received_nonce
 from rkmp.ike.occurrence import first_error, only
-from rkmp.ike.refusals import notify_name, rekey_failure
+from rkmp.ike.rekeying import Rekeying
 from rkmp.secret import Secret
 from rkmp.wire import (
     SPI_LENGTH,
@@ -36,26 +34,21 @@ from rkmp.wire import (
 )
 
 
-class RekeyIkeSa(Exchange):
+class RekeyIkeSa(RekeyingExchange):
     """Asks for an IKE SA in the place of the one that carries the request.
 
-    ``method`` is the key exchange to do, where it is not that of the old one: what the peer asked for instead.
+    ``method`` is the key exchange to begin with, where it is not that of the old one: what the peer asked for instead.
     """
 
     exchange_type = ExchangeType.CREATE_CHILD_SA
 
     def __init__(self, method: int | None = None) -> None:
+        super().__init__()
         self._wanted_method = method
         self._spi = b""
         self._nonce = b""
         self._method = 0
         self._key_exchange: PendingKeyExchange | None = None
-        self._response: Payloads = ()
-
-    @property
-    def rekeys_ike_sa(self) -> bool:
-        """Whether the request is to replace the IKE SA: that it is."""
-        return True
 
     # -- as requester, who is the initiator of the new IKE SA --------------------------------------------------------
 
@@ -77,55 +70,30 @@ class RekeyIkeSa(Exchange):
         )
 
     def process_response(self, context: Context, payloads: Payloads, message: bytes) -> Outcome:
-        """Return the new IKE SA, another attempt, or that there will be none."""
+        """Return the new IKE SA, the next key exchange, another attempt, or that there will be none."""
         error = first_error(payloads)
         if error is not None:
-            return self._process_refusal(context, error)
+            again = self._with_group(context, error)
+            return self.refused(error) if again is None else Outcome(follow_ups=(again,))
         try:
             suite, remote_spi = self._check_answer(context, payloads)
         except InconsistentAnswer as fault:
-            return _useless(RekeyFailure.INCONSISTENT_ANSWER, str(fault))
+            return useless(RekeyFailure.INCONSISTENT_ANSWER, str(fault))
         nonces = (self._nonce, received_nonce(payloads, suite.prf))
-        shared_secret = self._finish(payloads)
-        return Outcome(
-            successor=Successor(
-                Role.INITIATOR,
-                self._spi,
-                _secrets(context, suite, shared_secret, nonces, (self._spi, remote_spi), remote_spi),
-                is_redundant=context.rival is not None and is_redundant(nonces, context.rival),
-            )
-        )
-
-    def disbelieve(self, context: Context, fault: IkeError) -> Outcome:
-        """Return that the IKE SA is closed: its peer answers nonsense."""
-        return _useless(rekey_failure(fault.notify_type), fault.reason)
-
-    def abandon(self, context: Context, doubt: Event | None, *, timed_out: bool) -> Outcome:
-        """Return that there is no new IKE SA, unless the peer has made one."""
-        if timed_out:
-            return Outcome(events=(_failed(RekeyFailure.NO_RESPONSE, "the peer does not answer CREATE_CHILD_SA"),))
-        if context.children_outlive_it:
-            return Outcome()
-        return Outcome(events=(_failed(RekeyFailure.IKE_SA_CLOSED, "the IKE SA was closed"),))
-
-    def _process_refusal(self, context: Context, error: Notify) -> Outcome:
-        notify_type = error.notify_type
-        message = f"the peer answers {notify_name(notify_type)}"
-        if notify_type == NotifyType.INVALID_KE_PAYLOAD and (again := self._with_group(context, error)) is not None:
-            return Outcome(follow_ups=(again,))
-        closing = None
-        if notify_type == NotifyType.INVALID_SYNTAX:
-            closing = Closing(CloseReason.INVALID_SYNTAX, f"{message} to CREATE_CHILD_SA")
-        return Outcome(events=(_failed(rekey_failure(notify_type), message, notify_type),), closing=closing)
+        secrets = (self._finish(payloads),)
+        rekeying = Rekeying(Role.INITIATOR, self._spi, remote_spi, suite, nonces, secrets, named_link(payloads))
+        if rekeying.next_key_exchange is not None and not rekeying.link:
+            return useless(RekeyFailure.INCONSISTENT_ANSWER, "it does not name the next key exchange")
+        return _decide(context, rekeying)
 
     def _with_group(self, context: Context, error: Notify) -> RekeyIkeSa | None:
         """Return the request with the group that the peer wants, unless it is none of ours or has been tried (1.3)."""
         wanted = int.from_bytes(error.data) if len(error.data) == 2 else None
         allowed = {method for proposal in context.settings.proposals for method in proposal.key_exchange}
-        # With a rival there will be a new IKE SA, and no need for another.
-        if wanted is None or wanted not in allowed or self._wanted_method is not None or context.rival is not None:
+        if error.notify_type != NotifyType.INVALID_KE_PAYLOAD or wanted is None or wanted not in allowed:
             return None
-        return RekeyIkeSa(wanted)
+        # With a rival there will be a new IKE SA, and no need for another.
+        return RekeyIkeSa(wanted) if self._wanted_method is None and context.rival is None else None
 
     def _check_answer(self, context: Context, payloads: Payloads) -> tuple[IkeSuite, bytes]:
         """Return the suite that the answer accepts, and the peer's SPI.
@@ -156,10 +124,8 @@ class RekeyIkeSa(Exchange):
     # -- as the side that answers ------------------------------------------------------------------------------------
 
     def process_request(self, context: Context, payloads: Payloads, message: bytes) -> Outcome:
-        """Return the new IKE SA, or raise IkeError with what the peer should know."""
-        if context.outstanding is not None and context.outstanding.concerns_children:
-            # 2.25.1: what becomes of them must be clear first, or the two sides would take different ones along.
-            raise IkeError(NotifyType.TEMPORARY_FAILURE, "a key is being negotiated or deleted")
+        """Return the new IKE SA or what is agreed about it, or raise IkeError with what the peer should know."""
+        _check_not_busy(context)
         offered, key_exchange = only(SecurityAssociation, payloads), only(KeyExchange, payloads)
         if offered is None or key_exchange is None:
             raise IkeError(NotifyType.INVALID_SYNTAX, "SecurityAssociation or KeyExchange is missing")
@@ -186,22 +152,12 @@ class RekeyIkeSa(Exchange):
             Nonce(nonces[1]),
             KeyExchange(suite.key_exchange, public_value),
         )
-        secrets = _secrets(context, suite, shared_secret, nonces, (remote_spi, spi), remote_spi)
-        return Outcome(successor=Successor(Role.RESPONDER, spi, secrets))
-
-    def build_response(self, context: Context) -> Payloads:
-        """Return SA, Nonce and KE."""
-        return self._response
-
-    def reject(self, context: Context, refusal: IkeError) -> Outcome:
-        """Return that the IKE SA goes on as it is, but for a malformed request, which ends it (2.21.3)."""
-        closing = None
-        if refusal.notify_type == NotifyType.INVALID_SYNTAX:
-            closing = Closing(CloseReason.INVALID_SYNTAX, f"the peer's request: {refusal.reason}")
-        failed = IkeSaRekeyFailed(
-            rekey_failure(refusal.notify_type), refusal.notify_type, refusal.reason, requester=False
-        )
-        return Outcome(events=(failed,), closing=closing)
+        rekeying = Rekeying(Role.RESPONDER, spi, remote_spi, suite, nonces, (shared_secret,))
+        if rekeying.next_key_exchange is None:
+            return Outcome(successor=rekeying.successor(context))
+        rekeying = rekeying.named(new_link(context.random))
+        self._response += (Notify(NotifyType.ADDITIONAL_KEY_EXCHANGE, rekeying.link),)
+        return Outcome(rekeying=rekeying)
 
 
 def is_for_ike_sa(payloads: Payloads) -> bool:
@@ -210,41 +166,42 @@ def is_for_ike_sa(payloads: Payloads) -> bool:
     return association is not None and any(p.protocol_id == ProtocolId.IKE for p in association.proposals)
 
 
-def _secrets(
-    context: Context,
-    suite: IkeSuite,
-    shared_secret: Secret,
-    nonces: Nonces,
-    spis: tuple[bytes, bytes],
-    remote_spi: bytes,
-) -> IkeSaSecrets:
-    """Return what the new IKE SA begins with; ``spis`` are its initiator's and its responder's."""
-    old = context.negotiated
-    keys = rekeyed_ike_keys(old.suite.prf, old.keys.sk_d, suite, shared_secret, *nonces, *spis)
-    nonce_i, nonce_r = nonces
-    return replace(old, remote_spi=remote_spi, suite=suite, keys=keys, nonce_i=nonce_i, nonce_r=nonce_r)
+def _decide(context: Context, rekeying: Rekeying) -> Outcome:
+    """Return how our request goes on, beside what the peer may have asked for at the same time (2.8.2).
+
+    RFC 9370 2.2.4: where there are further key exchanges to do, there is nothing to delete yet, and whoever loses just
+    stops.
+    """
+    loses = context.rival is not None and is_redundant(rekeying.nonces, context.rival)
+    events: tuple[Event, ...] = ()
+    if loses and not context.children_outlive_it:
+        # The peer's is not made yet, and may not come to be.
+        events = (failed(RekeyFailure.TEMPORARY_FAILURE, "the peer is rekeying the IKE SA, too"),)
+    if rekeying.next_key_exchange is None:
+        return Outcome(events=events, successor=rekeying.successor(context, is_redundant=loses))
+    return Outcome(events=events) if loses else Outcome(follow_ups=(IkeFollowupKe(rekeying),), overrules=True)
+
+
+def _check_not_busy(context: Context) -> None:
+    """Raise IkeError where the IKE SA cannot be replaced at this moment."""
+    under_way = context.outstanding
+    if under_way is None:
+        return
+    if under_way.concerns_children:
+        # 2.25.1: what becomes of them must be clear first, or the two sides would take different ones along.
+        raise IkeError(NotifyType.TEMPORARY_FAILURE, "a key is being negotiated or deleted")
+    if under_way.exchange_type == ExchangeType.IKE_FOLLOWUP_KE:
+        # RFC 9370 2.2.4: the peer has answered what began this, so it knows whose nonces count.
+        raise IkeError(NotifyType.TEMPORARY_FAILURE, "the IKE SA is being rekeyed by us already")
 
 
 def _offered_spi(offered: SecurityAssociation, answer: Proposal) -> bytes:
     """Return the SPI in the proposal that ``answer`` accepts."""
-    number = answer.number
-    return _checked_spi(
-        next(p.spi for p in offered.proposals if p.number == number and p.protocol_id == ProtocolId.IKE)
-    )
+    wanted = (answer.number, ProtocolId.IKE)
+    return _checked_spi(next(p.spi for p in offered.proposals if (p.number, p.protocol_id) == wanted))
 
 
 def _checked_spi(spi: bytes) -> bytes:
     if len(spi) != SPI_LENGTH or spi == NO_SPI:
         raise IkeError(NotifyType.INVALID_SYNTAX, f"an SPI of {len(spi)} octets, or of zeros, for an IKE SA")
     return spi
-
-
-def _useless(reason: RekeyFailure, fault: str) -> Outcome:
-    """Return that the IKE SA is closed: its peer thinks that there is a new one, which we cannot use."""
-    message = f"the peer's answer is no use: {fault}"
-    closing = Closing(CloseReason.INVALID_SYNTAX, message)
-    return Outcome(events=(_failed(reason, message),), complaint=Farewell.deleting(closing))
-
-
-def _failed(reason: RekeyFailure, message: str, notify_type: int | None = None) -> IkeSaRekeyFailed:
-    return IkeSaRekeyFailed(reason, notify_type, message, requester=True)
