@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from rkmp.crypto.suites import IkeProposal, IkeSuite
 from rkmp.wire import EncryptionId, IntegrityId, KeyExchangeId, PrfId
@@ -29,7 +29,8 @@ KEY_EXCHANGES = {
     "ecp384": KeyExchangeId.ECP_384,
     "ecp521": KeyExchangeId.ECP_521,
 }
-"""charon's keywords, of which a proposal is made."""
+KEY_EXCHANGES_OF_6 = {"mlkem768": KeyExchangeId.ML_KEM_768, "mlkem1024": KeyExchangeId.ML_KEM_1024}
+"""charon's keywords, of which a proposal is made; ML-KEM is known from strongSwan 6 on."""
 
 SHOWN = {
     "AES_GCM_16": EncryptionId.AES_GCM_16,
@@ -68,7 +69,19 @@ def proposal(text: str) -> IkeProposal:
         integrity=tuple(INTEGRITIES[word] for word in words if word in INTEGRITIES),
         prf=tuple(PRFS[word] for word in words if word in PRFS),
         key_exchange=tuple(KEY_EXCHANGES[word] for word in words if word in KEY_EXCHANGES),
+        additional_key_exchanges=_additional(words),
     )
+
+
+def _additional(words: Sequence[str]) -> tuple[tuple[int, ...], ...]:
+    """Return what words such as ke1_mlkem768 mean, those of one number being alternatives."""
+    known = KEY_EXCHANGES | KEY_EXCHANGES_OF_6
+    numbered: dict[str, list[int]] = {}
+    for word in words:
+        number, separator, name = word.partition("_")
+        if separator:
+            numbered.setdefault(number, []).append(known[name])
+    return tuple(tuple(methods) for _, methods in sorted(numbered.items()))
 
 
 def shown_suite(ike_sa: Mapping[str, str]) -> IkeSuite:

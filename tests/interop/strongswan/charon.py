@@ -139,7 +139,8 @@ class Charon:
     """One charon, started by :meth:`start` and ended with the ``with`` block; keeps its files to itself.
 
     It takes ``port`` and ``nat_port`` on every address, and is spoken to at ``address``. ``settings`` are lines for its
-    section of strongswan.conf.
+    section of strongswan.conf. ``root`` is the folder that another release of strongSwan was unpacked to, where it is
+    not the one of this machine that is meant.
     """
 
     def __init__(
@@ -151,14 +152,22 @@ class Charon:
         settings: Mapping[str, str] | None = None,
         plugins: str = PLUGINS,
         log_level: int = 1,
+        root: Path | None = None,
     ) -> None:
         self.address = (address, port)
         self._namespace = namespace
-        self._daemon = find_program("charon-systemd", PACKAGES)
-        self._swanctl = find_program("swanctl", "strongswan-swanctl")
         self._setpriv = find_program("setpriv", "util-linux")
-        self._files = tempfile.TemporaryDirectory(prefix="charon-")
+        if root is None:
+            self._daemon = [find_program("charon-systemd", PACKAGES)]
+            self._swanctl = [find_program("swanctl", "strongswan-swanctl")]
+        else:
+            change_root = [find_program("chroot", "coreutils"), str(root)]
+            self._daemon = [*change_root, "/usr/sbin/charon-systemd"]
+            self._swanctl = [*change_root, "/usr/sbin/swanctl"]
+        self._files = tempfile.TemporaryDirectory(prefix="charon-", dir=None if root is None else root / "tmp")
         self.directory = Path(self._files.name)
+        # The same folder, as charon sees it.
+        self._inside = self.directory if root is None else Path("/", self.directory.relative_to(root))
         self._process: subprocess.Popen[bytes] | None = None
         (self.directory / "swanctl").mkdir()
         own = "\n".join(f"  {name} = {value}" for name, value in (settings or {}).items())
@@ -167,7 +176,7 @@ class Charon:
                 plugins=plugins,
                 port=port,
                 nat_port=nat_port,
-                directory=self.directory,
+                directory=self._inside,
                 own=own,
                 log_level=log_level,
             )
@@ -186,7 +195,7 @@ class Charon:
     def start(self) -> None:
         """Start it and wait until it listens; raise :class:`Unavailable` with its words where it does not."""
         # Should this process be killed, the kernel ends charon.
-        command = self._namespace.command(self._setpriv, "--pdeathsig", "TERM", self._daemon)
+        command = self._namespace.command(self._setpriv, "--pdeathsig", "TERM", *self._daemon)
         with (self.directory / "output").open("w") as output:
             self._process = subprocess.Popen(
                 command, env=self._environment(), stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
@@ -293,7 +302,7 @@ class Charon:
     def begin(self, *arguments: str) -> subprocess.Popen[str]:
         """Tell it something; the process prints the answer, and both streams go the same way."""
         return subprocess.Popen(
-            [self._swanctl, *arguments, "--uri", f"unix://{self.directory}/vici.sock"],
+            [*self._swanctl, *arguments, "--uri", f"unix://{self._inside}/vici.sock"],
             env=self._environment(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -304,8 +313,8 @@ class Charon:
     def _environment(self) -> dict[str, str]:
         return {
             "PATH": os.environ.get("PATH", ""),
-            "STRONGSWAN_CONF": str(self.directory / "strongswan.conf"),
-            "SWANCTL_DIR": str(self.directory / "swanctl"),
+            "STRONGSWAN_CONF": str(self._inside / "strongswan.conf"),
+            "SWANCTL_DIR": str(self._inside / "swanctl"),
         }
 
     def _listens(self) -> bool:
