@@ -127,7 +127,7 @@ async def test_a_user_with_key_or_password_gets_a_session(credentials: dict[str,
         {"username": "", "client_keys": [STRANGERS_KEY]},
         {"client_keys": None},
     ],
-    ids=str,
+    ids=["other key", "wrong password", "no password", "other name", "other name, password", "no name", "nothing"],
 )
 async def test_anyone_else_does_not(credentials: dict[str, Any], caplog: pytest.LogCaptureFixture) -> None:
     async with serving() as server:

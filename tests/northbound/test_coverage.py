@@ -69,7 +69,7 @@ def outcome(root: etree._Element) -> object:
     return running.configuration, running.key_table.rows()
 
 
-@pytest.mark.parametrize("path", CONFIGURATION.keys() - WITHOUT_EFFECT)
+@pytest.mark.parametrize("path", sorted(CONFIGURATION.keys() - WITHOUT_EFFECT))
 def test_every_configured_leaf_makes_a_difference(path: str) -> None:
     root = document("full")
     leaf = root.find("/".join(CONFIGURATION[path].data_path))
