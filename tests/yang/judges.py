@@ -25,9 +25,20 @@ from rkmp.datastore.schema import load_schema
 from rkmp.errors import RpcError, RpcErrors
 from rkmp.secret import Secret
 from rkmp.storage import IN_MEMORY, Database, KeyEncryptionKey, Sealer
-from tests.yang.modules import MODULES, NAMES, STANDARD_MODULES
+from tests.yang.modules import IANA_MODULES, MODULES, NAMES, SEARCH_PATH, STANDARD_MODULES
 
 IMPORTED = ("ietf-inet-types", "ietf-yang-types", "ietf-netconf-acm")
+IMPLEMENTED = (
+    MODULES / "rkmp-types.yang",
+    *(MODULES / f"{name}.yang" for name in NAMES if name != "rkmp-types"),
+    STANDARD_MODULES / "ietf-system.yang",
+    STANDARD_MODULES / "ietf-x509-cert-to-name.yang",
+    IANA_MODULES / "iana-crypt-hash.yang",
+)
+FEATURES = {
+    "ietf-system": ("authentication", "local-users"),
+    "iana-crypt-hash": ("crypt-hash-sha-256", "crypt-hash-sha-512"),
+}
 
 
 @functools.cache
@@ -36,15 +47,15 @@ def _yangson_model() -> DataModel:
         "ietf-yang-library:modules-state": {
             "module-set-id": "",
             "module": [
-                *(_library_entry(MODULES / f"{name}.yang", "implement") for name in NAMES),
+                *(_library_entry(path, "implement") for path in IMPLEMENTED),
                 *(_library_entry(STANDARD_MODULES / f"{name}.yang", "import") for name in IMPORTED),
             ],
         }
     }
-    return DataModel(json.dumps(library), (str(MODULES), str(STANDARD_MODULES)))
+    return DataModel(json.dumps(library), tuple(map(str, SEARCH_PATH)))
 
 
-def _library_entry(path: Path, conformance: str) -> dict[str, str]:
+def _library_entry(path: Path, conformance: str) -> dict[str, object]:
     text = path.read_text(encoding="utf-8")
     namespace = re.search(r'namespace\s+"([^"]+)"', text)
     revision = re.search(r"revision\s+\"?([0-9-]{10})", text)
@@ -55,6 +66,7 @@ def _library_entry(path: Path, conformance: str) -> dict[str, str]:
         "revision": revision[1],
         "namespace": namespace[1],
         "conformance-type": conformance,
+        "feature": list(FEATURES.get(path.stem, ())),
     }
 
 
@@ -77,9 +89,11 @@ def yangson_verdict(document: etree._Element, content: ContentType = ContentType
 @functools.cache
 def _libyang_context() -> libyang.Context:
     libyang.set_log_options(libyang.LogOptions.StoreLast)
-    context = libyang.Context(f"{MODULES}:{STANDARD_MODULES}", libyang.ContextOptions.NoYangLibrary)
+    context = libyang.Context(":".join(map(str, SEARCH_PATH)), libyang.ContextOptions.NoYangLibrary)
     for name in NAMES:
         context.load_module(name)
+    for name, features in FEATURES.items():
+        context.load_module(name, features=features)
     return context
 
 
@@ -103,7 +117,7 @@ Answer = tuple[str, str | None]
 
 @functools.cache
 def _datastores() -> Datastores:
-    schema = load_schema(dict.fromkeys(NAMES, ()), [MODULES])
+    schema = load_schema({path.stem: FEATURES.get(path.stem, ()) for path in IMPLEMENTED}, [MODULES])
     sealer = Sealer(KeyEncryptionKey(Secret(bytes(32))), "datastores")
     return Datastores(schema, Database(IN_MEMORY), sealer, os.urandom, lambda: datetime.now(UTC))
 

@@ -9,4 +9,8 @@ MODULES = Path(__file__).parents[2] / "yang"
 STANDARD_MODULES = Path(sys.prefix) / "share" / "yang" / "modules" / "ietf"
 """Where the pyang package puts the IETF's modules."""
 
-NAMES = ("rkmp-types", "crypto-key-table", "rkmp")
+IANA_MODULES = STANDARD_MODULES.with_name("iana")
+SEARCH_PATH = (MODULES, STANDARD_MODULES, IANA_MODULES)
+"""Everywhere that a module of ours imports from."""
+
+NAMES = ("rkmp-types", "crypto-key-table", "rkmp", "rkmp-agent")

@@ -9,11 +9,11 @@ from pyang.context import Context
 from pyang.repository import FileRepository
 from pyang.statements import Statement
 
-from tests.yang.modules import MODULES, NAMES, STANDARD_MODULES
+from tests.yang.modules import MODULES, NAMES, SEARCH_PATH
 
 
 def statements(name: str) -> Iterator[Statement]:
-    repository = FileRepository(f"{MODULES}:{STANDARD_MODULES}", use_env=False)
+    repository = FileRepository(":".join(map(str, SEARCH_PATH)), use_env=False)
     context = Context(repository)
     module = context.add_module(name, (MODULES / f"{name}.yang").read_text(encoding="utf-8"))
     assert module is not None

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.yang.modules import MODULES, NAMES, STANDARD_MODULES
+from tests.yang.modules import MODULES, NAMES, SEARCH_PATH
 
 # What RFC 8407 asks of private modules too. A prefix in front of the module's name it asks of published ones, and
 # `rkmp` is the prefix of the others.
@@ -37,7 +37,7 @@ def test_pyang_finds_nothing(name: str) -> None:
         sys.executable,
         pyang,
         *PYANG_OPTIONS,
-        f"--path={MODULES}:{STANDARD_MODULES}",
+        f"--path={':'.join(map(str, SEARCH_PATH))}",
         str(MODULES / f"{name}.yang"),
     )
     assert check(*command) == ""
@@ -51,5 +51,6 @@ def test_yanglint_finds_nothing(name: str) -> None:
         if os.environ.get("CI") == "true":
             pytest.fail(reason)
         pytest.skip(reason)
-    command = (yanglint, "--path", str(MODULES), "--path", str(STANDARD_MODULES), str(MODULES / f"{name}.yang"))
+    paths = (word for folder in SEARCH_PATH for word in ("--path", str(folder)))
+    command = (yanglint, *paths, str(MODULES / f"{name}.yang"))
     assert check(*command) == ""

@@ -13,6 +13,24 @@ from lxml import etree
 
 LISTS = frozenset(
     {
+        "agent/netconf/call-home/netconf-client",
+        "agent/netconf/call-home/netconf-client/endpoint",
+        "agent/netconf/call-home/netconf-client/endpoint/ssh/host-key",
+        "agent/netconf/call-home/netconf-client/endpoint/tls/cert-to-name",
+        "agent/netconf/call-home/netconf-client/endpoint/tls/trust-anchor",
+        "agent/netconf/certificate",
+        "agent/netconf/endpoint",
+        "agent/netconf/endpoint/ssh/host-key",
+        "agent/netconf/endpoint/tls/cert-to-name",
+        "agent/netconf/endpoint/tls/trust-anchor",
+        "agent/netconf/host-key",
+        "agent/netconf/trust-anchor",
+        "agent/southbound/bird",
+        "agent/southbound/bird/neighbor",
+        "agent/southbound/hook",
+        "agent/southbound/hook/argument",
+        "agent/southbound/key-socket/permitted-group",
+        "agent/southbound/key-socket/permitted-user",
         "key-activated/peer",
         "key-expired/peer",
         "key-expiring/peer",
@@ -40,6 +58,8 @@ LISTS = frozenset(
         "rkmp/peer/statistics/received-notify",
         "rkmp/proposal",
         "rkmp/proposal/transform",
+        "system/authentication/user",
+        "system/authentication/user/authorized-key",
     }
 )
 """The lists and leaf-lists of our modules, by path; tests/cli holds this table against the schema."""
