@@ -9,6 +9,8 @@ import pytest
 from lxml import etree
 
 from rkmp.datastore.schema import Schema, load_schema
+from rkmp.netconf import Client
+from rkmp.netconf.access_control import AccessControl
 from rkmp.netconf.handlers import HandlerRegistry, Invocation, PathStep
 
 NET = "{urn:example:network}"
@@ -61,7 +63,8 @@ def test_an_invocation_gives_the_keys_on_its_way(schema: Schema) -> None:
     node = schema.node_at(RESTART)
     assert node is not None
     steps = (PathStep(f"{NET}network", {}), PathStep(f"{NET}peer", {f"{NET}name": "a"}))
-    invocation = Invocation(node, etree.Element(f"{NET}restart"), steps, "alice", 1)
+    reader = AccessControl(schema).access_of(Client("alice", "192.0.2.7", "netconf-ssh")).reader
+    invocation = Invocation(node, etree.Element(f"{NET}restart"), steps, "alice", 1, reader)
     assert invocation.key(f"{NET}peer", f"{NET}name") == "a"
     for list_tag, key_tag in ((f"{NET}profile", f"{NET}name"), (f"{NET}peer", f"{NET}address")):
         with pytest.raises(KeyError):

@@ -31,7 +31,8 @@ from rkmp.engine import (
 from rkmp.errors import EngineRefusal
 from rkmp.instant import Instant
 from rkmp.keytable import KeyTable
-from rkmp.netconf import NetconfServer
+from rkmp.netconf import Client, NetconfServer
+from rkmp.netconf.access_control import AccessControl
 from rkmp.netconf.handlers import Handler, HandlerRegistry, Invocation, PathStep
 from rkmp.netconf.operational import OperationalState, StateProvider
 from rkmp.northbound import Northbound
@@ -53,6 +54,8 @@ class World:
         self.now = 0.0
         self.has_netconf = has_netconf
         self.random = random.Random(seed)
+        self.ruled: set[str] = set()
+        """The users to whom access control applies."""
         self.agents: dict[str, Agent] = {}
         self.is_cut = False
         self._in_flight: list[tuple[float, int, tuple[str, int], tuple[str, int], bytes]] = []
@@ -215,7 +218,9 @@ class Agent:
         self.datastores = Datastores(self.schema, database, sealer("datastores"), draw, world.wall)
         self.server = None
         if world.has_netconf:
-            self.server = NetconfServer(self.datastores, clock=world.wall, is_recovery=lambda _: True)
+            self.server = NetconfServer(
+                self.datastores, clock=world.wall, is_recovery=lambda user: user not in world.ruled
+            )
         door = self.server or self.desk
         self.northbound = Northbound(self.datastores, self.driver, self.key_table, door, world.wall)
         self.northbound.start()
@@ -276,4 +281,7 @@ class Agent:
         assert node is not None
         handler = self.desk.handlers.get(node)
         assert handler is not None
-        return await handler(Invocation(node, etree.Element(action), steps, username="admin", session_id=SESSION))
+        reader = AccessControl(self.schema).access_of(Client("admin", "192.0.2.99", "netconf-ssh")).reader
+        return await handler(
+            Invocation(node, etree.Element(action), steps, username="admin", session_id=SESSION, reader=reader)
+        )

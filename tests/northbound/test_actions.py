@@ -6,6 +6,8 @@ import pytest
 from lxml import etree
 
 from rkmp.errors import EngineRefusal, RpcError
+from rkmp.netconf import Client
+from rkmp.netconf.access_control import AccessControl
 from rkmp.netconf.handlers import Invocation, PathStep
 from rkmp.northbound.actions import Actions
 from rkmp.northbound.names import Rkmp
@@ -26,7 +28,8 @@ def invocation(action: str, protocol: str = "bgp") -> Invocation:
     steps = [PathStep(Rkmp.RKMP, {}), PEER]
     if Rkmp.ASSOCIATION in path:
         steps.append(PathStep(Rkmp.ASSOCIATION, {str(Rkmp.PROTOCOL): protocol}))
-    return Invocation(node, etree.Element(path[-1]), tuple(steps), username="admin", session_id=1)
+    reader = AccessControl(schema()).access_of(Client("admin", "192.0.2.99", "netconf-ssh")).reader
+    return Invocation(node, etree.Element(path[-1]), tuple(steps), username="admin", session_id=1, reader=reader)
 
 
 @pytest.mark.parametrize(

@@ -18,13 +18,14 @@ from rkmp.keytable import KeyEvent
 from rkmp.netconf.handlers import Handler
 from rkmp.netconf.rpc_content import check_content
 from rkmp.northbound.actions import Actions
+from rkmp.northbound.key_export import KeyExport
 from rkmp.northbound.names import KeyTableNames, Rkmp
 from rkmp.northbound.notifications import ENGINE_NOTIFICATIONS, KEY_NOTIFICATIONS, Notifications
 from rkmp.northbound.state import EngineState, KeyTableState
 from rkmp.northbound.values import AUTH_ALGORITHMS, ROUTING_PROTOCOLS, TCP_AO_KDFS, key_table_text
 from tests.keytable.rows import manual_row, negotiated_row, provenance
 from tests.northbound.snapshots import ENGINE_COUNTERS, PEER
-from tests.northbound.world import KEY_TABLE, NOON, RKMP, FakeEngine, Running, document, schema
+from tests.northbound.world import KEY_TABLE, NOON, RKMP, FakeEngine, Running, document, memory_table, schema
 
 
 def of_ours(nodes: Iterable[SchemaNode]) -> Iterator[SchemaNode]:
@@ -236,7 +237,10 @@ def test_every_field_of_an_event_is_told() -> None:
 
 
 def test_every_action_has_a_handler() -> None:
-    handlers: dict[tuple[str, ...], Handler] = dict(Actions(FakeEngine()).handlers)
+    handlers: dict[tuple[str, ...], Handler] = {
+        **Actions(FakeEngine()).handlers,
+        **KeyExport(memory_table()).handlers,
+    }
     actions = {action.data_path for node in of_ours(schema().data_nodes()) for action in node.actions.values()} | {
         rpc.data_path for rpc in of_ours(schema().rpcs.values())
     }

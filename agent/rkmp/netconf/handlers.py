@@ -13,6 +13,7 @@ from typing import TypeAlias
 from lxml import etree
 
 from rkmp.datastore.schema import NodeKind, Schema, SchemaNode
+from rkmp.netconf.access_control import Reader
 from rkmp.netconf.rpc_content import unsupported_constraint
 
 
@@ -36,6 +37,8 @@ class Invocation:
     """For an action, the data nodes from the top-level one down to the one it was called on; empty for an rpc."""
     username: str
     session_id: int
+    reader: Reader
+    """What the caller may be shown of data, for a handler whose output holds some."""
 
     def key(self, list_tag: str, key_tag: str) -> str:
         """Return the value of a key of the list entry ``list_tag`` on the way to the action.

@@ -186,6 +186,9 @@ class KeyTableNames(enum.StrEnum):
     # Inside of it the leaves have the names of the states.
     COUNT = enum.auto()
 
+    # Actions
+    EXPORT_KEYS = enum.auto()
+
     # Notifications
     KEY_INSTALLED = enum.auto()
     KEY_ACTIVATED = enum.auto()

@@ -17,6 +17,7 @@ from rkmp.netconf.operational import StateProvider
 from rkmp.northbound.actions import Actions
 from rkmp.northbound.configuration import NorthboundConfiguration
 from rkmp.northbound.engine_access import EngineAccess
+from rkmp.northbound.key_export import KeyExport
 from rkmp.northbound.names import KeyTableNames, Rkmp
 from rkmp.northbound.notifications import Notifications
 from rkmp.northbound.state import EngineState, KeyTableState
@@ -67,7 +68,7 @@ class Northbound:
         key_table.subscribe(notifications.tell_key_event)
         server.provide_state(Rkmp.RKMP, EngineState(engine, lambda: self.configuration.current).provide)
         server.provide_state(KeyTableNames.KEY_TABLE, KeyTableState(key_table, clock).provide)
-        for path, handler in Actions(engine).handlers.items():
+        for path, handler in {**Actions(engine).handlers, **KeyExport(key_table).handlers}.items():
             server.handle(path, handler)
 
     def start(self) -> None:
