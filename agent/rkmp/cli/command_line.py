@@ -1,0 +1,85 @@
+"""The command line of ``rkmp``: every command with its arguments, and nothing of what they do."""
+
+from __future__ import annotations
+
+import argparse
+from datetime import timedelta
+from pathlib import Path
+
+import rkmp
+
+DEFAULT_NETCONF_PORT = 830
+HOURS_OF_A_YEAR = 24 * 366
+
+
+def parser() -> argparse.ArgumentParser:
+    """Build the command line."""
+    machine = argparse.ArgumentParser(add_help=False)
+    machine.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print JSON for programs")
+
+    root = argparse.ArgumentParser(
+        prog="rkmp",
+        description="Operate an rkmp agent over NETCONF, or run the demonstration.",
+        parents=[machine],
+    )
+    root.add_argument("--version", action="version", version=f"rkmp {rkmp.__version__}")
+    root.add_argument("--host", default="127.0.0.1", help="the agent's address (default 127.0.0.1)")
+    root.add_argument("--port", type=_port, default=DEFAULT_NETCONF_PORT, help="its NETCONF port (default 830)")
+    root.add_argument("--user", help="whom to log in as (default: you)")
+    credential = root.add_mutually_exclusive_group()
+    credential.add_argument("--key", type=Path, help="private key file (default: the SSH agent and ~/.ssh)")
+    credential.add_argument("--password-stdin", action="store_true", help="read a password from standard input")
+    root.add_argument("--strict-host-key", action="store_true", help="refuse a host key that is not yet known")
+    commands = root.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def add(name: str, text: str) -> argparse.ArgumentParser:
+        return commands.add_parser(name, help=text, description=text, parents=[machine])
+
+    show = add("show", "Show peers, keys, associations, the configuration or the log of events.")
+    show.add_argument("subject", choices=["peers", "keys", "associations", "config", "events"])
+    show.add_argument("--source", choices=["running", "candidate", "startup"], default="running")
+    show.add_argument(
+        "--hours", type=_hours, default=timedelta(hours=24), help="how far back events go (default 24 hours)"
+    )
+    add("watch", "Print notifications as they come, until interrupted.")
+    for name, text in (
+        ("apply", "Merge a configuration file into running, all or nothing."),
+        ("diff", "Show what applying a configuration file would change."),
+    ):
+        add(name, text).add_argument("file", type=Path)
+    rekey = add("rekey", "Replace the key of one association now.")
+    rekey.add_argument("peer")
+    rekey.add_argument("protocol")
+    add("initiate", "Negotiate now whatever a peer's associations lack.").add_argument("peer")
+    add("clear", "Remove a peer's IKE SAs and negotiated keys.").add_argument("peer")
+    _add_keys(add("keys", "Export keys, or draw their lifetimes."), machine)
+    demo = add("demo", "Run two agents on loopback and check the main job, step by step.")
+    demo.add_argument("--keep", type=Path, metavar="DIR", help="keep the two agents' state in DIR")
+    return root
+
+
+def _add_keys(keys: argparse.ArgumentParser, machine: argparse.ArgumentParser) -> None:
+    subjects = keys.add_subparsers(dest="subject", required=True, metavar="WHAT")
+
+    def add(name: str, text: str) -> argparse.ArgumentParser:
+        return subjects.add_parser(name, help=text, description=text, parents=[machine])
+
+    export = add("export", "Export keys themselves, as far as access control lets you read them, as XML or --json.")
+    export.add_argument("name", nargs="*", help="AdminKeyNames (default: every key that you may read)")
+    export.add_argument("--output", type=Path, metavar="FILE", help="write a file that only you can read (0600)")
+
+
+def _hours(text: str) -> timedelta:
+    try:
+        hours = float(text)
+    except ValueError:
+        hours = 0.0
+    if not 0 < hours <= HOURS_OF_A_YEAR:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of hours up to a year")
+    return timedelta(hours=hours)
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 0 < int(text) < 65536):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port number")
+    return int(text)
