@@ -59,12 +59,29 @@ class EngineRefusal(RkmpError):
         self.protocol = protocol
 
 
+class SouthboundError(RkmpError):
+    """A consumer of keys did not take one, did not answer, or cannot be reached; the message says which and why."""
+
+
+class TcpAoError(SouthboundError):
+    """The kernel refused a TCP-AO operation on a socket with ``errno``."""
+
+    def __init__(self, reason: str, errno: int) -> None:
+        super().__init__(reason)
+        self.errno = errno
+
+
+class TcpAoUnavailable(TcpAoError):
+    """This kernel has no TCP-AO, or not the algorithm: no socket of this host can be protected so."""
+
+
 @dataclass(eq=False)
 class RpcError(RkmpError):
     """One NETCONF rpc-error (RFC 6241 section 4.3, appendix A).
 
     ``path`` is an XPath instance path with keys, whose prefixes ``path_namespaces`` binds; ``info`` is a sequence
-    of (element name in Clark notation, text) in the order of appendix A.
+    of (element name in Clark notation, text) in the order of appendix A. ``structure`` is a container that stands in
+    error-info as well, such as the yang-data of RFC 8639: its name, and its leaves as (element name, text).
     """
 
     tag: str
@@ -75,6 +92,7 @@ class RpcError(RkmpError):
     path_namespaces: Mapping[str, str] = field(default_factory=dict)
     info: Sequence[tuple[str, str]] = ()
     severity: str = "error"
+    structure: tuple[str, Sequence[tuple[str, str]]] | None = None
 
     def __post_init__(self) -> None:
         super().__init__(self.message)
