@@ -32,6 +32,7 @@ IKE_SA = IkeSaSnapshot(
     integrity="hmac-sha2-256-128",
     prf="hmac-sha2-256",
     key_exchange="curve25519",
+    additional_key_exchanges=("ml-kem-768", "ecp384"),
     remote_identity="r2.example.net",
     auth_method="certificate",
     certificate_expires_at=NOON,

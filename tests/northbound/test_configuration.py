@@ -11,16 +11,18 @@ from lxml import etree
 
 from rkmp.crypto.certificate_paths import TrustAnchors
 from rkmp.crypto.signature_keys import KeyType
-from rkmp.crypto.suites import DEFAULT_IKE_PROPOSALS, IkeProposal
+from rkmp.crypto.suites import HYBRID_IKE_PROPOSALS, IkeProposal
 from rkmp.datastore.datastores import Datastores
 from rkmp.datastore.marks import Operation
 from rkmp.engine.configuration import (
     AssociationConfiguration,
     CertificateName,
+    Childless,
     EngineConfiguration,
     IkePolicy,
     Initiate,
     Listener,
+    NatPolicy,
     PeerConfiguration,
     PpkConfiguration,
     PpkName,
@@ -80,6 +82,11 @@ def test_a_whole_document_becomes_the_configuration_of_the_engine(running: Runni
                         integrity=(),
                         prf=(PrfId.HMAC_SHA2_384, PrfId.HMAC_SHA2_256),
                         key_exchange=(KeyExchangeId.CURVE25519, KeyExchangeId.ECP_384),
+                        additional_key_exchanges=(
+                            (KeyExchangeId.ML_KEM_1024, KeyExchangeId.NONE),
+                            (KeyExchangeId.ML_KEM_768, KeyExchangeId.ML_KEM_1024),
+                            (KeyExchangeId.ECP_521,),
+                        ),
                     ),
                     IkeProposal(
                         encryption=((EncryptionId.AES_CBC, 256),),
@@ -92,6 +99,10 @@ def test_a_whole_document_becomes_the_configuration_of_the_engine(running: Runni
                 retain_ike_sa=False,
                 retransmission=Retransmission(0.5, 2.0, 4),
                 liveness_interval=0,
+                fragmentation=False,
+                datagram_size=1400,
+                childless=Childless.NEVER,
+                nat=NatPolicy.ALLOW,
                 allow_sha1=True,
             )
         },
@@ -199,7 +210,7 @@ def test_defaults_fill_what_the_shortest_document_leaves_out() -> None:
     configuration = running.configuration
     assert (configuration.enabled, configuration.require_vendor_id) == (True, True)
     assert configuration.code_points == DEFAULT_CODE_POINTS
-    assert configuration.ike_policies == {"p": IkePolicy("p", DEFAULT_IKE_PROPOSALS)}
+    assert configuration.ike_policies == {"p": IkePolicy("p", HYBRID_IKE_PROPOSALS)}
     peer = configuration.peers["r2"]
     assert (peer.enabled, peer.port, peer.listener) == (True, 500, None)
     assert peer.associations == {1: AssociationConfiguration(1, "192.0.2.2", ("ao",))}

@@ -7,7 +7,7 @@ the names that operators use; derives no keys.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from types import MappingProxyType
 
@@ -94,7 +94,15 @@ DEFAULT_IKE_PROPOSALS: tuple[IkeProposal, ...] = (
         key_exchange=(KeyExchangeId.CURVE25519, KeyExchangeId.ECP_256),
     ),
 )
-"""What a policy without proposals of its own means, strongest first."""
+"""What every peer knows, strongest first."""
+
+HYBRID_IKE_PROPOSALS: tuple[IkeProposal, ...] = (
+    # Proposals of their own, not NONE as an alternative: whoever does not know the transform type passes over all of a
+    # proposal that has it (RFC 7296 3.3.6).
+    *(replace(each, additional_key_exchanges=((KeyExchangeId.ML_KEM_768,),)) for each in DEFAULT_IKE_PROPOSALS),
+    *DEFAULT_IKE_PROPOSALS,
+)
+"""The same with ML-KEM-768 on top where the peer knows it: what an operator's policy without proposals means."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,6 +52,24 @@ class Initiate(enum.Enum):
     NEVER = "never"
 
 
+class Childless(enum.Enum):
+    """Whether IKE SAs are opened without negotiating a key at once (RFC 6023)."""
+
+    ALLOW = "allow"
+    """We do not, a peer may."""
+    FORCE = "force"
+    """We always do, a peer may."""
+    NEVER = "never"
+    """Neither does."""
+
+
+class NatPolicy(enum.Enum):
+    """What is done where an address is translated on the way, which TCP-AO covers (protocol.md G30)."""
+
+    REFUSE = "refuse"
+    ALLOW = "allow"
+
+
 @dataclass(frozen=True, slots=True)
 class Listener:
     """A UDP address and port on which the engine speaks IKE."""
@@ -65,6 +83,7 @@ class Listener:
 class IkePolicy:
     """How to protect an IKE SA and how long to keep it. Times are in seconds; 0 turns ``liveness_interval`` off.
 
+    ``fragmentation`` and ``datagram_size`` are those of :class:`~rkmp.ike.IkeSettings`.
     ``allow_sha1``: sign with RSA over SHA-1, and accept it, where the peer knows no other way (RFC 8247 3.1.1).
     """
 
@@ -74,6 +93,10 @@ class IkePolicy:
     retain_ike_sa: bool = True
     retransmission: Retransmission = DEFAULT_RETRANSMISSION
     liveness_interval: int = 30
+    fragmentation: bool = True
+    datagram_size: int | None = None
+    childless: Childless = Childless.ALLOW
+    nat: NatPolicy = NatPolicy.REFUSE
     allow_sha1: bool = False
 
 

@@ -221,6 +221,7 @@ class Conversation:
             integrity=suite.integrity_name if suite else None,
             prf=suite.prf_name if suite else None,
             key_exchange=suite.key_exchange_name if suite else None,
+            additional_key_exchanges=suite.additional_key_exchange_names if suite else (),
             remote_identity=identity.text if identity else None,
             auth_method=event.remote_method.value if event else None,
             certificate_expires_at=event.remote_chain.valid_until if event and event.remote_chain else None,

@@ -303,8 +303,8 @@ class Engine:
         """Return a random part of a delay to add to it, from 0 to a quarter."""
         return self._random(1)[0] / 256 * LARGEST_JITTER
 
-    def open(self, peer: Peer, request: ChildRequest, at: Instant) -> Conversation:
-        """Make an IKE SA with ``peer`` as its initiator."""
+    def open(self, peer: Peer, request: ChildRequest | None, at: Instant) -> Conversation:
+        """Make an IKE SA with ``peer`` as its initiator; ``request`` of None makes one without a child."""
         configuration = peer.configuration
         remote = (_canonical(configuration.address), configuration.port)
         conversation = self._switchboard.open(peer, request, self.listener_of(configuration), remote, at.monotonic)

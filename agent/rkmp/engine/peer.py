@@ -19,6 +19,7 @@ from rkmp.engine.certificate_watch import CertificateWatch
 from rkmp.engine.closing import closing_moments, is_overdue, why_close
 from rkmp.engine.configuration import (
     AssociationConfiguration,
+    Childless,
     EngineConfiguration,
     IkePolicy,
     Listener,
@@ -68,8 +69,8 @@ class Surroundings(Protocol):
     def jitter(self) -> float:
         """Return a random part of a delay to add to it, from 0 to a quarter."""
 
-    def open(self, peer: Peer, request: ChildRequest, at: Instant) -> Conversation:
-        """Make an IKE SA with ``peer`` as its initiator."""
+    def open(self, peer: Peer, request: ChildRequest | None, at: Instant) -> Conversation:
+        """Make an IKE SA with ``peer`` as its initiator; ``request`` of None makes one without a child."""
 
     def touch(self, conversation: Conversation) -> None:
         """Deal with what ``conversation`` has to say after a command."""
@@ -115,6 +116,9 @@ class Peer:
             code_points=engine.code_points,
             require_vendor_id=engine.require_vendor_id,
             retransmission=policy.retransmission,
+            fragmentation=policy.fragmentation,
+            datagram_size=policy.datagram_size,
+            childless=policy.childless is not Childless.NEVER,
             allow_sha1=policy.allow_sha1,
             initial_contact=not any(conversation.is_open for conversation in self.conversations.values()),
         )
@@ -344,10 +348,14 @@ class Peer:
         request = self._request(association, at)
         if request is None:
             return
-        conversation = self.engine.open(self, request, at)
+        is_childless = self.ike_policy.childless is Childless.FORCE
+        conversation = self.engine.open(self, None if is_childless else request, at)
         self.conversations[conversation.key] = conversation
         self.statistics[PeerStatistic.IKE_SAS_INITIATED] += 1
         association.begin(conversation.key, request.send_ids, at)
+        if is_childless:
+            # It waits until the IKE SA is established.
+            conversation.ike_sa.create_child(request, at.monotonic)
 
     def _request(self, association: Association, at: Instant) -> ChildRequest | None:
         """Return what to ask for, or None when there is no KeyID left to announce."""

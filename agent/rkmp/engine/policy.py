@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from rkmp.engine import credentials
+from rkmp.engine.configuration import NatPolicy
 from rkmp.engine.protocols import protocol_name
 from rkmp.engine.send_ids import allocate_send_id
 from rkmp.errors import IkeError
@@ -20,12 +21,21 @@ from rkmp.ike import (
     Expectations,
     Identity,
     LocalAuthentication,
+    Nat,
     RemoteAuthentication,
 )
 from rkmp.wire import NotifyType
 
 if TYPE_CHECKING:
     from rkmp.engine.peer import Peer
+
+
+def why_nat_refuses(nat: Nat | None, policy: NatPolicy) -> str | None:
+    """Return why no key is negotiated where IKE_SA_INIT has shown ``nat``, or None where one may be (G30)."""
+    if policy is NatPolicy.ALLOW or nat is None or not (nat.local or nat.remote):
+        return None
+    whose = " and ".join(name for name, is_so in (("our", nat.local), ("the peer's", nat.remote)) if is_so)
+    return f"{whose} address is translated on the way, and TCP-AO covers addresses"
 
 
 class ConversationPolicy:
@@ -88,6 +98,8 @@ class ConversationPolicy:
                 NotifyType.TS_UNACCEPTABLE,
                 f"no enabled association for {protocol_name(offer.routing_protocol)} with this peer",
             )
+        if (reason := why_nat_refuses(offer.nat, peer.ike_policy.nat)) is not None:
+            raise IkeError(NotifyType.NO_PROPOSAL_CHOSEN, reason)
         if offer.replaces is None and (reason := peer.crossing(association, remote_identity, self.ike_sa)):
             raise IkeError(NotifyType.TEMPORARY_FAILURE, reason)
         taken = peer.peer_send_ids_in_use(association)

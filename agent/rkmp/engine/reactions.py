@@ -14,6 +14,7 @@ from rkmp.engine.association import Association
 from rkmp.engine.conversation import Conversation, Failure
 from rkmp.engine.events import AuthenticationFailure, IkeSaDown, IkeSaUp, NegotiationFailure
 from rkmp.engine.peer import CROSSING_WINDOW, Peer
+from rkmp.engine.policy import why_nat_refuses
 from rkmp.engine.protocols import protocol_name
 from rkmp.engine.reasons import explain, explain_refusal_of_ours
 from rkmp.engine.statistics import PeerStatistic, failure_statistic
@@ -192,6 +193,13 @@ def _keys_established(peer: Peer, conversation: Conversation, event: ChildKeysEs
     if association is None or not association.configuration.enabled or is_stray:
         # The configuration has changed since it was asked for.
         conversation.delete_child(child.send_id, at.monotonic)
+        peer.engine.touch(conversation)
+        return
+    nat_refusal = why_nat_refuses(conversation.ike_sa.nat, peer.ike_policy.nat)
+    if child.requester and nat_refusal is not None:
+        # The peer puts up with it, and we do not: what both sides said of their addresses is authenticated by now.
+        conversation.delete_child(child.send_id, at.monotonic)
+        association.fail(nat_refusal, None, at)
         peer.engine.touch(conversation)
         return
     conversation.busy_at = at.monotonic

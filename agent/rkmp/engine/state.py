@@ -27,6 +27,7 @@ class IkeSaSnapshot:
     integrity: str | None
     prf: str | None
     key_exchange: str | None
+    additional_key_exchanges: tuple[str, ...]
     remote_identity: str | None
     auth_method: str | None
     certificate_expires_at: datetime | None

@@ -132,7 +132,9 @@ class Switchboard:
 
     # -- what goes out -------------------------------------------------------------------------------------------
 
-    def open(self, peer: Peer, request: ChildRequest, listener: Listener, remote: Address, now: float) -> Conversation:
+    def open(
+        self, peer: Peer, request: ChildRequest | None, listener: Listener, remote: Address, now: float
+    ) -> Conversation:
         """Begin an IKE SA with ``peer``."""
         policy = ConversationPolicy((), peer)
         ike_sa = IkeSa.initiate(peer.settings, policy, self._random, request, now)
@@ -216,11 +218,16 @@ def _settings_for(candidates: Sequence[Peer]) -> IkeSettings:
     settings = candidates[0].settings
     if len(candidates) == 1:
         return settings
-    proposals = dict.fromkeys(proposal for peer in candidates for proposal in peer.settings.proposals)
+    of_each = [peer.settings for peer in candidates]
+    proposals = dict.fromkeys(proposal for each in of_each for proposal in each.proposals)
+    sizes = [each.datagram_size for each in of_each if each.datagram_size is not None]
     return IkeSettings(
         proposals=tuple(proposals),
         code_points=settings.code_points,
         require_vendor_id=settings.require_vendor_id,
         retransmission=settings.retransmission,
-        allow_sha1=all(peer.settings.allow_sha1 for peer in candidates),
+        fragmentation=all(each.fragmentation for each in of_each),
+        datagram_size=min(sizes, default=None),
+        childless=all(each.childless for each in of_each),
+        allow_sha1=all(each.allow_sha1 for each in of_each),
     )

@@ -61,6 +61,7 @@ class IkeSettings:
     ``datagram_size``: the octets of the largest IP datagram that goes in one piece then; None for what the RFC
     recommends, which is 576 over IPv4 and 1280 over IPv6. ``reassembly_limit``: the octets that are kept of a message
     which is not complete; a peer that sends more loses the IKE SA.
+    ``childless``: let the peer open an IKE SA without a child (RFC 6023).
     ``nat_detection``: find out in IKE_SA_INIT whether addresses are translated, as far as the path is known.
     ``nat_port``: the port of the peer to which an initiator moves when they are (RFC 7296 2.23); None to stay.
     ``initial_contact``: tell the peer that we have no other IKE SA with it (RFC 7296 2.4).
@@ -82,6 +83,7 @@ class IkeSettings:
     fragmentation: bool = True
     datagram_size: int | None = None
     reassembly_limit: int = 32_768
+    childless: bool = True
     nat_detection: bool = True
     nat_port: int | None = 4500
     initial_contact: bool = False

@@ -16,21 +16,25 @@ from rkmp.crypto.certificates import load_certificates
 from rkmp.crypto.credentials import CertificateCredential
 from rkmp.crypto.signature_keys import CredentialError, load_private_key
 from rkmp.crypto.suites import (
-    DEFAULT_IKE_PROPOSALS,
     ENCRYPTION_BY_NAME,
+    HYBRID_IKE_PROPOSALS,
     INTEGRITY_BY_NAME,
     KEY_EXCHANGE_BY_NAME,
     PRF_BY_NAME,
     IkeProposal,
+    choose_suite,
+    wire_proposals,
 )
 from rkmp.datastore.defaults import Instance
 from rkmp.datastore.schema import Schema
 from rkmp.engine.configuration import (
     AssociationConfiguration,
     CertificateName,
+    Childless,
     IkePolicy,
     Initiate,
     Listener,
+    NatPolicy,
     PeerConfiguration,
     PpkConfiguration,
     PpkName,
@@ -42,8 +46,15 @@ from rkmp.engine.configuration import (
 from rkmp.ike import AuthenticationMethod, Identity, Retransmission
 from rkmp.ike.post_quantum import PPK_ID_FIXED
 from rkmp.northbound.names import Rkmp
-from rkmp.northbound.reading import boolean, container, invalid_value, number, value
-from rkmp.northbound.values import AUTH_ALGORITHMS, IGNORE_TCP_OPTIONS, TCP_AO_KDFS, routing_protocol_number, secret
+from rkmp.northbound.reading import boolean, container, instance_error, invalid_value, number, value
+from rkmp.northbound.values import (
+    ADDITIONAL_KEY_EXCHANGES,
+    AUTH_ALGORITHMS,
+    IGNORE_TCP_OPTIONS,
+    TCP_AO_KDFS,
+    routing_protocol_number,
+    secret,
+)
 from rkmp.secret import Secret
 from rkmp.wire import CodePoints
 
@@ -101,7 +112,7 @@ class EntryReaders:
         numbered = {int(value(each, Rkmp.NUMBER)): self._ike_proposal(each) for each in entry.entries(Rkmp.PROPOSAL)}
         return IkePolicy(
             name=value(entry, Rkmp.NAME),
-            proposals=tuple(numbered[number] for number in sorted(numbered)) or DEFAULT_IKE_PROPOSALS,
+            proposals=tuple(numbered[number] for number in sorted(numbered)) or HYBRID_IKE_PROPOSALS,
             lifetime=int(value(entry, Rkmp.LIFETIME)),
             retain_ike_sa=boolean(entry, Rkmp.RETAIN_IKE_SA),
             retransmission=Retransmission(
@@ -110,16 +121,32 @@ class EntryReaders:
                 tries=int(value(retransmission, Rkmp.TRIES)),
             ),
             liveness_interval=int(value(entry, Rkmp.LIVENESS_INTERVAL)),
+            fragmentation=boolean(entry, Rkmp.FRAGMENTATION),
+            datagram_size=number(entry, Rkmp.DATAGRAM_SIZE),
+            childless=Childless(value(entry, Rkmp.CHILDLESS)),
+            nat=NatPolicy(value(entry, Rkmp.NAT)),
             allow_sha1=boolean(entry, Rkmp.ALLOW_SHA1_SIGNATURES),
         )
 
     def _ike_proposal(self, entry: Instance) -> IkeProposal:
-        return IkeProposal(
+        further = {int(value(each, Rkmp.NUMBER)): each for each in entry.entries(Rkmp.FURTHER_KEY_EXCHANGE)}
+        additional = [
+            entry.values(Rkmp.ADDITIONAL_KEY_EXCHANGE),
+            *(further[number].values(Rkmp.METHOD) for number in sorted(further)),
+        ]
+        proposal = IkeProposal(
             encryption=tuple(ENCRYPTION_BY_NAME[name] for name in entry.values(Rkmp.ENCRYPTION)),
             integrity=tuple(INTEGRITY_BY_NAME[name] for name in entry.values(Rkmp.INTEGRITY)),
             prf=tuple(PRF_BY_NAME[name] for name in entry.values(Rkmp.PRF)),
             key_exchange=tuple(KEY_EXCHANGE_BY_NAME[name] for name in entry.values(Rkmp.KEY_EXCHANGE)),
+            additional_key_exchanges=tuple(
+                tuple(ADDITIONAL_KEY_EXCHANGES[name] for name in methods) for methods in additional if methods
+            ),
         )
+        if choose_suite((proposal,), wire_proposals((proposal,))) is None:
+            reason = "nobody could choose from the proposal: additional key exchanges must not repeat a method"
+            raise instance_error(self.schema, entry, reason)
+        return proposal
 
     def proposal(self, entry: Instance) -> ProposalConfiguration:
         """Read an entry of ``proposal``; ``security-protocol`` has one value so far, which is what it is read as."""

@@ -112,6 +112,8 @@ def _add_ike_sa(entry: etree._Element, snapshot: IkeSaSnapshot) -> None:
     add(entry, Rkmp.INTEGRITY, snapshot.integrity)
     add(entry, Rkmp.PRF, snapshot.prf)
     add(entry, Rkmp.KEY_EXCHANGE, snapshot.key_exchange)
+    for method in snapshot.additional_key_exchanges:
+        add(entry, Rkmp.ADDITIONAL_KEY_EXCHANGE, method)
     add(entry, Rkmp.REMOTE_IDENTITY, snapshot.remote_identity)
     add(entry, Rkmp.AUTH_METHOD, snapshot.auth_method)
     add(entry, Rkmp.CERTIFICATE_EXPIRES_AT, snapshot.certificate_expires_at)

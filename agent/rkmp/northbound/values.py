@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
+from rkmp.crypto.suites import KEY_EXCHANGE_BY_NAME
 from rkmp.engine.protocols import PROTOCOL_NAMES
 from rkmp.keytable import ALG_IDS, KDFS, PROTOCOLS
 from rkmp.northbound.names import KEY_TABLE_PREFIX
 from rkmp.secret import Secret
-from rkmp.wire import AuthAlg, Kdf
+from rkmp.wire import AuthAlg, Kdf, KeyExchangeId
 
 AUTH_ALGORITHMS: Mapping[str, int] = {
     "hmac-sha-1-96": AuthAlg.HMAC_SHA_1_96,
@@ -24,6 +25,9 @@ TCP_AO_KDFS: Mapping[str, int] = {
     "kdf-aes-128-cmac": Kdf.AES_128_CMAC,
 }
 """The draft's code points by the names of ``rkmp-types``."""
+
+ADDITIONAL_KEY_EXCHANGES: Mapping[str, int] = {**KEY_EXCHANGE_BY_NAME, "none": KeyExchangeId.NONE}
+"""Transform IDs of additional key exchanges, and of leaving one out, by the names of ``rkmp-types``."""
 
 IGNORE_TCP_OPTIONS = "ignore-tcp-options"
 """The bit of ``transform-flags`` that is the draft's O bit."""

@@ -194,6 +194,9 @@ class IkeAuth(Exchange):
         present = [only(kind, payloads) is not None for kind in _CHILD_PAYLOADS]
         if any(present) and not all(present):
             raise IkeError(NotifyType.INVALID_SYNTAX, "SA, TSi and TSr come together or not at all")
+        if not any(present) and not context.settings.childless:
+            # RFC 6023 3: as one who has not heard of it.
+            raise IkeError(NotifyType.INVALID_SYNTAX, "SA, TSi and TSr are missing: there is no IKE SA without a child")
         claim = identify(context, id_payload)
         remote = claim.identity
         evidence = evidence_of_initiator(context, remote, claim.expected.ppk, payloads, proof)

@@ -43,6 +43,9 @@ MAX_RESTARTS = 6
 
 MAX_COOKIE_LENGTH = 64
 
+# RFC 6023 section 4 wants the Protocol ID of IKE here.
+_CHILDLESS = (Notify(NotifyType.CHILDLESS_IKEV2_SUPPORTED, protocol_id=ProtocolId.IKE),)
+
 
 @dataclass(frozen=True, slots=True)
 class _Opening:
@@ -225,8 +228,7 @@ class IkeSaInit(Exchange):
             SecurityAssociation((answer,)),
             KeyExchange(suite.key_exchange, public_value),
             Nonce(nonce_r),
-            # RFC 6023 section 4 wants the Protocol ID of IKE here.
-            Notify(NotifyType.CHILDLESS_IKEV2_SUPPORTED, protocol_id=ProtocolId.IKE),
+            *(_CHILDLESS if settings.childless else ()),
             *announce(settings, expectations, announcements),
             *(() if nat is None else tell_path(context.path, remote_spi, context.local_spi)),
             vendor_id(settings.code_points),
