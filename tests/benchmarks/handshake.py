@@ -1,9 +1,9 @@
-"""CPU time of one IKE SA: IKE_SA_INIT and IKE_AUTH with pre-shared keys, for us in both roles and for charon.
+"""CPU time of one IKE SA: IKE_SA_INIT and IKE_AUTH, for us in both roles and for charon in both.
 
-Responder and initiator are processes on a processor each, over UDP on loopback; the responders keep what they
-established, start fresh in every round and take turns in going first. We are there as a bare loop around rkmp.ike,
-which does less than charon (no threads, no configuration, no kernel), and as a whole agent, which does more: it agrees
-on a TCP-AO key and has it on the disk before it answers.
+With pre-shared keys, and with ECDSA P-256 certificates of one authority. Responder and initiator are processes on a
+processor each, over UDP on loopback; both keep what they established, start fresh in every round and take turns in
+going first. We are there as a bare loop around rkmp.ike, which does less than charon (no threads, no configuration, no
+kernel), and as a whole agent, which does more: it agrees on a TCP-AO key and has it on the disk before it answers.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ import statistics
 import struct
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice, repeat
@@ -26,18 +27,24 @@ from pathlib import Path
 import cryptography
 from cryptography.hazmat.backends.openssl import backend
 
-from rkmp.crypto.authentication import shared_key_auth, signed_octets
-from rkmp.crypto.ike_keys import derive_ike_keys
-from rkmp.crypto.key_exchange import start
-from rkmp.crypto.protection import Protector
-from rkmp.crypto.suites import IkeSuite
-from rkmp.ike import ChildRequest
-from rkmp.secret import Secret
+from rkmp.ike import ChildRequest, Policy
 from tests.benchmarks.agent_responder import peer_address, peer_name
-from tests.benchmarks.handshakes import AT_ONCE, CHILD, INITIATOR, SETTINGS, SUITE, Address, Opener, open_each, policy
+from tests.benchmarks.floor import cryptography_alone
+from tests.benchmarks.handshakes import (
+    AT_ONCE,
+    CHILD,
+    SUITE,
+    Address,
+    Opener,
+    Responder,
+    answer_each,
+    open_each,
+)
+from tests.benchmarks.parties import Authentication, make_certificates, policy
 from tests.benchmarks.table import Table
-from tests.interop.strongswan.charon import CHARON_NAME, Charon, Connection
+from tests.interop.strongswan.charon import CHARON_NAME, ROUTER_NAME, Charon, Connection
 from tests.interop.strongswan.namespace import NetworkNamespace
+from tests.interop.strongswan.vici import Vici
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -46,20 +53,33 @@ HANDSHAKES = 300
 WARM_UP = 60
 
 CHARON, IKE, IKE_CHILD, AGENT = "charon", "rkmp.ike", "rkmp.ike, with a key", "rkmp agent, with a key on the disk"
-TOWARDS_CHARON, TOWARDS_IKE = "rkmp.ike, towards charon", "rkmp.ike, towards rkmp.ike"
+NEW_CHAIN = "rkmp.ike, chain not seen before"
+TOWARDS_CHARON = "rkmp.ike, towards charon"
 CRYPTOGRAPHY = "rkmp.crypto alone"
+ORDER = (CHARON, TOWARDS_CHARON, IKE, IKE_CHILD, NEW_CHAIN, AGENT)
+"""In which they are listed, whoever had the first turn."""
 
 IP_PKTINFO = 8
 """ip(7); Python has no name for it."""
 
-# Its defences against a flood from one address, which is what this is; and no log.
-CHARON_SETTINGS = {"cookie_threshold": "100000", "cookie_threshold_ip": "100000", "block_threshold": "100001"}
+# Its defences against a flood from one address, which is what this is; every IKE SA of its own is a new one; no log.
+CHARON_SETTINGS = {
+    "cookie_threshold": "100000",
+    "cookie_threshold_ip": "100000",
+    "block_threshold": "100001",
+    "reuse_ikesa": "no",
+}
+
+
+Process = tuple[int, Address]
+"""Its process ID, and where it answers."""
 
 
 @dataclass
 class Samples:
     """Microseconds of CPU time per handshake, one entry a round, by role and by who it is."""
 
+    authentication: Authentication
     responder: dict[str, list[float]] = field(default_factory=dict)
     initiator: dict[str, list[float]] = field(default_factory=dict)
     one_side: list[float] = field(default_factory=list)
@@ -67,16 +87,19 @@ class Samples:
 
 def run(rounds: int = ROUNDS, handshakes: int = HANDSHAKES) -> Table:
     """Measure and return the table; raise Unavailable where charon cannot be started."""
-    samples = Samples()
+    both = (Samples(Authentication.PRE_SHARED_KEYS), Samples(Authentication.CERTIFICATES))
     processors = sorted(os.sched_getaffinity(0))
     os.sched_setaffinity(0, {processors[0]})
     try:
-        for number in range(rounds):
-            _round(samples, handshakes, processors[-1], charon_first=number % 2 == 0)
-            samples.one_side.append(_cryptography(handshakes))
+        with tempfile.TemporaryDirectory(prefix="rkmp-benchmark-") as folder:
+            make_certificates(Path(folder))
+            for number in range(rounds):
+                for samples in both:
+                    _Round(samples, Path(folder), handshakes, processors[-1]).run(charon_first=number % 2 == 0)
+                    samples.one_side.append(cryptography_alone(samples.authentication, Path(folder), handshakes))
     finally:
         os.sched_setaffinity(0, processors)
-    return _table(samples, rounds, handshakes, shared=len(processors) == 1)
+    return _table(both, rounds, handshakes, shared=len(processors) == 1)
 
 
 def process_cpu_time(pid: int) -> float:
@@ -92,54 +115,108 @@ def _pin(pid: int, processor: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One responder with what opens IKE SAs at it; ``initiator`` names the initiator's row, None for no row."""
+    """A process with what makes it do handshakes: ``handshake(count)`` does so many of them.
 
-    responder: str
-    initiator: str | None
+    ``rows`` say what the process is to be called, and what we are to be called on the other side of it; None for no
+    row. ``as_initiator``: it is the process that opens the IKE SAs.
+    """
+
     pid: int
-    openers: Iterator[Opener]
-    child: ChildRequest | None
+    handshake: Callable[[int], None]
+    rows: tuple[str | None, str | None]
+    as_initiator: bool = False
 
-    def take(self, bound: socket.socket, handshakes: int, samples: Samples) -> None:
-        """Open IKE SAs, and note what each cost."""
-        open_each(bound, islice(self.openers, WARM_UP), self.child)
+    def take(self, handshakes: int, samples: Samples) -> None:
+        """Do handshakes, and note what each cost."""
+        self.handshake(WARM_UP)
         theirs, ours = process_cpu_time(self.pid), time.process_time()
-        open_each(bound, islice(self.openers, handshakes), self.child)
-        cost = (process_cpu_time(self.pid) - theirs, time.process_time() - ours)
-        samples.responder.setdefault(self.responder, []).append(cost[0] / handshakes * 1e6)
-        if self.initiator is not None:
-            samples.initiator.setdefault(self.initiator, []).append(cost[1] / handshakes * 1e6)
+        self.handshake(handshakes)
+        costs = (process_cpu_time(self.pid) - theirs, time.process_time() - ours)
+        roles = (samples.initiator, samples.responder) if self.as_initiator else (samples.responder, samples.initiator)
+        for role, row, cost in zip(roles, self.rows, costs, strict=True):
+            if row is not None:
+                role.setdefault(row, []).append(cost / handshakes * 1e6)
 
 
-def _round(samples: Samples, handshakes: int, processor: int, *, charon_first: bool) -> None:
-    peers = WARM_UP + handshakes
-    with (
-        NetworkNamespace() as network,
-        Charon(network, settings=CHARON_SETTINGS, log_level=-1) as charon,
-        network.udp_socket("0.0.0.0") as bound,  # noqa: S104 - to come from many addresses
-        _ike_responder(network) as (ike_pid, ike_address),
-        _agent_responder(network, peers) as (agent_pid, agent_address),
-    ):
-        charon.start()
-        charon.load(Connection(SUITE))
-        for pid in (charon.pid, ike_pid, agent_pid):
-            _pin(pid, processor)
+@dataclass(frozen=True, slots=True)
+class _Round:
+    """One round: everybody is started afresh, and takes a turn."""
 
-        def one(address: Address) -> Iterator[Opener]:
-            return repeat(Opener(INITIATOR, lambda datagram: bound.sendto(datagram, address)))
+    samples: Samples
+    folder: Path
+    handshakes: int
+    processor: int
 
-        everyone = (
-            Opener(policy(peer_name(number), CHARON_NAME), partial(_send_as, bound, number, agent_address))
-            for number in range(peers)
+    def run(self, *, charon_first: bool) -> None:
+        """Take all turns, in one order or the other."""
+        by_certificate = self.samples.authentication is Authentication.CERTIFICATES
+        with (
+            NetworkNamespace() as network,
+            Charon(network, settings=CHARON_SETTINGS, log_level=-1) as charon,
+            network.udp_socket("0.0.0.0") as bound,  # noqa: S104 - to come from many addresses
+            network.udp_socket("127.0.0.1", 15500) as answering,
+            _ike_responder(network, "127.0.0.3", self.samples.authentication, self.folder) as ike,
+            self._third(network, by_certificate=by_certificate) as third,
+        ):
+            charon.start()
+            if by_certificate:
+                _equip(charon, self.folder)
+            method = "pubkey" if by_certificate else "psk"
+            charon.load(
+                Connection(SUITE, answering.getsockname(), childless="force", local_auth=method, remote_auth=method)
+            )
+            for pid in (charon.pid, ike[0], third[0]):
+                _pin(pid, self.processor)
+            with Vici(charon.directory / "vici.sock") as vici:
+                turns = [
+                    Turn(charon.pid, self._opening(bound, charon.address), (CHARON, TOWARDS_CHARON)),
+                    Turn(charon.pid, self._answering(answering, vici), (CHARON, None), as_initiator=True),
+                    Turn(ike[0], self._opening(bound, ike[1]), (IKE, None)),
+                ]
+                if by_certificate:
+                    turns.append(Turn(third[0], self._opening(bound, third[1]), (NEW_CHAIN, None)))
+                else:
+                    turns += [
+                        Turn(ike[0], self._opening(bound, ike[1], CHILD), (IKE_CHILD, IKE_CHILD)),
+                        Turn(third[0], self._opening_as_peers(bound, third[1]), (AGENT, None)),
+                    ]
+                for turn in turns if charon_first else reversed(turns):
+                    turn.take(self.handshakes, self.samples)
+
+    def _third(self, network: NetworkNamespace, *, by_certificate: bool) -> AbstractContextManager[Process]:
+        if by_certificate:
+            return _ike_responder(network, "127.0.0.4", Authentication.NEW_CHAINS, self.folder)
+        return _agent_responder(network, WARM_UP + self.handshakes)
+
+    def _policy(self, own_name: str, peer_name: str) -> Policy:
+        return policy(self.samples.authentication, own_name, peer_name, self.folder)
+
+    def _opening(
+        self, bound: socket.socket, address: Address, child: ChildRequest | None = None
+    ) -> Callable[[int], None]:
+        """Return what opens IKE SAs at ``address``."""
+        opener = Opener(self._policy(ROUTER_NAME, CHARON_NAME), lambda datagram: bound.sendto(datagram, address))
+        return lambda count: open_each(bound, repeat(opener, count), child)
+
+    def _opening_as_peers(self, bound: socket.socket, address: Address) -> Callable[[int], None]:
+        """Return what opens an IKE SA at an agent for each of its peers, with a key."""
+        openers = (
+            Opener(self._policy(peer_name(number), CHARON_NAME), partial(_send_as, bound, number, address))
+            for number in range(WARM_UP + self.handshakes)
         )
-        turns = (
-            Turn(CHARON, TOWARDS_CHARON, charon.pid, one(charon.address), None),
-            Turn(IKE, TOWARDS_IKE, ike_pid, one(ike_address), None),
-            Turn(IKE_CHILD, IKE_CHILD, ike_pid, one(ike_address), CHILD),
-            Turn(AGENT, None, agent_pid, everyone, CHILD),
-        )
-        for turn in turns if charon_first else reversed(turns):
-            turn.take(bound, handshakes, samples)
+        return lambda count: open_each(bound, islice(openers, count), CHILD)
+
+    def _answering(self, bound: socket.socket, vici: Vici) -> Callable[[int], None]:
+        """Return what lets charon open IKE SAs with us."""
+        responder = Responder(self._policy(ROUTER_NAME, CHARON_NAME))
+        # With this timeout charon answers at once and opens the IKE SA on its own.
+        begin = partial(vici.command, "initiate", ike="rkmp", timeout="-1")
+        return lambda count: answer_each(bound, responder, begin, count)
+
+
+def _equip(charon: Charon, folder: Path) -> None:
+    for kind, name in (("x509", f"{CHARON_NAME}.pem"), ("private", f"{CHARON_NAME}.key"), ("x509ca", "root.pem")):
+        charon.keep(kind, (folder / name).read_bytes())
 
 
 def _send_as(bound: socket.socket, number: int, responder: Address, datagram: bytes) -> None:
@@ -149,9 +226,12 @@ def _send_as(bound: socket.socket, number: int, responder: Address, datagram: by
 
 
 @contextmanager
-def _ike_responder(network: NetworkNamespace) -> Iterator[tuple[int, Address]]:
-    with network.udp_socket("127.0.0.3") as bound:
-        command = [sys.executable, "-m", "tests.benchmarks.handshakes", str(bound.fileno())]
+def _ike_responder(
+    network: NetworkNamespace, host: str, authentication: Authentication, folder: Path
+) -> Iterator[Process]:
+    with network.udp_socket(host) as bound:
+        arguments = (str(bound.fileno()), authentication.value, str(folder))
+        command = [sys.executable, "-m", "tests.benchmarks.handshakes", *arguments]
         process = subprocess.Popen(command, cwd=REPOSITORY, pass_fds=(bound.fileno(),))
         address = bound.getsockname()
     try:
@@ -162,7 +242,7 @@ def _ike_responder(network: NetworkNamespace) -> Iterator[tuple[int, Address]]:
 
 
 @contextmanager
-def _agent_responder(network: NetworkNamespace, peers: int) -> Iterator[tuple[int, Address]]:
+def _agent_responder(network: NetworkNamespace, peers: int) -> Iterator[Process]:
     address = ("127.0.0.4", 15500)
     arguments = ("-m", "tests.benchmarks.agent_responder", address[0], str(address[1]), str(peers))
     with subprocess.Popen(
@@ -174,57 +254,22 @@ def _agent_responder(network: NetworkNamespace, peers: int) -> Iterator[tuple[in
         yield process.pid, address
 
 
-def _cryptography(handshakes: int) -> float:
-    """Return what one side of a handshake costs in cryptography alone, through our own functions."""
-    (offered,) = SETTINGS.proposals
-    ((encryption, key_bits),), (prf,), (method,) = offered.encryption, offered.prf, offered.key_exchange
-    suite = IkeSuite(encryption, key_bits, 0, prf, method)
-    psk, nonce, spi, message, identity = Secret(bytes(30)), bytes(32), bytes(8), bytes(200), bytes(20)
-    peer_value = start(method, os.urandom).public_value
-    peer = Protector(suite, Secret(bytes(suite.encryption_algorithm.key_length)), Secret(b""))
-    sealed = peer.seal(bytes(32), bytes(80), os.urandom)
-    before = time.process_time()
-    for _ in range(handshakes):
-        shared_secret = start(method, os.urandom).finish(peer_value)
-        keys = derive_ike_keys(suite, nonce, nonce, shared_secret, spi, spi)
-        for sk_p in (keys.sk_pi, keys.sk_pr):
-            shared_key_auth(prf, psk, signed_octets(prf, message, nonce, sk_p, identity))
-        ours, _ = Protector(suite, keys.sk_ei, keys.sk_ai), Protector(suite, keys.sk_er, keys.sk_ar)
-        ours.seal(bytes(32), bytes(80), os.urandom)
-        peer.open(bytes(32), sealed)
-    return (time.process_time() - before) / handshakes * 1e6
-
-
-def _table(samples: Samples, rounds: int, handshakes: int, *, shared: bool) -> Table:
-    charon = samples.responder[CHARON]
-
-    def row(role: str, who: str, values: list[float]) -> tuple[str, ...]:
-        ratios = [value / reference for value, reference in zip(values, charon, strict=True)]
-        return (
-            f"{role}: {who}",
-            f"{statistics.median(values):.0f}",
-            f"{min(values):.0f}-{max(values):.0f}",
-            f"{statistics.median(ratios):.2f}",
-            f"{min(ratios):.2f}-{max(ratios):.2f}",
-        )
-
+def _table(both: tuple[Samples, ...], rounds: int, handshakes: int, *, shared: bool) -> Table:
     return Table(
-        f"IKE_SA_INIT and IKE_AUTH, pre-shared keys, {SUITE}: CPU time of one side",
+        f"IKE_SA_INIT and IKE_AUTH, {SUITE}: CPU time of one side",
         ("", "us", "range", "to charon", "range"),
-        (
-            *(row("responder", who, values) for who, values in samples.responder.items()),
-            *(row("initiator", who, values) for who, values in samples.initiator.items()),
-            row("either", CRYPTOGRAPHY, samples.one_side),
-        ),
+        tuple(row for samples in both for row in _rows(samples)),
         (
             (
                 f"Medians of {rounds} rounds of {handshakes} handshakes, {AT_ONCE} at a time, which suits charon best; "
-                "ratios are of each round, to charon as responder in it."
+                "ratios are of each round, to charon in the same role in it, for cryptography to the cheaper one."
             ),
             (
                 "rkmp.ike is a loop around one socket; the agent is engine, asyncio and SQLite, synchronous. "
                 "Where no key is named the IKE SA has no child: charon knows none of ours."
             ),
+            "charon as initiator is told over vici to open each IKE SA, which is in its figure.",
+            "Both remember a peer's chain of certificates that they have verified, except where it says otherwise.",
             *(("Both sides shared one processor: expect more than on two.",) if shared else ()),
             (
                 f"{_processor()}; {platform.python_implementation()} {platform.python_version()}, "
@@ -232,6 +277,29 @@ def _table(samples: Samples, rounds: int, handshakes: int, *, shared: bool) -> T
             ),
         ),
     )
+
+
+def _rows(samples: Samples) -> Iterator[tuple[str, ...]]:
+    name = {Authentication.PRE_SHARED_KEYS: "PSK", Authentication.CERTIFICATES: "ECDSA"}[samples.authentication]
+    charon_s = samples.responder[CHARON], samples.initiator[CHARON]
+
+    def row(role: str, who: str, values: list[float], references: list[float]) -> tuple[str, ...]:
+        ratios = [value / reference for value, reference in zip(values, references, strict=True)]
+        return (
+            f"{name} {role}: {who}",
+            f"{statistics.median(values):.0f}",
+            f"{min(values):.0f}-{max(values):.0f}",
+            f"{statistics.median(ratios):.2f}",
+            f"{min(ratios):.2f}-{max(ratios):.2f}",
+        )
+
+    for role, by_who, charon in (
+        ("responder", samples.responder, charon_s[0]),
+        ("initiator", samples.initiator, charon_s[1]),
+    ):
+        for who in sorted(by_who, key=ORDER.index):
+            yield row(role, who, by_who[who], charon)
+    yield row("either", CRYPTOGRAPHY, samples.one_side, [min(pair) for pair in zip(*charon_s, strict=True)])
 
 
 def _processor() -> str:

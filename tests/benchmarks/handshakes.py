@@ -1,6 +1,7 @@
 """IKE SAs opened and answered over UDP with as little around them as will do: the load of the benchmarks.
 
-Run as a module it is a responder on the socket whose descriptor is its argument, until it is terminated.
+Run as a module it is a responder until it is terminated. Its arguments are the descriptor of its socket, what it
+authenticates with and the folder where its certificate lies.
 """
 
 from __future__ import annotations
@@ -12,22 +13,22 @@ import sys
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from rkmp.errors import WireError
 from rkmp.ike import (
     ChildKeysEstablished,
     ChildRequest,
-    Identity,
     IkeSa,
     IkeSaEstablished,
     IkeSettings,
+    Policy,
 )
 from rkmp.ike.addressing import is_opening_request
-from rkmp.secret import Secret
 from rkmp.wire import SPI_LENGTH, AuthAlg, Header, Kdf, RoutingProtocol, TcpAoTransform
+from tests.benchmarks.parties import Authentication, policy
 from tests.interop.strongswan.algorithms import proposal
-from tests.interop.strongswan.charon import CHARON_NAME, ROUTER_NAME, SECRET
-from tests.interop.strongswan.policy import PreSharedKeyPolicy
+from tests.interop.strongswan.charon import CHARON_NAME, ROUTER_NAME
 
 SUITE = "aes128gcm16-prfsha256-x25519"
 SETTINGS = replace(IkeSettings(), proposals=(proposal(SUITE),), require_vendor_id=False)
@@ -46,48 +47,67 @@ handshake costs it half as much again."""
 Address = tuple[str, int]
 
 
-def policy(own_name: str, peer_name: str) -> PreSharedKeyPolicy:
-    """Return the policy of one side, which shares a secret with the other."""
-    secret = Secret(SECRET.encode())
-    return PreSharedKeyPolicy(
-        Identity.parse("fqdn", own_name), Identity.parse("fqdn", peer_name), psk=secret, peer_psk=secret
-    )
+class Responder:
+    """Answers whoever opens IKE SAs, and keeps them all."""
 
+    def __init__(self, policy: Policy) -> None:
+        self._policy = policy
+        self._by_opening: dict[bytes, IkeSa] = {}
+        self._by_spi: dict[bytes, IkeSa] = {}
 
-INITIATOR = policy(ROUTER_NAME, CHARON_NAME)
-RESPONDER = policy(CHARON_NAME, ROUTER_NAME)
-
-
-def answer_forever(bound: socket.socket) -> None:
-    """Answer whoever opens IKE SAs, and keep them all."""
-    by_opening: dict[bytes, IkeSa] = {}
-    by_spi: dict[bytes, IkeSa] = {}
-    while True:
+    def answer(self, bound: socket.socket) -> bool:
+        """Take one datagram from ``bound`` and answer it; return whether that has established an IKE SA."""
         datagram, remote = bound.recvfrom(65_535)
         try:
             header = Header.parse(datagram)
         except WireError:
-            continue
+            return False
         if is_opening_request(header):
-            ike_sa = by_opening.get(header.initiator_spi)
+            ike_sa = self._by_opening.get(header.initiator_spi)
             if ike_sa is None:
-                ike_sa = IkeSa.respond(SETTINGS, RESPONDER, os.urandom)
-                by_opening[header.initiator_spi] = by_spi[ike_sa.local_spi] = ike_sa
+                ike_sa = IkeSa.respond(SETTINGS, self._policy, os.urandom)
+                self._by_opening[header.initiator_spi] = self._by_spi[ike_sa.local_spi] = ike_sa
         else:
-            ike_sa = by_spi.get(header.responder_spi)
+            ike_sa = self._by_spi.get(header.responder_spi)
             if ike_sa is None:
-                continue
+                return False
         ike_sa.receive(datagram, time.monotonic())
-        ike_sa.events()
+        events = ike_sa.events()
         for answer in ike_sa.datagrams():
             bound.sendto(answer, remote)
+        return any(isinstance(event, IkeSaEstablished) for event in events)
+
+
+def answer_each(bound: socket.socket, responder: Responder, begin: Callable[[], object], count: int) -> None:
+    """Let ``count`` IKE SAs be opened with ``responder``, by calling ``begin`` for each, AT_ONCE of them under way."""
+    _give_up_on_silence(bound)
+    begun = min(AT_ONCE, count)
+    for _ in range(begun):
+        begin()
+    established = 0
+    while established < count:
+        try:
+            is_one_more = responder.answer(bound)
+        except BlockingIOError:
+            raise RuntimeError("the initiator has fallen silent") from None
+        if not is_one_more:
+            continue
+        established += 1
+        if begun < count:
+            begun += 1
+            begin()
+
+
+def _give_up_on_silence(bound: socket.socket) -> None:
+    # A receive that the kernel ends is one system call; Python's own timeout would be two.
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", 5, 0))
 
 
 @dataclass(frozen=True, slots=True)
 class Opener:
     """Somebody who opens an IKE SA: as whom, and how a datagram goes to the responder."""
 
-    policy: PreSharedKeyPolicy
+    policy: Policy
     send: Callable[[bytes], object]
 
 
@@ -97,8 +117,7 @@ def open_each(bound: socket.socket, openers: Iterable[Opener], child: ChildReque
     With ``child`` it counts when the child's key is agreed, without one when both sides are authenticated.
     """
     wanted = IkeSaEstablished if child is None else ChildKeysEstablished
-    # A receive that the kernel ends is one system call; Python's own timeout would be two.
-    bound.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", 5, 0))
+    _give_up_on_silence(bound)
     waiting = iter(openers)
     under_way: dict[bytes, tuple[IkeSa, Opener]] = {}
 
@@ -134,4 +153,6 @@ def open_each(bound: socket.socket, openers: Iterable[Opener], child: ChildReque
 
 if __name__ == "__main__":
     with socket.socket(fileno=int(sys.argv[1])) as listener:
-        answer_forever(listener)
+        responder = Responder(policy(Authentication(sys.argv[2]), CHARON_NAME, ROUTER_NAME, Path(sys.argv[3])))
+        while True:
+            responder.answer(listener)

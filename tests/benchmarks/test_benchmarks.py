@@ -46,15 +46,21 @@ def test_handshakes_of_both_implementations_are_measured(strongswan: None) -> No
     table = handshake.run(rounds=2, handshakes=20)
     assert os.sched_getaffinity(0) == processors
     cost = {row[0]: float(row[1]) for row in table.rows}
-    assert len(cost) == 8
-    # No side can be had for less than its cryptography.
-    assert min(cost, key=lambda who: cost[who]) == "either: rkmp.crypto alone"
+    for method, rows in (("PSK", 8), ("ECDSA", 6)):
+        of_method = {who: value for who, value in cost.items() if who.startswith(f"{method} ")}
+        assert len(of_method) == rows
+        # No side can be had for less than its cryptography.
+        assert min(of_method, key=lambda who: of_method[who]) == f"{method} either: rkmp.crypto alone"
     assert all(value > 0 for value in cost.values())
+    # What is compared with itself is neither better nor worse.
+    assert {row[3] for row in table.rows if row[0].endswith(": charon")} == {"1.00"}
 
 
 def test_the_profile_names_our_rooms() -> None:
     table = handshake_profile.run(handshakes=300)
     assert {"crypto", "wire", "ike"} <= {row[0] for row in table.rows}
+    signing = [row for row in table.rows if "ecdsa" in row[0] and row[0].endswith("verify")]
+    assert all(float(row[1]) == 0 < float(row[3]) for row in signing)
 
 
 def test_a_netconf_server_is_measured_in_every_row(monkeypatch: pytest.MonkeyPatch) -> None:
