@@ -12,7 +12,7 @@ import asyncssh
 from lxml import etree
 
 from rkmp.datastore.schema import Schema
-from rkmp.netconf import ServerLimits, SessionLimits, SshLimits
+from rkmp.netconf import ServerLimits, SessionLimits, TransportLimits
 from rkmp.netconf.framing import Framing, frame
 from rkmp.netconf.namespaces import NOTIFICATION
 from tests.netconf.agents import NET, NOW, Agent, edit, get, get_config, require_ok
@@ -22,7 +22,7 @@ from tests.netconf.over_ssh import HOST_KEY, Users, Wire, connect, eventually
 LIMITS = ServerLimits(
     sessions=50,
     session=SessionLimits(message_octets=1_000_000, queued_notifications=500),
-    ssh=SshLimits(pending_logins=10),
+    transport=TransportLimits(pending_logins=10),
 )
 ENTITY_BOMB = (
     b'<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;"><!ENTITY c "&b;&b;&b;&b;&b;">]>'

@@ -14,7 +14,7 @@ from rkmp.datastore.schema import Schema
 from rkmp.netconf import Invocation, ServerLimits, SessionLimits, SessionRefused, TerminationReason
 from rkmp.netconf.hello import BASE_1_0
 from rkmp.netconf.server import _TURNED_AWAY_AT_ONCE
-from tests.netconf.agents import NET, NOW, Agent, Fault, fault_of, net, require_ok
+from tests.netconf.agents import NET, NOW, Agent, Fault, data_of, fault_of, get_config, net, require_ok
 from tests.netconf.conversation import MemoryTransport, rpc, settle
 
 
@@ -59,6 +59,33 @@ async def test_sessions_over_the_limit_are_few(schema: Schema) -> None:
 async def test_every_session_has_its_own_id(agent: Agent) -> None:
     peers = [await agent.connect() for _ in range(20)]
     assert len({peer.session.id for peer in peers}) == 20
+
+
+async def test_one_user_cannot_take_every_session(schema: Schema) -> None:
+    agent = Agent(schema, ServerLimits(sessions_per_user=2))
+    first, _ = await agent.connect(username="alice"), await agent.connect(username="alice")
+    third = await agent.connect(username="alice")
+    fault = fault_of(await third.call(get_config()))
+    assert (fault.type, fault.tag) == ("rpc", "resource-denied")
+    await third.ended()
+    bob = await agent.connect(username="bob")
+    assert data_of(await bob.call(get_config())) is not None
+    require_ok(await first.call("<close-session/>"))
+    await first.ended()
+    fourth = await agent.connect(username="alice")
+    assert data_of(await fourth.call(get_config())) is not None
+    await agent.close()
+
+
+async def test_other_limits_hold_for_the_sessions_that_come(agent: Agent) -> None:
+    before = await agent.connect()
+    agent.server.limit(ServerLimits(sessions=1, session=SessionLimits(message_octets=100_000)))
+    assert fault_of(await (await agent.connect()).call(get_config())).tag == "resource-denied"
+    assert data_of(await before.call(get_config(filter_content=f"<x>{'y' * 200_000}</x>"))) is not None
+    agent.server.limit(ServerLimits(session=SessionLimits(message_octets=100_000)))
+    after = await agent.connect()
+    after.send(rpc(get_config(filter_content="y" * 200_000)))
+    assert fault_of(await after.message()).tag == "too-big"
 
 
 async def test_closing_the_server_ends_every_session_and_refuses_new_ones(agent: Agent) -> None:

@@ -111,6 +111,20 @@ async def test_a_client_that_says_nothing_is_not_waited_for_for_ever() -> None:
     assert owner.ends == [(7, TerminationReason.TIMEOUT)]
 
 
+async def test_a_session_that_is_not_used_ends_and_one_that_is_does_not() -> None:
+    owner = Owner(limits=SessionLimits(idle_timeout=0.1))
+    idle, busy = Peer(owner.open), Peer(owner.open)
+    await idle.hello()
+    await busy.hello()
+    for _ in range(5):
+        await asyncio.sleep(0.05)
+        await busy.call("<get/>")
+    assert owner.ends == [(7, TerminationReason.TIMEOUT)]
+    await idle.ended()
+    await busy.ended()
+    assert owner.ends == [(7, TerminationReason.TIMEOUT)] * 2
+
+
 async def test_a_client_that_closes_its_side_instead_of_a_hello_is_gone() -> None:
     owner = Owner()
     peer = Peer(owner.open)

@@ -18,9 +18,9 @@ from rkmp.netconf.hello import BASE_1_0, BASE_1_1
 from rkmp.netconf.replies import content_reply, ok_reply
 from rkmp.netconf.session import Answer, Session, SessionLimits, TerminationReason
 from rkmp.netconf.session_table import SessionRefused
-from rkmp.netconf.ssh import CIPHERS, SshEndpoint, SshLimits
+from rkmp.netconf.ssh import CIPHERS, SshServer
 from rkmp.netconf.statistics import MessageCounters
-from rkmp.netconf.transport import Client, Transport
+from rkmp.netconf.transport import Client, Transport, TransportLimits
 from rkmp.secret import Secret
 from tests.netconf.conversation import PATIENCE, nc, rpc
 from tests.netconf.over_ssh import ALICE_KEY, ALICE_RSA_KEY, HOST_KEY, PASSWORD, Users, Wire, connect, eventually
@@ -42,9 +42,9 @@ async def answer(session: Session, message: bytes | OversizedMessage) -> Answer:
 
 @dataclass
 class Server:
-    """An endpoint with the simplest of sessions."""
+    """A server over SSH with the simplest of sessions."""
 
-    limits: SshLimits = field(default_factory=SshLimits)
+    limits: TransportLimits = field(default_factory=TransportLimits)
     session_limits: SessionLimits = field(default_factory=SessionLimits)
     users: Users = field(default_factory=Users)
     sessions: list[Session] = field(default_factory=list)
@@ -53,9 +53,7 @@ class Server:
     port: int = 0
 
     def __post_init__(self) -> None:
-        self.endpoint = SshEndpoint(
-            "127.0.0.1",
-            0,
+        self.transport = SshServer(
             host_keys=[HOST_KEY],
             authenticator=self.users,
             open_session=self.open_session,
@@ -80,8 +78,8 @@ class Server:
         return session
 
     async def start(self) -> None:
-        await self.endpoint.start()
-        self.port = self.endpoint.address[1]
+        await self.transport.listen("127.0.0.1", 0)
+        self.port = self.transport.address[1]
 
     async def connect(self, **options: Any) -> asyncssh.SSHClientConnection:
         return await connect(self.port, **options)
@@ -95,7 +93,7 @@ async def serving(**settings: Any) -> AsyncIterator[Server]:
         yield server
     finally:
         async with asyncio.timeout(PATIENCE):
-            await server.endpoint.close()
+            await server.transport.close()
             for session in server.sessions:
                 await session.wait_ended()
 
@@ -152,7 +150,7 @@ async def test_a_user_store_that_fails_lets_nobody_in(credentials: dict[str, Any
 
 
 async def test_guessing_ends_the_connection() -> None:
-    async with serving(limits=SshLimits(authentication_failures=3)) as server:
+    async with serving(limits=TransportLimits(authentication_failures=3)) as server:
         keys = [asyncssh.generate_private_key("ssh-ed25519") for _ in range(5)]
         with pytest.raises(asyncssh.PermissionDenied, match="too many"):
             await server.connect(client_keys=[*keys, ALICE_KEY])
@@ -172,19 +170,17 @@ async def test_nothing_but_the_netconf_subsystem_is_served() -> None:
 
 async def test_a_host_key_that_is_none_is_refused_at_start() -> None:
     server = Server()
-    endpoint = SshEndpoint(
-        "127.0.0.1",
-        0,
+    transport = SshServer(
         host_keys=[Secret(b"not a key")],
         authenticator=server.users,
         open_session=server.open_session,
-        limits=SshLimits(),
+        limits=TransportLimits(),
     )
     with pytest.raises(ValueError, match="host key"):
-        await endpoint.start()
+        await transport.listen("127.0.0.1", 0)
     with pytest.raises(RuntimeError):
-        endpoint.address  # noqa: B018
-    await endpoint.close()
+        transport.address  # noqa: B018
+    await transport.close()
 
 
 # Algorithms.
@@ -262,7 +258,7 @@ async def test_one_connection_carries_several_sessions() -> None:
 
 
 async def test_channels_of_a_connection_are_limited() -> None:
-    async with serving(limits=SshLimits(channels=2)) as server, await server.connect() as connection:
+    async with serving(limits=TransportLimits(channels=2)) as server, await server.connect() as connection:
         wires = [await Wire.open(connection) for _ in range(2)]
         with pytest.raises(asyncssh.ChannelOpenError):
             await Wire.open(connection)
@@ -300,7 +296,7 @@ async def test_requests_sent_before_the_client_closes_its_side_are_answered() ->
 
 
 async def test_a_connection_without_a_session_is_ended_after_a_while() -> None:
-    async with serving(limits=SshLimits(idle_timeout=0.2)) as server:
+    async with serving(limits=TransportLimits(idle_timeout=0.2)) as server:
         connection = await server.connect()
         wire = await Wire.open(connection)
         await asyncio.sleep(0.4)
@@ -308,10 +304,10 @@ async def test_a_connection_without_a_session_is_ended_after_a_while() -> None:
         assert b"<ok/>" in await wire.call("<close-session/>")
         async with asyncio.timeout(PATIENCE):
             await connection.wait_closed()
-        assert not server.endpoint._logins
+        assert not server.transport._logins
 
 
-async def test_closing_the_endpoint_ends_every_session() -> None:
+async def test_closing_the_server_ends_every_session() -> None:
     server = Server()
     await server.start()
     connections = [await server.connect() for _ in range(3)]
@@ -319,8 +315,8 @@ async def test_closing_the_endpoint_ends_every_session() -> None:
         await Wire.open(connection)
     silent = await asyncio.open_connection("127.0.0.1", server.port)
     async with asyncio.timeout(PATIENCE):
-        await server.endpoint.close()
-        await server.endpoint.close()
+        await server.transport.close()
+        await server.transport.close()
         for connection in connections:
             await connection.wait_closed()
     assert server.ends == [TerminationReason.DROPPED] * 3
@@ -331,18 +327,18 @@ async def test_closing_the_endpoint_ends_every_session() -> None:
 
 
 async def test_silent_connections_end_at_the_login_timeout() -> None:
-    async with serving(limits=SshLimits(login_timeout=0.2)) as server:
+    async with serving(limits=TransportLimits(login_timeout=0.2)) as server:
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
         async with asyncio.timeout(PATIENCE):
             await reader.read()
         writer.close()
-        await eventually(lambda: not server.endpoint._logins)
+        await eventually(lambda: not server.transport._logins)
 
 
 async def test_silent_connections_do_not_block_logins() -> None:
-    async with serving(limits=SshLimits(pending_logins=3)) as server:
+    async with serving(limits=TransportLimits(pending_logins=3)) as server:
         silent = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(10)]
-        await eventually(lambda: len(server.endpoint._logins) <= 3)
+        await eventually(lambda: len(server.transport._logins) <= 3)
         async with await server.connect() as connection:
             wire = await Wire.open(connection)
             assert b"<ok/>" in await wire.call("<commit/>")
@@ -365,20 +361,20 @@ class StandIn:
 
 
 def test_a_host_that_floods_evicts_its_own_logins() -> None:
-    endpoint = Server(limits=SshLimits(pending_logins=4)).endpoint
+    transport = Server(limits=TransportLimits(pending_logins=4)).transport
     pending = list(
         logins("192.0.2.1", "192.0.2.66", "192.0.2.66", "192.0.2.2", "192.0.2.66", "192.0.2.66", "192.0.2.66")
     )
     for login in pending:
-        endpoint.add(login)
+        transport.add(login)
     assert [login.aborted for login in pending] == [False, True, True, False, True, False, False]
 
 
 def test_a_host_that_logs_in_makes_room() -> None:
-    endpoint = Server(limits=SshLimits(pending_logins=1)).endpoint
+    transport = Server(limits=TransportLimits(pending_logins=1)).transport
     for login in logins("192.0.2.1", "192.0.2.1", "192.0.2.1"):
-        endpoint.add(login)
-        endpoint.authenticated(login)
+        transport.add(login)
+        transport.authenticated(login)
         assert not login.aborted
 
 
@@ -394,7 +390,7 @@ async def test_octets_that_are_no_ssh_do_no_harm() -> None:
             writer.close()
         async with await server.connect() as connection:
             await Wire.open(connection)
-        await eventually(lambda: not server.endpoint._logins)
+        await eventually(lambda: not server.transport._logins)
 
 
 async def test_a_client_that_does_not_read_a_big_reply_holds_one_and_harms_nobody() -> None:
@@ -432,14 +428,14 @@ async def test_a_client_with_a_huge_window_that_stops_reading_its_socket_is_held
 
 
 async def test_a_session_closed_while_its_client_does_not_read_frees_its_memory_in_time() -> None:
-    async with serving(limits=SshLimits(idle_timeout=0.2)) as server:
+    async with serving(limits=TransportLimits(idle_timeout=0.2)) as server:
         connection = await server.connect()
         wire = await Wire.open(connection, window=65536)
         wire.process.channel.pause_reading()
         wire.send(rpc("<get/>"))
         await eventually(lambda: not server.sessions[0]._writable.is_set())
         server.sessions[0].end(TerminationReason.OTHER, flush=True)
-        await eventually(lambda: not server.endpoint._logins)
+        await eventually(lambda: not server.transport._logins)
         connection.abort()
 
 
@@ -476,4 +472,4 @@ async def test_a_client_that_vanishes_ends_its_session() -> None:
             await connection.wait_closed()
         await eventually(lambda: len(server.ends) == 3)
         assert set(server.ends) == {TerminationReason.DROPPED}
-        await eventually(lambda: not server.endpoint._logins)
+        await eventually(lambda: not server.transport._logins)

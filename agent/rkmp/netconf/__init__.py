@@ -29,8 +29,8 @@ from rkmp.netconf.origin import Origin, set_origin
 from rkmp.netconf.server import NetconfServer, ServerLimits
 from rkmp.netconf.session import Session, SessionLimits, TerminationReason
 from rkmp.netconf.session_table import SessionRefused
-from rkmp.netconf.ssh import SshLimits, generate_host_key
-from rkmp.netconf.transport import Authenticator, Client, Transport
+from rkmp.netconf.ssh import generate_host_key
+from rkmp.netconf.transport import Authenticator, Client, Transport, TransportLimits
 
 __all__ = [
     "NETCONF_MODULES",
@@ -47,10 +47,10 @@ __all__ = [
     "Session",
     "SessionLimits",
     "SessionRefused",
-    "SshLimits",
     "StateProvider",
     "TerminationReason",
     "Transport",
+    "TransportLimits",
     "generate_host_key",
     "set_origin",
 ]

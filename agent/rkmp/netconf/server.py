@@ -11,6 +11,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import TypeVar
 
 from lxml import etree
 
@@ -24,19 +25,22 @@ from rkmp.netconf.data_content import DataWriter
 from rkmp.netconf.dispatch import Dispatcher, turn_away
 from rkmp.netconf.event_log import EventLog
 from rkmp.netconf.handlers import Handler, HandlerRegistry
+from rkmp.netconf.login_attempts import LoginAttempts
 from rkmp.netconf.monitoring import NETCONF_STATE, Monitoring
 from rkmp.netconf.notifications import NETCONF, NotificationHub, provide_streams
 from rkmp.netconf.operational import OperationalState, StateProvider
 from rkmp.netconf.operations.request import ServerContext
 from rkmp.netconf.session import MessageHandler, Session, SessionLimits, TerminationReason
 from rkmp.netconf.session_table import SessionRefused, SessionTable
-from rkmp.netconf.ssh import SshEndpoint, SshLimits
+from rkmp.netconf.ssh import SshServer
 from rkmp.netconf.statistics import ServerCounters
-from rkmp.netconf.transport import Authenticator, Client, Transport
+from rkmp.netconf.transport import Authenticator, Client, Transport, TransportLimits, TransportServer
 from rkmp.netconf.yang_library import MODULES_STATE, YANG_LIBRARY_TREE, YangLibrary
 from rkmp.secret import Secret
 
 _log = logging.getLogger(__name__)
+
+_Transport = TypeVar("_Transport", bound=TransportServer)
 
 _TURNED_AWAY_AT_ONCE = 16
 """Sessions over the limit that may be told so at a time; further ones do not get as far as a hello."""
@@ -48,12 +52,14 @@ _SYNC_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class ServerLimits:
-    """Bounds of a server, of each of its sessions and of each of its SSH listeners."""
+    """Bounds of a server, of each of its sessions and of each of its transports."""
 
     sessions: int = 1024
     """Sessions at a time; the next one is answered with resource-denied and closed."""
+    sessions_per_user: int | None = None
+    """Sessions of one user at a time; the next one likewise. None for as many as there may be in all."""
     session: SessionLimits = field(default_factory=SessionLimits)
-    ssh: SshLimits = field(default_factory=SshLimits)
+    transport: TransportLimits = field(default_factory=TransportLimits)
 
 
 class NetconfServer:
@@ -110,7 +116,9 @@ class NetconfServer:
         datastores.on_commit(self._notices.running_changed)
         datastores.on_startup_change(self._notices.startup_changed)
         datastores.on_confirmed_commit(self._notices.commit_confirmed)
-        self._endpoints: list[SshEndpoint] = []
+        self._attempts = LoginAttempts(self.limits.transport)
+        self._transports: list[TransportServer] = []
+        self._retired: list[TransportServer] = []
         self._closed = False
         self._syncing: asyncio.TimerHandle | None = None
         if event_log is not None and (before := event_log.announced()) != set(self._capabilities):
@@ -187,24 +195,47 @@ class NetconfServer:
         ``host_keys`` are private keys, PEM in OpenSSH's or PKCS #8 format. Raises OSError where the address cannot
         be had, ValueError for a host key that is none.
         """
-        endpoint = SshEndpoint(
-            host,
-            port,
-            host_keys=host_keys,
-            authenticator=authenticator,
-            open_session=self.open_session,
-            limits=self.limits.ssh,
+        transport = self.ssh_server(host_keys, authenticator)
+        await transport.listen(host, port)
+        return transport.address
+
+    def ssh_server(self, host_keys: Sequence[Secret], authenticator: Authenticator) -> SshServer:
+        """Return a server over SSH whose sessions are this server's, and which ends with it."""
+        return self._joined(
+            SshServer(
+                host_keys=host_keys,
+                authenticator=authenticator,
+                open_session=self.open_session,
+                limits=self.limits.transport,
+                attempts=self._attempts,
+            )
         )
-        await endpoint.start()
-        self._endpoints.append(endpoint)
-        return endpoint.address
+
+    def retire(self, transport: TransportServer) -> None:
+        """Have no more connections of a server over one transport; those that are there go on."""
+        transport.stop_listening()
+        self._retired.append(transport)
+
+    def _joined(self, transport: _Transport) -> _Transport:
+        gone = [each for each in self._retired if each.is_idle]
+        self._retired = [each for each in self._retired if each not in gone]
+        self._transports = [each for each in self._transports if each not in gone]
+        self._transports.append(transport)
+        return transport
+
+    def limit(self, limits: ServerLimits) -> None:
+        """Have other limits for the sessions and connections that come."""
+        self.limits = limits
+        self._attempts.limits = limits.transport
+        for transport in self._transports:
+            transport.limit(limits.transport)
 
     def open_session(self, client: Client, transport: Transport) -> Session:
         """Return a session for an authenticated client; the transport starts it. Raises SessionRefused."""
         if self._closed:
             raise SessionRefused("the server is closing")
         client = replace(client, is_recovery=self._is_recovery(client.username))
-        if len(self._sessions) < self.limits.sessions:
+        if self._has_room_for(client):
             session = self._new_session(client, transport, self._dispatcher.answer, self._session_ended)
             self._sessions.add(session)
             self._counters.in_sessions += 1
@@ -212,10 +243,16 @@ class NetconfServer:
             return session
         if len(self._turned_away) >= _TURNED_AWAY_AT_ONCE:
             raise SessionRefused("there are too many sessions")
-        _log.warning("session of %s turned away: there are %d sessions", client.username, len(self._sessions))
+        _log.warning("session of %s turned away: there are as many as are allowed", client.username)
         session = self._new_session(client, transport, turn_away, lambda ended, _: self._turned_away.discard(ended))
         self._turned_away.add(session)
         return session
+
+    def _has_room_for(self, client: Client) -> bool:
+        of_one = self.limits.sessions_per_user
+        return len(self._sessions) < self.limits.sessions and (
+            of_one is None or sum(each.client.username == client.username for each in self._sessions) < of_one
+        )
 
     def _new_session(
         self,
@@ -253,9 +290,9 @@ class NetconfServer:
         sessions = (*self._sessions, *self._turned_away)
         for session in sessions:
             session.end(TerminationReason.OTHER, flush=True)
-        for endpoint in self._endpoints:
-            await endpoint.close()
-        self._endpoints.clear()
+        for transport in self._transports:
+            await transport.close()
+        self._transports.clear()
         for session in sessions:
             await session.wait_ended()
         if self._syncing is not None:

@@ -43,6 +43,8 @@ class SessionLimits:
 
     hello_timeout: float = 30.0
     """Seconds from the start of the session to the client's hello."""
+    idle_timeout: float | None = None
+    """Seconds for which a session without a subscription may ask for nothing before it is ended; None for ever."""
     message_octets: int = DEFAULT_MESSAGE_LIMIT
     """Largest message, in octets; a larger one is answered with too-big."""
     unread_octets: int = 1024 * 1024
@@ -225,7 +227,10 @@ class Session:
             return TerminationReason.BAD_HELLO
         self._framing = self._decoder.framing = self.client_hello.framing
         while not self.closing:
-            message = await self._next_message()
+            try:
+                message = await self._next_request()
+            except TimeoutError:
+                return TerminationReason.TIMEOUT
             if message is None:
                 # RFC 6241 2.1: the connection ends the session; only close-session ends it in good order.
                 return TerminationReason.DROPPED
@@ -246,6 +251,16 @@ class Session:
             # A client that has sent a thousand requests must not keep the other sessions waiting.
             await asyncio.sleep(0)
         return TerminationReason.CLOSED
+
+    async def _next_request(self) -> bytes | OversizedMessage | None:
+        """Return the next message like ``_next_message``. Raises TimeoutError for a session that is not used."""
+        while True:
+            try:
+                async with asyncio.timeout(self._limits.idle_timeout):
+                    return await self._next_message()
+            except TimeoutError:
+                if self.subscription is None:
+                    raise
 
     async def _next_message(self) -> bytes | OversizedMessage | None:
         """Return the next message, or None when the client has sent its last."""

@@ -1,6 +1,7 @@
-"""NETCONF over SSH (RFC 6242): the listener, logins, and channels that carry the ``netconf`` subsystem and no more.
+"""NETCONF over SSH (RFC 6242), and call home over SSH (RFC 8071): listeners, logins, and what they are allowed.
 
-asyncssh speaks SSH; this module says what is allowed and joins its channels to `session`. It must not know messages.
+asyncssh speaks SSH; this module says what is allowed, `ssh_channel` joins its channels to sessions. It must not know
+messages.
 """
 
 from __future__ import annotations
@@ -8,22 +9,21 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 import asyncssh
 
 from rkmp.errors import RkmpError
+from rkmp.netconf.login_attempts import LoginAttempts
+from rkmp.netconf.pending_logins import PendingLogins
 from rkmp.netconf.session import Session
 from rkmp.netconf.session_table import SessionRefused
-from rkmp.netconf.transport import Authenticator, Client, Transport
+from rkmp.netconf.ssh_channel import Channel
+from rkmp.netconf.transport import Authenticator, CallFailed, Client, OpenSession, Transport, TransportLimits
 from rkmp.secret import Secret
 
 _log = logging.getLogger(__name__)
-
-SUBSYSTEM = "netconf"
 
 # AES-GCM first: fastest with AES instructions, and untouched by prefix truncation where a client lacks strict key
 # exchange (CVE-2023-48795), for which reason ChaCha20-Poly1305 is not offered at all.
@@ -51,139 +51,133 @@ SIGNATURES = (
     "rsa-sha2-256",
 )
 
-OpenSession = Callable[[Client, Transport], Session]
-"""Makes the session of a new channel, not started yet. Raises SessionRefused."""
-
-
-@dataclass(frozen=True, slots=True)
-class SshLimits:
-    """Bounds of SSH connections, in seconds and numbers."""
-
-    login_timeout: float = 30.0
-    """From the TCP connection to the end of authentication."""
-    idle_timeout: float = 30.0
-    """How long a connection may stay without a session, or take to read the rest of what its last one sent."""
-    keepalive_interval: float = 60.0
-    """Between questions to a silent client; three without an answer end its connection."""
-    authentication_failures: int = 10
-    """Of one connection, before it is ended."""
-    pending_logins: int = 64
-    """Connections that have not authenticated yet; for each one more, another is ended."""
-    channels: int = 16
-    """Of one connection."""
-    channel_window: int = 128 * 1024
-    """Octets that a client may send ahead on a channel while its session does not read."""
-
 
 def generate_host_key() -> Secret:
     """Return a new Ed25519 host key, PEM in OpenSSH's format."""
     return Secret(asyncssh.generate_private_key("ssh-ed25519").export_private_key())
 
 
-class SshEndpoint:
-    """One listening address. ``start`` binds it, ``close`` ends it with every connection it accepted."""
+class SshServer:
+    """A NETCONF server over SSH with one set of host keys: listens, or calls clients; keeps track of its connections.
+
+    ``attempts`` counts failed logins by address; several servers may share it.
+    """
 
     def __init__(
         self,
-        host: str,
-        port: int,
         *,
         host_keys: Sequence[Secret],
         authenticator: Authenticator,
         open_session: OpenSession,
-        limits: SshLimits,
+        limits: TransportLimits,
+        attempts: LoginAttempts | None = None,
     ) -> None:
-        """``host_keys`` are private keys, PEM in OpenSSH's or PKCS #8 format; port 0 stands for any free one."""
-        self._host = host
-        self._port = port
+        """``host_keys`` are private keys, PEM in OpenSSH's or PKCS #8 format."""
         self._host_keys = host_keys
         self.authenticator = authenticator
         self.open_session = open_session
         self.limits = limits
+        self.attempts = attempts or LoginAttempts(limits)
         self._logins: set[_Login] = set()
-        # In the order in which they came; a dict, because a set keeps none.
-        self._pending: dict[_Login, None] = {}
+        self.pending: PendingLogins[_Login] = PendingLogins(limits.pending_logins)
         self._acceptor: asyncssh.SSHAcceptor | None = None
 
     @property
     def address(self) -> tuple[str, int]:
-        """Host and port that are listened on; of a started endpoint only."""
+        """Host and port that are listened on; only while they are."""
         if self._acceptor is None:
-            raise RuntimeError("the endpoint has not been started")
+            raise RuntimeError("the server does not listen")
         host, port, *_ = self._acceptor.get_addresses()[0]
         return str(host), int(port)
 
-    async def start(self) -> None:
-        """Listen. Raises OSError where the address cannot be had, ValueError for a host key that is none."""
+    @property
+    def is_idle(self) -> bool:
+        """Whether it neither listens nor has a connection."""
+        return self._acceptor is None and not self._logins
+
+    async def listen(self, host: str, port: int) -> None:
+        """Listen; port 0 stands for any free one.
+
+        Raises OSError where the address cannot be had, ValueError for a host key that is none.
+        """
+        self._acceptor = await asyncssh.listen(host, port, error_handler=_connection_failed, **self._options())
+
+    async def call(self, host: str, port: int) -> asyncssh.SSHServerConnection:
+        """Connect to a waiting client, and return the connection when it has logged in (RFC 8071 section 3).
+
+        Raises CallFailed, and ValueError for a host key that is none.
+        """
+        try:
+            return await asyncssh.connect_reverse(host, port, **self._options())
+        except (OSError, asyncssh.Error, TimeoutError) as error:
+            raise CallFailed(str(error) or type(error).__name__) from error
+
+    def _options(self) -> dict[str, Any]:
         try:
             keys = [asyncssh.import_private_key(key.reveal()) for key in self._host_keys]
         except asyncssh.KeyImportError as error:
             raise ValueError("an SSH host key cannot be read") from error
-        self._acceptor = await asyncssh.listen(
-            self._host,
-            self._port,
-            server_factory=lambda: _Login(self),
-            error_handler=_connection_failed,
-            server_host_keys=keys,
-            server_version="rkmp",
-            kex_algs=KEY_EXCHANGES,
-            encryption_algs=CIPHERS,
-            mac_algs=MACS,
-            signature_algs=SIGNATURES,
+        return {
+            "server_factory": lambda: _Login(self),
+            "server_host_keys": keys,
+            "server_version": "rkmp",
+            "kex_algs": KEY_EXCHANGES,
+            "encryption_algs": CIPHERS,
+            "mac_algs": MACS,
+            "signature_algs": SIGNATURES,
             # Compression before and after login costs memory per connection that the client decides about.
-            compression_algs=["none"],
-            gss_host=None,
-            host_based_auth=False,
-            allow_pty=False,
-            allow_scp=False,
-            agent_forwarding=False,
-            x11_forwarding=False,
-            line_editor=False,
-            encoding=None,
-            window=self.limits.channel_window,
-            login_timeout=self.limits.login_timeout,
-            keepalive_interval=self.limits.keepalive_interval,
-        )
+            "compression_algs": ["none"],
+            "gss_host": None,
+            "host_based_auth": False,
+            "allow_pty": False,
+            "allow_scp": False,
+            "agent_forwarding": False,
+            "x11_forwarding": False,
+            "line_editor": False,
+            "encoding": None,
+            "window": self.limits.channel_window,
+            "login_timeout": self.limits.login_timeout,
+            "keepalive_interval": self.limits.keepalive_interval,
+        }
+
+    def limit(self, limits: TransportLimits) -> None:
+        """Have other limits for the connections that come."""
+        self.limits = limits
+        self.pending.limit = limits.pending_logins
+        if self._acceptor is not None:
+            self._acceptor.update(login_timeout=limits.login_timeout, keepalive_interval=limits.keepalive_interval)
+
+    def stop_listening(self) -> None:
+        """Accept no more connections; those that are there go on."""
+        if self._acceptor is not None:
+            self._acceptor.close()
+            self._acceptor = None
 
     async def close(self) -> None:
         """Stop listening, end every connection, and return when all are gone."""
-        if self._acceptor is None:
-            return
-        self._acceptor.close()
+        self.stop_listening()
         logins = tuple(self._logins)
         for login in logins:
             login.close()
         for login in logins:
             await login.wait_closed()
-        await self._acceptor.wait_closed()
-        self._acceptor = None
 
-    def add(self, login: _Login) -> None:
-        """Keep track of an accepted connection that has yet to authenticate."""
+    def add(self, login: _Login) -> bool:
+        """Keep track of a connection that has yet to authenticate; return whether it may try to."""
         self._logins.add(login)
-        self._pending[login] = None
-        if len(self._pending) > self.limits.pending_logins:
-            self._evict()
-
-    def _evict(self) -> None:
-        """End the oldest pending login of the host that has most of them.
-
-        Whoever opens connections and says nothing thus stands in its own way first, and in nobody's for ever.
-        """
-        hosts = Counter(login.source_host for login in self._pending)
-        most = max(hosts.values())
-        login = next(login for login in self._pending if hosts[login.source_host] == most)
-        _log.warning("ssh connection from %s ended: too many logins under way", login.source_host)
-        del self._pending[login]
-        login.abort()
+        if self.attempts.are_too_many(login.source_host):
+            _log.warning("ssh connection from %s ended: too many failed logins", login.source_host)
+            return False
+        self.pending.add(login)
+        return True
 
     def authenticated(self, login: _Login) -> None:
         """Take note that a connection has authenticated."""
-        self._pending.pop(login, None)
+        self.pending.remove(login)
 
     def forget(self, login: _Login) -> None:
         """Forget a connection that is gone."""
-        self._pending.pop(login, None)
+        self.pending.remove(login)
         self._logins.discard(login)
 
 
@@ -195,11 +189,13 @@ def _connection_failed(connection: asyncssh.SSHServerConnection, error: Exceptio
 class _Login(asyncssh.SSHServer):
     """One SSH connection: who logs in, and which channels it may have."""
 
-    def __init__(self, endpoint: SshEndpoint) -> None:
-        self._endpoint = endpoint
+    def __init__(self, server: SshServer) -> None:
+        self._server = server
         self._connection: asyncssh.SSHServerConnection | None = None
         self._failures = 0
-        self._channels: set[_Channel] = set()
+        self._offered_keys = False
+        self._is_authenticated = False
+        self._channels: set[Channel] = set()
         self._idle_timer: asyncio.TimerHandle | None = None
         self.source_host = ""
         self.stream_full = False
@@ -214,12 +210,16 @@ class _Login(asyncssh.SSHServer):
         # client chooses. Without this a client with a large window that stops reading would fill our memory.
         conn.pause_writing = self._stream_paused  # type: ignore[method-assign]
         conn.resume_writing = self._stream_resumed  # type: ignore[method-assign]
-        self._endpoint.add(self)
+        if not self._server.add(self):
+            self.abort()
 
     def connection_lost(self, _exc: Exception | None) -> None:
         self._connection = None
+        if self._offered_keys and not self._is_authenticated:
+            # Once, however many keys it offered: a client offers all that it has.
+            self._server.attempts.failed(self.source_host)
         self._stop_idle_timer()
-        self._endpoint.forget(self)
+        self._server.forget(self)
 
     def close(self) -> None:
         """End the connection with a disconnect message, whether or not the client takes it."""
@@ -249,7 +249,7 @@ class _Login(asyncssh.SSHServer):
     def _arm_idle_timer(self) -> None:
         self._stop_idle_timer()
         if self._connection is not None:
-            limit = self._endpoint.limits.idle_timeout
+            limit = self._server.limits.idle_timeout
             self._idle_timer = asyncio.get_running_loop().call_later(limit, self.close)
 
     def _stop_idle_timer(self) -> None:
@@ -263,7 +263,8 @@ class _Login(asyncssh.SSHServer):
         return True
 
     def auth_completed(self) -> None:
-        self._endpoint.authenticated(self)
+        self._is_authenticated = True
+        self._server.authenticated(self)
         self._arm_idle_timer()
 
     def public_key_auth_supported(self) -> bool:
@@ -273,8 +274,9 @@ class _Login(asyncssh.SSHServer):
         return True
 
     async def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
+        self._offered_keys = True
         try:
-            lines = self._endpoint.authenticator.authorized_keys(username)
+            lines = self._server.authenticator.authorized_keys(username)
             if inspect.isawaitable(lines):
                 lines = await lines
         except RkmpError as error:
@@ -285,28 +287,31 @@ class _Login(asyncssh.SSHServer):
 
     async def validate_password(self, username: str, password: str) -> bool:
         try:
-            good = self._endpoint.authenticator.check_password(username, Secret(password.encode()))
+            good = self._server.authenticator.check_password(username, Secret(password.encode()))
             if inspect.isawaitable(good):
                 good = await good
         except RkmpError as error:
             _log.error("cannot check a password: %s", error)
             good = False
+        if not good:
+            self._server.attempts.failed(self.source_host)
         return self._judged(username, good=good)
 
     def _judged(self, username: str, *, good: bool) -> bool:
         if not good:
             self._failures += 1
             _log.info("ssh authentication of %r from %s failed", username, self.source_host)
-            if self._failures >= self._endpoint.limits.authentication_failures:
+            too_many = self._server.attempts.are_too_many(self.source_host)
+            if too_many or self._failures >= self._server.limits.authentication_failures:
                 raise asyncssh.PermissionDenied("too many authentication failures")
         return good
 
     # Channels.
 
-    def session_requested(self) -> _Channel:
-        if len(self._channels) >= self._endpoint.limits.channels:
+    def session_requested(self) -> Channel:
+        if len(self._channels) >= self._server.limits.channels:
             raise asyncssh.ChannelOpenError(asyncssh.OPEN_RESOURCE_SHORTAGE, "too many channels")
-        channel = _Channel(self)
+        channel = Channel(self)
         self._channels.add(channel)
         return channel
 
@@ -315,11 +320,11 @@ class _Login(asyncssh.SSHServer):
         if self._connection is None:
             raise SessionRefused("the connection is gone")
         username = str(self._connection.get_extra_info("username"))
-        session = self._endpoint.open_session(Client(username, self.source_host, "netconf-ssh"), transport)
+        session = self._server.open_session(Client(username, self.source_host, "netconf-ssh"), transport)
         self._stop_idle_timer()
         return session
 
-    def channel_closed(self, channel: _Channel) -> None:
+    def channel_closed(self, channel: Channel) -> None:
         """Forget ``channel``; a connection that has no session left does not stay for ever."""
         self._channels.discard(channel)
         self.session_ended()
@@ -336,97 +341,3 @@ def _public_data(line: str) -> bytes | None:
     except asyncssh.KeyImportError:
         _log.warning("an authorized key cannot be read and is passed over")
         return None
-
-
-class _Channel(asyncssh.SSHServerSession[bytes]):
-    """One channel of a connection: asyncssh's events on one side, a session's transport on the other."""
-
-    def __init__(self, login: _Login) -> None:
-        self._login = login
-        self._channel: asyncssh.SSHServerChannel[bytes] | None = None
-        self._session: Session | None = None
-        self._window_full = False
-        self._paused = False
-
-    @property
-    def has_session(self) -> bool:
-        """Whether a session lives on the channel."""
-        return self._session is not None and self._session.ended is None
-
-    # From asyncssh.
-
-    def connection_made(self, chan: asyncssh.SSHServerChannel[bytes]) -> None:
-        self._channel = chan
-
-    def connection_lost(self, _exc: Exception | None) -> None:
-        self._channel = None
-        if self._session is not None:
-            self._session.connection_lost()
-        self._login.channel_closed(self)
-
-    def subsystem_requested(self, subsystem: str) -> bool:
-        if subsystem != SUBSYSTEM or self._session is not None:
-            return False
-        try:
-            self._session = self._login.open_session(self)
-        except SessionRefused as refusal:
-            _log.warning("netconf session refused: %s", refusal)
-            return False
-        return True
-
-    def session_started(self) -> None:
-        if self._session is not None:
-            self._session.start()
-
-    def data_received(self, data: bytes, _datatype: Any) -> None:
-        if self._session is not None:
-            self._session.data_received(data)
-
-    def eof_received(self) -> bool:
-        if self._session is not None:
-            self._session.eof_received()
-        # The channel stays half open: what the client asked before it closed its side is still answered.
-        return True
-
-    def pause_writing(self) -> None:
-        self._window_full = True
-        self.writability_changed()
-
-    def resume_writing(self) -> None:
-        self._window_full = False
-        self.writability_changed()
-
-    def writability_changed(self) -> None:
-        """Tell the session when the channel or the connection below it fills up, and when both have room again."""
-        full = self._window_full or self._login.stream_full
-        if self._session is None or full == self._paused:
-            return
-        self._paused = full
-        if full:
-            self._session.pause_writing()
-        else:
-            self._session.resume_writing()
-
-    # For the session: its transport.
-
-    def write(self, octets: bytes) -> None:
-        if self._channel is not None and not self._channel.is_closing():
-            self._channel.write(octets)
-
-    def close(self) -> None:
-        if self._channel is not None:
-            self._channel.close()
-        self._login.session_ended()
-
-    def abort(self) -> None:
-        if self._channel is not None:
-            self._channel.abort()
-        self._login.session_ended()
-
-    def pause_reading(self) -> None:
-        if self._channel is not None:
-            self._channel.pause_reading()
-
-    def resume_reading(self) -> None:
-        if self._channel is not None:
-            self._channel.resume_reading()

@@ -1,15 +1,19 @@
 """What a session asks of the secure transport below it, and what it learns from it about its peer.
 
-SSH is the transport of now (`ssh`); TLS and call home meet the same protocol. It must not know messages.
+`ssh` and `tls` are the transports there are. It must not know messages.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
+from rkmp.errors import RkmpError
 from rkmp.secret import Secret
+
+if TYPE_CHECKING:
+    from rkmp.netconf.session import Session
 
 
 class Transport(Protocol):
@@ -62,3 +66,69 @@ class Authenticator(Protocol):
 
     def check_password(self, user: str, password: Secret) -> bool | Awaitable[bool]:
         """Return whether ``password`` (UTF-8 octets) is that of ``user``."""
+
+
+OpenSession: TypeAlias = "Callable[[Client, Transport], Session]"
+"""Makes the session of a new transport, not started yet. Raises SessionRefused."""
+
+
+@dataclass(frozen=True, slots=True)
+class TransportLimits:
+    """Bounds of the connections of one server, in seconds and numbers."""
+
+    login_timeout: float = 30.0
+    """From the TCP connection to the end of authentication."""
+    idle_timeout: float = 30.0
+    """How long a connection may stay without a session, or take to read the rest of what its last one sent."""
+    keepalive_interval: float = 60.0
+    """Between questions to a silent client; three without an answer end its connection."""
+    authentication_failures: int = 10
+    """Of one connection, before it is ended."""
+    failed_logins: int = 10
+    """Failed logins of one address within ``failed_login_interval``, before none is tried from there."""
+    failed_login_interval: float = 60.0
+    """How long a failed login counts."""
+    pending_logins: int = 64
+    """Connections that have not authenticated yet; for each one more, another is ended."""
+    channels: int = 16
+    """Of one connection."""
+    channel_window: int = 128 * 1024
+    """Octets that a client may send ahead on a channel while its session does not read."""
+
+
+class CallFailed(RkmpError):
+    """A client that waits for calls could not be reached, or did not log in."""
+
+
+class Connection(Protocol):
+    """A connection whose client has proved who it is."""
+
+    async def wait_closed(self) -> None:
+        """Return when it is gone."""
+
+
+class TransportServer(Protocol):
+    """A server of one transport with one set of credentials: `rkmp.netconf.ssh`, `rkmp.netconf.tls`."""
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port that are listened on; only while they are."""
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether it neither listens nor has a connection."""
+
+    async def listen(self, host: str, port: int) -> None:
+        """Listen. Raises OSError for an address that cannot be had, ValueError for credentials that are none."""
+
+    async def call(self, host: str, port: int) -> Connection:
+        """Connect to a waiting client. Raises CallFailed, and ValueError for credentials that are none."""
+
+    def limit(self, limits: TransportLimits) -> None:
+        """Have other limits for the connections that come."""
+
+    def stop_listening(self) -> None:
+        """Accept no more connections; those that are there go on."""
+
+    async def close(self) -> None:
+        """Stop listening, end every connection, and return when all are gone."""
