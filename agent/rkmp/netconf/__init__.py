@@ -22,6 +22,7 @@ Nodes under nacm:default-deny-all leave in no reply and no notification.
 """
 
 from rkmp.netconf.capabilities import NETCONF_MODULES
+from rkmp.netconf.cert_to_name import CertToName, MapType
 from rkmp.netconf.event_log import EventLog, EventLogLimits
 from rkmp.netconf.handlers import Handler, Invocation, PathStep
 from rkmp.netconf.operational import StateProvider
@@ -30,16 +31,19 @@ from rkmp.netconf.server import NetconfServer, ServerLimits
 from rkmp.netconf.session import Session, SessionLimits, TerminationReason
 from rkmp.netconf.session_table import SessionRefused
 from rkmp.netconf.ssh import generate_host_key
+from rkmp.netconf.tls_context import TlsIdentity
 from rkmp.netconf.transport import Authenticator, Client, Transport, TransportLimits
 
 __all__ = [
     "NETCONF_MODULES",
     "Authenticator",
+    "CertToName",
     "Client",
     "EventLog",
     "EventLogLimits",
     "Handler",
     "Invocation",
+    "MapType",
     "NetconfServer",
     "Origin",
     "PathStep",
@@ -49,6 +53,7 @@ __all__ = [
     "SessionRefused",
     "StateProvider",
     "TerminationReason",
+    "TlsIdentity",
     "Transport",
     "TransportLimits",
     "generate_host_key",

@@ -34,6 +34,8 @@ from rkmp.netconf.session import MessageHandler, Session, SessionLimits, Termina
 from rkmp.netconf.session_table import SessionRefused, SessionTable
 from rkmp.netconf.ssh import SshServer
 from rkmp.netconf.statistics import ServerCounters
+from rkmp.netconf.tls import TlsServer
+from rkmp.netconf.tls_context import TlsIdentity
 from rkmp.netconf.transport import Authenticator, Client, Transport, TransportLimits, TransportServer
 from rkmp.netconf.yang_library import MODULES_STATE, YANG_LIBRARY_TREE, YangLibrary
 from rkmp.secret import Secret
@@ -209,6 +211,12 @@ class NetconfServer:
                 limits=self.limits.transport,
                 attempts=self._attempts,
             )
+        )
+
+    def tls_server(self, identity: TlsIdentity) -> TlsServer:
+        """Return a server over TLS whose sessions are this server's, and which ends with it."""
+        return self._joined(
+            TlsServer(identity, open_session=self.open_session, limits=self.limits.transport, attempts=self._attempts)
         )
 
     def retire(self, transport: TransportServer) -> None:
