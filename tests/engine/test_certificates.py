@@ -16,7 +16,11 @@ from rkmp.engine import (
     CertificateExpiring,
     CertificateName,
     EngineConfiguration,
+    IkePolicy,
+    IkeSaDown,
+    Initiate,
     PeerConfiguration,
+    PeerStatistic,
     PpkConfiguration,
     PpkName,
     PreSharedKeyName,
@@ -122,14 +126,22 @@ def test_a_certificate_that_will_not_do_is_told_at_the_other_side(
 
 
 def test_a_certificate_that_expires_keeps_the_next_ike_sa_from_being_opened() -> None:
-    """Not the keys that were negotiated: those outlive it."""
+    """Not the keys that were negotiated: those outlive it. The IKE SA itself ends: rekeying it would prove nothing."""
     simulation = Simulation(1)
     wanted = BY_CERTIFICATE | {"key_lifetime": 100_000}
-    simulation.configure("r2", certified("r2", [peer("r1", **wanted)], certificate("r2", end=BASE + DAY)))
-    simulation.configure("r1", certified("r1", [peer("r2", **wanted)]))
-    simulation.run(5)
+    policy = IkePolicy("p", lifetime=3600)
+    own = certificate("r2", end=BASE + DAY)
+    answering = wanted | {"initiate": Initiate.NEVER}
+    simulation.configure("r2", certified("r2", [peer("r1", **answering)], own, policy=policy))
+    simulation.configure("r1", certified("r1", [peer("r2", **wanted)], policy=policy))
+    simulation.run(86_000)
     assert simulation.agree()
-    simulation.run(91_000)
+    assert simulation["r1"].snapshot("r2", simulation.now).statistics[PeerStatistic.IKE_SAS_ESTABLISHED] == 1
+    simulation.run(401)
+    (down,) = simulation["r1"].happened(IkeSaDown)
+    assert isinstance(down, IkeSaDown)
+    assert "certificate" in down.reason
+    simulation.run(4_000)
     assert any(
         "expired" in event.reason
         for event in simulation["r1"].happened(AuthenticationFailure)

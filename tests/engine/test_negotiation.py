@@ -10,7 +10,6 @@ from rkmp.engine import (
     AssociationState,
     AssociationStateChange,
     EngineStatistic,
-    IkePolicy,
     IkeSaUp,
     Initiate,
     PeerStatistic,
@@ -109,8 +108,11 @@ def test_a_side_that_never_initiates_waits_and_answers() -> None:
 
 def test_immediately_keeps_an_ike_sa_up_and_on_demand_does_not() -> None:
     for mode, count in ((IMMEDIATELY, 1), (ON_DEMAND, 0)):
-        simulation = two_routers(initiate=(mode, NEVER), policy=IkePolicy("p", lifetime=120))
-        simulation.run(240)
+        simulation = two_routers(initiate=(mode, NEVER))
+        simulation.run(10)
+        simulation.restart("r1")
+        simulation.restart("r2")
+        simulation.run(60)
         assert simulation["r1"].engine.statistics()[EngineStatistic.IKE_SAS] == count
         assert simulation.agree()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rkmp.engine.association_states import AssociationState
 from rkmp.engine.state import AssociationSnapshot, IkeSaSnapshot, PeerSnapshot
 from rkmp.engine.statistics import EngineStatistic, PeerStatistic, failure_statistic
-from rkmp.ike import AuthenticationFailure, ChildRefusal, NegotiationFailure, Statistic
+from rkmp.ike import AuthenticationFailure, ChildRefusal, NegotiationFailure, RekeyFailure, Statistic
 from tests.northbound.world import NOON
 
 ENGINE_COUNTERS = tuple(dict.fromkeys([*map(str, EngineStatistic), *map(str, Statistic)]))
@@ -16,6 +16,7 @@ PEER_COUNTERS = tuple(
             *map(failure_statistic, NegotiationFailure),
             *map(failure_statistic, AuthenticationFailure),
             *map(failure_statistic, ChildRefusal),
+            *map(failure_statistic, RekeyFailure),
             "notify-11-received",
         ]
     )
@@ -28,6 +29,7 @@ IKE_SA = IkeSaSnapshot(
     state="established",
     established_at=NOON,
     rekey_at=NOON,
+    expires_at=NOON,
     encryption="aes-cbc-256",
     integrity="hmac-sha2-256-128",
     prf="hmac-sha2-256",

@@ -162,6 +162,7 @@ VALUES: dict[str, Any] = {
     "peer_key_name": "0b",
     "is_negotiated": True,
     "seconds_left": 600,
+    "old_local_spi": bytes(range(16, 24)),
     "local_spi": bytes(range(8)),
     "remote_spi": bytes(range(8, 16)),
     "role": "responder",

@@ -7,11 +7,11 @@ under way, what is still to be confirmed, the backoff after a failure, and what 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from rkmp.engine.association_keys import AssociationKeys
 from rkmp.engine.association_states import TRANSITIONS, AssociationInput, AssociationState
+from rkmp.engine.attempts import Attempt, Confirmation
 from rkmp.engine.configuration import AssociationConfiguration
 from rkmp.engine.events import (
     AssociationStateChange,
@@ -40,35 +40,6 @@ JUST_AFTER = timedelta(milliseconds=1)
 """Lifetimes include their end (RFC 7210 section 3)."""
 BEGINNING = datetime.min.replace(tzinfo=UTC)
 END_OF_TIME = datetime.max.replace(tzinfo=UTC)
-
-
-@dataclass(slots=True)
-class Attempt:
-    """A negotiation of ours that is under way over the IKE SA with the local SPI ``ike_sa``.
-
-    ``send_ids`` are the KeyIDs that it announces; ``requests`` are the operators' requests that wait for it.
-    ``answered`` are keys that the peer negotiated with us meanwhile.
-    """
-
-    ike_sa: bytes
-    send_ids: tuple[int, ...]
-    requests: list[int]
-    answered: list[str] = field(default_factory=list)
-
-
-@dataclass(frozen=True, slots=True)
-class Confirmation:
-    """A key whose second step is still to come, over the IKE SA with the local SPI ``ike_sa``.
-
-    ``requester``: whether we asked for it; then our next request that is answered tells that the peer has heard, and
-    otherwise the next request of the peer that we answer does. ``progress`` is the count of those when it was agreed.
-    ``spare`` are keys of which it is not known whether they came before or after this one.
-    """
-
-    ike_sa: bytes
-    requester: bool
-    progress: int
-    spare: tuple[str, ...] = ()
 
 
 class Association:
@@ -186,6 +157,7 @@ class Association:
     def install(
         self,
         event: ChildKeysEstablished,
+        ike_sa: bytes,
         spis: tuple[bytes, bytes],
         progress: int,
         redundant_send_ids: Collection[int],
@@ -193,21 +165,21 @@ class Association:
     ) -> KeyRow:
         """Put the negotiated key into the key table and return its row.
 
-        ``spis`` are the IKE SA's, ours first; ``progress`` is what :class:`Confirmation` counts; the KeyIDs are those
-        that we announced for children which have lost against another. Raises StorageError or KeyTableError when the
-        table refuses; then nothing has changed.
+        ``spis`` are those of ``ike_sa`` now, ours first; ``progress`` is what :class:`Confirmation` counts; the KeyIDs
+        are those that we announced for children which have lost against another. Raises StorageError or KeyTableError
+        when the table refuses; then nothing has changed.
         """
         before = self.keys.current(at.wall)
         row = self.keys.install(event, spis, at.wall, is_settled=not self.confirmations)
         requester = event.child.requester
-        spare = self._undecided(spis[0], redundant_send_ids) if requester else ()
+        spare = self._undecided(ike_sa, redundant_send_ids) if requester else ()
         if self.attempt is not None and not requester:
-            self.attempt.answered.append(row.admin_key_name)
+            self.attempt.answered[row.admin_key_name] = ike_sa
         if event.redundant:
             if requester:
-                self._end_attempt(self.attempt.answered[-1] if self.attempt and self.attempt.answered else None)
+                self._end_attempt(self.attempt.last_answered if self.attempt else None)
             return row
-        self.confirmations[row.admin_key_name] = Confirmation(spis[0], requester, progress, spare)
+        self.confirmations[row.admin_key_name] = Confirmation(ike_sa, requester, progress, spare)
         self._keyed_wall = at.wall
         if requester:
             self.asked_at = at.monotonic
@@ -253,9 +225,10 @@ class Association:
         attempt = self.attempt
         if attempt is None:
             return
-        if attempt.answered and self.keys.get(attempt.answered[-1]) is not None:
+        answered = attempt.last_answered
+        if answered is not None and self.keys.get(answered) is not None:
             # The peer was faster: what we wanted is there.
-            self._end_attempt(attempt.answered[-1])
+            self._end_attempt(answered)
             return
         self._postponements += 1
         if self._postponements > MOST_POSTPONEMENTS:
@@ -310,12 +283,12 @@ class Association:
         Within one IKE SA the nonces decide between two of the same purpose (RFC 7296 2.8.1).
         """
         undecided = []
-        for name in self.attempt.answered if self.attempt is not None else ():
+        for name, came_over in self.attempt.answered.items() if self.attempt is not None else ():
             row = self.keys.get(name)
             if row is None or row.provenance is None:
                 continue
             has_lost = int(row.peer_key_name, 16) in redundant_send_ids
-            if row.provenance.ike_spi_local != ike_sa or not has_lost:
+            if came_over != ike_sa or not has_lost:
                 undecided.append(name)
         return tuple(undecided)
 

@@ -1,15 +1,17 @@
-"""When an IKE SA has served: its lifetime, ``retain-ike-sa``, an association too few or an IKE SA too many.
+"""When an IKE SA has served: its lifetime, its peer's certificate, ``retain-ike-sa``, an IKE SA too many.
 
 Keys outlive it (protocol.md G15), so it is only a question of what the two sides still want to say to each other.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from rkmp.engine.configuration import IkePolicy
 from rkmp.engine.conversation import Conversation
-from rkmp.ike import Role
+from rkmp.ike import Role, is_redundant
+from rkmp.instant import Instant
 
 if TYPE_CHECKING:
     from rkmp.engine.peer import Peer
@@ -20,6 +22,7 @@ IDLE_BEFORE_CLOSE = {Role.INITIATOR: 1.0, Role.RESPONDER: 5.0}
 """Seconds after the last key for which an IKE SA that is not retained stays open, in case the peer needs it too."""
 
 LIFETIME = "its lifetime has ended"
+"""Why an IKE SA is closed that was not rekeyed in time; why not follows where somebody has tried."""
 
 
 def why_close(peer: Peer, conversation: Conversation, now: float) -> str | None:
@@ -28,9 +31,12 @@ def why_close(peer: Peer, conversation: Conversation, now: float) -> str | None:
     if not peer.has_enabled_association:
         return "no association with the peer is enabled"
     if _is_busy(peer, conversation):
-        return LIFETIME if is_overdue(peer, conversation, now) else None
+        return _end_of_lifetime(conversation) if is_overdue(peer, conversation, now) else None
     if conversation.expires_at(policy) <= now:
-        return LIFETIME
+        return _end_of_lifetime(conversation)
+    if conversation.certificate_expires_at is not None and conversation.certificate_expires_at <= peer.engine.wall:
+        # Rekeying proves nothing anew (RFC 7296 2.8.3), so it could go on for ever.
+        return "the certificate by which the peer has proved who it is has expired"
     if not policy.retain_ike_sa and _idle_at(conversation) <= now and _has_all_keys(peer):
         return "all keys exist and it is not to be retained"
     if conversation.role is Role.INITIATOR and not conversation.ike_sa.children and _is_doubled(peer, conversation):
@@ -43,14 +49,43 @@ def is_overdue(peer: Peer, conversation: Conversation, now: float) -> bool:
     return conversation.expires_at(peer.ike_policy) + CLOSING_PATIENCE <= now
 
 
-def closing_moments(policy: IkePolicy, conversation: Conversation) -> tuple[float, ...]:
-    """Return when :func:`why_close` has to be asked again though nothing has happened."""
+def closing_moments(policy: IkePolicy, conversation: Conversation, at: Instant) -> Iterator[float]:
+    """Yield when :func:`why_close` and :func:`is_to_be_renewed` have to be asked again though nothing has happened."""
     expires = conversation.expires_at(policy)
-    idle = () if policy.retain_ike_sa else (_idle_at(conversation),)
-    return (expires, expires + CLOSING_PATIENCE, *idle)
+    yield from (expires, expires + CLOSING_PATIENCE, conversation.renews_at(policy))
+    if not policy.retain_ike_sa:
+        yield _idle_at(conversation)
+    if conversation.certificate_expires_at is not None:
+        yield at.monotonic + (conversation.certificate_expires_at - at.wall).total_seconds()
+
+
+def is_to_be_renewed(peer: Peer, conversation: Conversation, now: float) -> bool:
+    """Whether the ``conversation``, which is not to be closed, is to be rekeyed now.
+
+    Of several IKE SAs with a peer one goes on: both sides come to the same answer by the nonces of IKE_SA_INIT.
+    """
+    return (
+        conversation.is_usable
+        and conversation.is_open
+        and conversation.renews_at(peer.ike_policy) <= now
+        and not _is_surplus(peer, conversation)
+    )
+
+
+def _end_of_lifetime(conversation: Conversation) -> str:
+    failure = conversation.renewal.last_failure
+    return LIFETIME if failure is None else f"{LIFETIME}, and it was not rekeyed: {failure}"
+
+
+def _is_surplus(peer: Peer, conversation: Conversation) -> bool:
+    ours = conversation.established
+    others = (other.established for other in peer.conversations.values() if other.is_open and other.is_usable)
+    return ours is not None and any(other is not None and is_redundant(ours.nonces, other.nonces) for other in others)
 
 
 def _is_busy(peer: Peer, conversation: Conversation) -> bool:
+    if conversation.renewal.is_under_way:
+        return True
     for association in peer.associations.values():
         if association.attempt is not None and association.attempt.ike_sa == conversation.key:
             return True

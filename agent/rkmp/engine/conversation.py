@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 from rkmp.crypto.suites import IkeSuite
 from rkmp.engine.configuration import IkePolicy
 from rkmp.engine.policy import ConversationPolicy
+from rkmp.engine.renewal import Renewal
 from rkmp.engine.state import IkeSaSnapshot
 from rkmp.ike import CloseReason, Identity, IkeSa, IkeSaEstablished, IkeSaRekeyed, IkeSaState, Role, Statistic
+from rkmp.instant import Instant
 
 if TYPE_CHECKING:
     from rkmp.engine.peer import Peer
@@ -60,6 +62,7 @@ class Conversation:
         self.established: IkeSaEstablished | None = None
         self.established_at: datetime | None = None
         self.failure: Failure | None = None
+        self.renewal = Renewal()
         self.retired_because: str | None = None
         self.is_mute = False
         self.busy_at = float("-inf")
@@ -182,13 +185,28 @@ class Conversation:
         """Return when the lifetime of the IKE SA ends on this side."""
         return self._opened_at + _patience(policy.lifetime, self.role)
 
-    def established_by(self, event: IkeSaEstablished, now: float, wall: datetime) -> None:
+    def renews_at(self, policy: IkePolicy) -> float:
+        """Return when this side is to rekey the IKE SA, infinity for never."""
+        return self.renewal.due_at(policy, self.role, self._opened_at)
+
+    @property
+    def certificate_expires_at(self) -> datetime | None:
+        """When what the peer has proved who it is with expires; None where that was no certificate."""
+        chain = self.established.remote_chain if self.established is not None else None
+        return None if chain is None else chain.valid_until
+
+    def renew(self, now: float) -> None:
+        """Rekey the IKE SA."""
+        self.renewal.is_under_way = True
+        self.ike_sa.rekey(now)
+
+    def established_by(self, event: IkeSaEstablished, at: Instant, jitter: float) -> None:
         """Note that both sides are authenticated; the lifetime of the IKE SA begins."""
         self.established = event
-        self.established_at = wall
-        self._opened_at = self._heard_at = self.busy_at = now
+        self.busy_at = at.monotonic
+        self._begin_lifetime(at, jitter)
 
-    def rekeyed_by(self, event: IkeSaRekeyed, now: float, wall: datetime) -> None:
+    def rekeyed_by(self, event: IkeSaRekeyed, at: Instant, jitter: float) -> None:
         """Note that another IKE SA with the same peer has taken the place of this one; its lifetime begins anew."""
         if self.established is not None:
             self.established = replace(
@@ -199,24 +217,31 @@ class Conversation:
                 suite=event.suite,
             )
         self.role = event.role
-        self.established_at = wall
-        self._opened_at = self._heard_at = now
+        self._begin_lifetime(at, jitter)
+
+    def _begin_lifetime(self, at: Instant, jitter: float) -> None:
+        self.established_at = at.wall
+        self._opened_at = self._heard_at = at.monotonic
+        self.renewal.begin(jitter)
 
     def snapshot(self, policy: IkePolicy) -> IkeSaSnapshot:
         """Return what is shown of the IKE SA."""
         event, count = self.established, self.ike_sa.statistics
         suite: IkeSuite | None = event.suite if event else None
         identity: Identity | None = event.remote_identity if event else None
-        ends = None
+        renews_at = expires_at = None
         if self.established_at is not None:
-            ends = self.established_at + timedelta(seconds=_patience(policy.lifetime, self.role))
+            expires_at = self.established_at + timedelta(seconds=_patience(policy.lifetime, self.role))
+            if policy.retain_ike_sa:
+                renews_at = self.established_at + timedelta(seconds=self.renewal.planned_after(policy, self.role))
         return IkeSaSnapshot(
             local_spi=self.ike_sa.local_spi,
             remote_spi=self.ike_sa.remote_spi,
             role=self.role.value,
             state=self.ike_sa.state.value,
             established_at=self.established_at,
-            rekey_at=ends,
+            rekey_at=renews_at,
+            expires_at=expires_at,
             encryption=suite.encryption_name if suite else None,
             integrity=suite.integrity_name if suite else None,
             prf=suite.prf_name if suite else None,
@@ -224,7 +249,7 @@ class Conversation:
             additional_key_exchanges=suite.additional_key_exchange_names if suite else (),
             remote_identity=identity.text if identity else None,
             auth_method=event.remote_method.value if event else None,
-            certificate_expires_at=event.remote_chain.valid_until if event and event.remote_chain else None,
+            certificate_expires_at=self.certificate_expires_at,
             uses_ppk=event.uses_ppk if event else None,
             messages_in=count.get(Statistic.MESSAGES_IN, 0),
             messages_out=count.get(Statistic.MESSAGES_OUT, 0),

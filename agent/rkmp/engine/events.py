@@ -39,6 +39,20 @@ class IkeSaDown(EngineEvent):
 
 
 @dataclass(frozen=True, slots=True)
+class IkeSaReplaced(EngineEvent):
+    """The IKE SA with ``old_local_spi`` was rekeyed, by whichever side: it goes on under the other SPIs, 8 octets each.
+
+    ``role`` is ours in the new one: its initiator is the side that asked for it.
+    """
+
+    peer: str
+    old_local_spi: bytes
+    local_spi: bytes
+    remote_spi: bytes
+    role: str
+
+
+@dataclass(frozen=True, slots=True)
 class AssociationStateChange(EngineEvent):
     """The association of ``peer`` and ``protocol`` moved ``before`` to ``after`` because of ``reason``."""
 

@@ -16,7 +16,7 @@ from typing import Protocol
 from rkmp.engine.asking import where_to_ask
 from rkmp.engine.association import Association
 from rkmp.engine.certificate_watch import CertificateWatch
-from rkmp.engine.closing import closing_moments, is_overdue, why_close
+from rkmp.engine.closing import closing_moments, is_overdue, is_to_be_renewed, why_close
 from rkmp.engine.configuration import (
     AssociationConfiguration,
     Childless,
@@ -377,11 +377,14 @@ class Peer:
         return request
 
     def _tidy(self, conversation: Conversation, at: Instant) -> None:
-        """Close an IKE SA that has served."""
+        """Close an IKE SA that has served, or rekey one that is to go on."""
         if not conversation.is_open:
             return
         reason = conversation.retired_because or why_close(self, conversation, at.monotonic)
         if reason is None:
+            if is_to_be_renewed(self, conversation, at.monotonic):
+                conversation.renew(at.monotonic)
+                self.engine.touch(conversation)
             return
         conversation.retired_because = reason
         if not self.is_departed and is_overdue(self, conversation, at.monotonic):
@@ -417,7 +420,7 @@ class Peer:
         moments += [*self.reopening.moments(self.configuration.initiate, policy), self._try_table_again_at]
         for conversation in self.conversations.values():
             if conversation.is_open:
-                moments += closing_moments(policy, conversation)
+                moments += closing_moments(policy, conversation, at)
         to_come = [m for m in moments if m is not None and at.monotonic < m < float("inf")]
         return min(to_come) if to_come else None
 

@@ -12,7 +12,7 @@ from typing import Any
 from rkmp.crypto.certificates import first_to_expire
 from rkmp.engine.association import Association
 from rkmp.engine.conversation import Conversation, Failure
-from rkmp.engine.events import AuthenticationFailure, IkeSaDown, IkeSaUp, NegotiationFailure
+from rkmp.engine.events import AuthenticationFailure, IkeSaDown, IkeSaReplaced, IkeSaUp, NegotiationFailure
 from rkmp.engine.peer import CROSSING_WINDOW, Peer
 from rkmp.engine.policy import why_nat_refuses
 from rkmp.engine.protocols import protocol_name
@@ -36,6 +36,7 @@ from rkmp.ike import (
     NatDetected,
     NegotiationFailed,
     NotifyReceived,
+    RekeyFailure,
     Role,
 )
 from rkmp.instant import Instant
@@ -52,6 +53,8 @@ COURTESY = 3.0
 LOST_WITH_THE_IKE_SA = frozenset({ChildRefusal.IKE_SA_CLOSED, ChildRefusal.NO_RESPONSE})
 TRIED_AGAIN_AT_ONCE = frozenset({ChildRefusal.ALREADY_REPLACED, ChildRefusal.CHILD_SA_NOT_FOUND})
 """Refusals after which the request has to be put in other words."""
+ONLY_PUT_OFF = frozenset({RekeyFailure.TEMPORARY_FAILURE, RekeyFailure.STATE_NOT_FOUND})
+"""Refusals of a rekeying that are no news to an operator: something else is under way (RFC 7296 2.25)."""
 
 
 def react(peer: Peer, conversation: Conversation, events: Sequence[Event], at: Instant) -> None:
@@ -83,7 +86,7 @@ def _settle(peer: Peer, conversation: Conversation, deleted: Collection[int], at
 
 def _established(peer: Peer, conversation: Conversation, event: IkeSaEstablished, at: Instant) -> None:
     others = [other for other in peer.conversations.values() if other is not conversation]
-    conversation.established_by(event, at.monotonic, at.wall)
+    conversation.established_by(event, at, peer.engine.jitter())
     peer.conversations.pop(conversation.key, None)
     peer.conversations[conversation.key] = conversation
     peer.reopening.after_success()
@@ -111,8 +114,11 @@ def _established(peer: Peer, conversation: Conversation, event: IkeSaEstablished
 
 
 def _rekeyed(peer: Peer, conversation: Conversation, event: IkeSaRekeyed, at: Instant) -> None:
-    conversation.rekeyed_by(event, at.monotonic, at.wall)
-    _log.info("peer %s: the IKE SA is rekeyed, SPI %s", peer.name, event.local_spi.hex())
+    conversation.rekeyed_by(event, at, peer.engine.jitter())
+    peer.statistics[PeerStatistic.IKE_SAS_REKEYED] += 1
+    peer.engine.report(
+        IkeSaReplaced(peer.name, event.old_local_spi, event.local_spi, event.remote_spi, event.role.value)
+    )
 
 
 def _nat_detected(peer: Peer, conversation: Conversation, event: NatDetected, _at: Instant) -> None:
@@ -121,9 +127,18 @@ def _nat_detected(peer: Peer, conversation: Conversation, event: NatDetected, _a
     _log.warning("peer %s: %s address %s is translated on the way", peer.name, whose, conversation.remote[0])
 
 
-def _rekey_failed(peer: Peer, _conversation: Conversation, event: IkeSaRekeyFailed, _at: Instant) -> None:
-    # The IKE SA goes on as it was; when its lifetime ends another is opened.
-    _log.info("peer %s: the IKE SA is not rekeyed: %s", peer.name, event.message)
+def _rekey_failed(peer: Peer, conversation: Conversation, event: IkeSaRekeyFailed, at: Instant) -> None:
+    """Note that the IKE SA goes on as it was; what the peer has tried and not got is its own affair."""
+    if not event.requester or event.reason is RekeyFailure.IKE_SA_CLOSED:
+        return
+    reason = explain(event.reason, event.message)
+    if not peer.is_departed:
+        conversation.renewal.failed(reason, peer.ike_policy, peer.engine.jitter(), at.monotonic)
+    peer.statistics[failure_statistic(event.reason)] += 1
+    if event.reason in ONLY_PUT_OFF:
+        return
+    peer.statistics[PeerStatistic.IKE_SA_REKEYS_FAILED] += 1
+    peer.engine.report(NegotiationFailure(peer.name, None, f"the IKE SA is not rekeyed: {reason}", event.notify_type))
 
 
 def _replace(peer: Peer, conversation: Conversation, reason: str, at: Instant) -> None:
@@ -208,7 +223,7 @@ def _keys_established(peer: Peer, conversation: Conversation, event: ChildKeysEs
     progress = conversation.progress(requester=child.requester)
     try:
         lost = {child.send_id for child in conversation.ike_sa.children if child.redundant}
-        association.install(event, spis, progress, lost, at)
+        association.install(event, conversation.key, spis, progress, lost, at)
     except (StorageError, KeyTableError) as error:
         _refused_by_table(peer, conversation, association, event, str(error), at)
         return

@@ -6,7 +6,7 @@ at: the network, the algorithms, the code points, the secrets, the names, the pe
 
 from __future__ import annotations
 
-from rkmp.ike import AuthenticationFailure, ChildRefusal, NegotiationFailure
+from rkmp.ike import AuthenticationFailure, ChildRefusal, NegotiationFailure, RekeyFailure
 
 NEGOTIATION_FAILURES: dict[NegotiationFailure, str] = {
     NegotiationFailure.NO_RESPONSE: "no answer from the peer",
@@ -62,6 +62,20 @@ CHILD_REFUSALS: dict[ChildRefusal, str] = {
     ChildRefusal.IKE_SA_CLOSED: "the IKE SA was closed",
 }
 
+REKEY_FAILURES: dict[RekeyFailure, str] = {
+    RekeyFailure.TEMPORARY_FAILURE: "put off by the peer",
+    RekeyFailure.NO_PROPOSAL_CHOSEN: "no IKE proposal in common with the peer",
+    RekeyFailure.INVALID_KE_PAYLOAD: "no key exchange method in common with the peer",
+    RekeyFailure.NO_ADDITIONAL_SAS: "the peer allows no further IKE SA",
+    RekeyFailure.STATE_NOT_FOUND: "one side has forgotten what was to go on",
+    RekeyFailure.INVALID_SYNTAX: "one side finds the other's messages malformed",
+    RekeyFailure.UNSUPPORTED_CRITICAL_PAYLOAD: "one side insists on an extension that the other does not know",
+    RekeyFailure.REFUSED: "the peer refuses",
+    RekeyFailure.INCONSISTENT_ANSWER: "the peer accepted what was not offered",
+    RekeyFailure.NO_RESPONSE: "no answer from the peer",
+    RekeyFailure.IKE_SA_CLOSED: "the IKE SA was closed",
+}
+
 OUR_REFUSALS: dict[ChildRefusal, str] = {
     ChildRefusal.TS_UNACCEPTABLE: "the peer wants a key for a routing protocol that is not configured here",
     ChildRefusal.CHILD_SA_NOT_FOUND: "the peer wants to replace a key that is not known here",
@@ -69,12 +83,14 @@ OUR_REFUSALS: dict[ChildRefusal, str] = {
 """What sounds otherwise where it is we who refuse."""
 
 
-def explain(reason: NegotiationFailure | AuthenticationFailure | ChildRefusal, message: str) -> str:
+def explain(reason: NegotiationFailure | AuthenticationFailure | ChildRefusal | RekeyFailure, message: str) -> str:
     """Return the sentence for ``reason``, with the IKE SA's own ``message``."""
     if isinstance(reason, NegotiationFailure):
         sentence = NEGOTIATION_FAILURES[reason]
     elif isinstance(reason, AuthenticationFailure):
         sentence = AUTHENTICATION_FAILURES[reason]
+    elif isinstance(reason, RekeyFailure):
+        sentence = REKEY_FAILURES[reason]
     else:
         sentence = CHILD_REFUSALS[reason]
     return f"{sentence}: {message}"

@@ -13,8 +13,9 @@ from rkmp.engine.association_states import AssociationState
 class IkeSaSnapshot:
     """One IKE SA. SPIs are 8 octets; algorithms are IANA names as YANG writes them, None until negotiated.
 
-    ``auth_method`` is how the peer has proved who it is; ``certificate_expires_at`` when the first certificate of its
-    chain expires, where that was by certificate.
+    ``rekey_at`` is when this side is going to rekey it, None where it is not retained; ``expires_at`` when it
+    ends, should nothing come of that. ``auth_method`` is how the peer has proved who it is; ``certificate_expires_at``
+    when the first certificate of its chain expires, where that was by certificate.
     """
 
     local_spi: bytes
@@ -23,6 +24,7 @@ class IkeSaSnapshot:
     state: str
     established_at: datetime | None
     rekey_at: datetime | None
+    expires_at: datetime | None
     encryption: str | None
     integrity: str | None
     prf: str | None

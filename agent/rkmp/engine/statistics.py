@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import enum
 
-from rkmp.ike import AuthenticationFailure, ChildRefusal, NegotiationFailure
+from rkmp.ike import AuthenticationFailure, ChildRefusal, NegotiationFailure, RekeyFailure
 
 
 class EngineStatistic(enum.StrEnum):
@@ -45,6 +45,10 @@ class PeerStatistic(enum.StrEnum):
     IKE_SAS_ESTABLISHED = "ike-sas-established"
     IKE_SAS_LOST = "ike-sas-lost"
     """Established IKE SAs that ended because the peer fell silent."""
+    IKE_SAS_REKEYED = "ike-sas-rekeyed"
+    """IKE SAs that were replaced by rekeying, by whichever side."""
+    IKE_SA_REKEYS_FAILED = "ike-sa-rekeys-failed"
+    """Attempts of ours to rekey an IKE SA that came to nothing."""
     KEYS_INSTALLED = "keys-installed"
     KEYS_DELETED_BY_PEER = "keys-deleted-by-peer"
     NEGOTIATIONS_SUCCEEDED = "negotiations-succeeded"
@@ -53,7 +57,7 @@ class PeerStatistic(enum.StrEnum):
     """Keys that were agreed but that the key table refused."""
 
 
-def failure_statistic(reason: NegotiationFailure | AuthenticationFailure | ChildRefusal) -> str:
+def failure_statistic(reason: NegotiationFailure | AuthenticationFailure | ChildRefusal | RekeyFailure) -> str:
     """Return the name under which failures for ``reason`` are counted: the notify that told it, where there is one."""
     if isinstance(reason, AuthenticationFailure):
         return f"authentication-failed-{reason.value}"

@@ -118,6 +118,7 @@ class Rkmp(enum.StrEnum):
     REMOTE_SPI = enum.auto()
     ROLE = enum.auto()
     REKEY_AT = enum.auto()
+    EXPIRES_AT = enum.auto()
     REMOTE_IDENTITY = enum.auto()
     AUTH_METHOD = enum.auto()
     CERTIFICATE_EXPIRES_AT = enum.auto()
@@ -142,12 +143,13 @@ class Rkmp(enum.StrEnum):
 
     # Notifications
     IKE_SA_UP = enum.auto()
+    IKE_SA_REKEYED = enum.auto()
+    OLD_LOCAL_SPI = enum.auto()
     IKE_SA_DOWN = enum.auto()
     ASSOCIATION_STATE_CHANGE = enum.auto()
     NEGOTIATION_FAILURE = enum.auto()
     AUTHENTICATION_FAILURE = enum.auto()
     CERTIFICATE_EXPIRING = enum.auto()
-    EXPIRES_AT = enum.auto()
     ROLLOVER_STARTED = enum.auto()
     ROLLOVER_COMPLETED = enum.auto()
     REASON = enum.auto()

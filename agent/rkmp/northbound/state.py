@@ -108,6 +108,7 @@ def _add_ike_sa(entry: etree._Element, snapshot: IkeSaSnapshot) -> None:
     add(entry, Rkmp.STATE, snapshot.state)
     add(entry, Rkmp.ESTABLISHED_AT, snapshot.established_at)
     add(entry, Rkmp.REKEY_AT, snapshot.rekey_at)
+    add(entry, Rkmp.EXPIRES_AT, snapshot.expires_at)
     add(entry, Rkmp.ENCRYPTION, snapshot.encryption)
     add(entry, Rkmp.INTEGRITY, snapshot.integrity)
     add(entry, Rkmp.PRF, snapshot.prf)
