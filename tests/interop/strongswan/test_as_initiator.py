@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from rkmp.crypto.suites import DEFAULT_IKE_PROPOSALS, HYBRID_IKE_PROPOSALS, IkeProposal
 from rkmp.ike import (
     AuthenticationFailed,
     AuthenticationFailure,
@@ -66,9 +67,13 @@ def test_charon_chooses_from_several_proposals(charon: Charon, make_router: Make
     assert establish(router, charon).suite == shown_suite(charon.ike_sas()[0])
 
 
-def test_default_policy_suits_charon(charon: Charon, make_router: MakeRouter) -> None:
+@pytest.mark.parametrize("proposals", [DEFAULT_IKE_PROPOSALS, HYBRID_IKE_PROPOSALS], ids=["default", "with-ml-kem"])
+def test_default_policy_suits_charon(
+    charon: Charon, make_router: MakeRouter, proposals: tuple[IkeProposal, ...]
+) -> None:
     charon.load(Connection("default"))
-    established = establish(make_router(), charon)
+    settings = replace(CHARON_SETTINGS, proposals=proposals)
+    established = establish(make_router(settings=settings), charon)
     assert established.suite.encryption_algorithm.is_combined
     assert established.suite == shown_suite(charon.ike_sas()[0])
 
