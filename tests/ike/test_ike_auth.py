@@ -387,7 +387,7 @@ def test_after_a_refusal_another_child_can_be_had() -> None:
 
 def test_algorithms_that_settings_do_not_allow_are_not_offered_to_policy() -> None:
     alice, bob = pair()
-    bob.settings = replace(bob.settings, algorithm_pairs=frozenset())
+    bob.settings = replace(bob.settings, algorithm_pairs={})
     alice.initiate(request(10, 11))
     settle(alice, bob)
     assert_refused_with_the_ike_sa_kept(alice, bob, ChildRefusal.NO_PROPOSAL_CHOSEN, NotifyType.NO_PROPOSAL_CHOSEN)

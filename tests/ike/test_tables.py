@@ -262,13 +262,15 @@ def test_a_policy_that_chooses_what_was_not_offered_is_a_fault_of_ours() -> None
         accept(offer, ChildChoice(OfferedTransform(9, TcpAoTransform(1, *AES)), 1), ())
 
 
-def test_an_algorithm_whose_key_length_is_unknown_is_not_offered_to_policy() -> None:
+def test_a_private_use_algorithm_is_offered_to_policy_where_the_settings_know_it() -> None:
     exotic = SecurityAssociation((_proposal(TcpAoTransform(1, 241, 241)),))
     selectors = (RoutingProtocolSelector(BGP),)
     payloads = (exotic, TrafficSelectorsInitiator(selectors), TrafficSelectorsResponder(selectors))
     with pytest.raises(IkeError) as refusal:
-        read_offer(payloads, DEFAULT_CODE_POINTS, {(241, 241)}, (), None)
+        read_offer(payloads, DEFAULT_CODE_POINTS, RFC_5926_PAIRS, (), None)
     assert refusal.value.notify_type == NotifyType.NO_PROPOSAL_CHOSEN
+    offer = read_offer(payloads, DEFAULT_CODE_POINTS, {**RFC_5926_PAIRS, (241, 241): 32}, (), None)
+    assert [offered.transform for offered in offer.transforms] == [TcpAoTransform(1, 241, 241)]
 
 
 def _proposal(*transforms: TcpAoTransform) -> RkmpProposal:

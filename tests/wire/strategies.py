@@ -24,6 +24,7 @@ from rkmp.wire import (
     IdInitiator,
     IdResponder,
     KeyExchange,
+    LdpDiscoveryTransform,
     Message,
     Nonce,
     Notify,
@@ -52,6 +53,7 @@ some_octets = st.binary(max_size=40)
 attributes = st.builds(Attribute, st.integers(0, 0x7FFF), word | some_octets)
 transforms = st.builds(Transform, octet, word, st.lists(attributes, max_size=3).map(tuple))
 tcp_ao_transforms = st.builds(TcpAoTransform, octet, octet, octet, st.booleans())
+ldp_discovery_transforms = st.builds(LdpDiscoveryTransform, st.integers(0, 0xFFFFFFFF), octet)
 unrecognised_transforms = st.builds(UnrecognisedTransform, some_octets)
 
 _SPI_SIZES: dict[int, tuple[int, ...]] = {ProtocolId.IKE: (0, 8), ProtocolId.AH: (4,), ProtocolId.ESP: (4,)}
@@ -59,8 +61,8 @@ _SPI_SIZES: dict[int, tuple[int, ...]] = {ProtocolId.IKE: (0, 8), ProtocolId.AH:
 
 @st.composite
 def proposals(draw: st.DrawFn, number: int) -> Proposal | RkmpProposal:
-    """A proposal of RFC 7296, of TCP-AO, or of a protocol that nobody knows."""
-    kind = draw(st.sampled_from(("ikev2", "tcp-ao", "unknown")))
+    """A proposal of RFC 7296, of TCP-AO, of LDP discovery, or of a protocol that nobody knows."""
+    kind = draw(st.sampled_from(("ikev2", "tcp-ao", "ldp-discovery", "unknown")))
     if kind == "ikev2":
         protocol_id = draw(st.sampled_from(ProtocolId))
         spi = draw(spis(_SPI_SIZES.get(protocol_id)))
@@ -71,9 +73,12 @@ def proposals(draw: st.DrawFn, number: int) -> Proposal | RkmpProposal:
         others = unrecognised_transforms.filter(lambda transform: len(transform.body) != 4)
         rkmp = draw(st.lists(tcp_ao_transforms | others, max_size=4))
         return RkmpProposal(number, DEFAULT_CODE_POINTS.tcp_ao_protocol, spi, tuple(rkmp))
-    protocol_id = draw(
-        st.integers(max(ProtocolId) + 1, 255).filter(lambda number: number != DEFAULT_CODE_POINTS.tcp_ao_protocol)
-    )
+    if kind == "ldp-discovery":
+        others = unrecognised_transforms.filter(lambda transform: len(transform.body) != 8)
+        rkmp = draw(st.lists(ldp_discovery_transforms | others, max_size=4))
+        return RkmpProposal(number, DEFAULT_CODE_POINTS.ldp_discovery_protocol, spi, tuple(rkmp))
+    ours = (DEFAULT_CODE_POINTS.tcp_ao_protocol, DEFAULT_CODE_POINTS.ldp_discovery_protocol)
+    protocol_id = draw(st.integers(max(ProtocolId) + 1, 255).filter(lambda number: number not in ours))
     return RkmpProposal(number, protocol_id, spi, tuple(draw(st.lists(unrecognised_transforms, max_size=4))))
 
 

@@ -36,6 +36,8 @@ from rkmp.wire import (
     Kdf,
     KeyExchange,
     KeyExchangeId,
+    LdpAuthAlg,
+    LdpDiscoveryTransform,
     Message,
     Nonce,
     Notify,
@@ -108,7 +110,7 @@ BODIES: list[tuple[Payload, str]] = [
                     ),
                 ),
                 RkmpProposal(2, 201, b"\x07", (UnrecognisedTransform(b"\x07\x01\x01\x00\xff"),)),
-                RkmpProposal(3, 202, b"", (UnrecognisedTransform(b"\x02\x00\x00\x00\x11\x22\x33\x44"),)),
+                RkmpProposal(3, 202, b"", (LdpDiscoveryTransform(0x11223344, LdpAuthAlg.HMAC_SHA_256),)),
             )
         ),
         (

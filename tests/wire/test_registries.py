@@ -17,6 +17,7 @@ from rkmp.wire import (
     IntegrityId,
     Kdf,
     KeyExchangeId,
+    LdpAuthAlg,
     NotifyType,
     PayloadType,
     PrfId,
@@ -53,6 +54,7 @@ NUMBERS: list[tuple[IntEnum, int]] = [
     (TransformType.ADDKE7, 12),
     (AuthAlg.HMAC_SHA_1_96, 1),
     (Kdf.AES_128_CMAC, 2),
+    (LdpAuthAlg.HMAC_SHA_256, 2),
     (RoutingProtocol.PCEP, 5),
     (TrafficSelectorType.IPV6_ADDR_RANGE, 8),
 ]
@@ -71,7 +73,7 @@ def test_no_number_has_two_names(table: type[IntEnum]) -> None:
 def test_every_table_of_numbers_has_all_members_of_one_registry() -> None:
     tables = {name: value for name, value in vars(registries).items() if name.isupper() and name.endswith("S")}
     tables.pop("TRANSFORM_IDS")
-    assert len(tables) == 13
+    assert len(tables) == 14
     for table in (*tables.values(), *registries.TRANSFORM_IDS.values()):
         members = list(table.values())
         assert members == list(type(members[0]).__members__.values())

@@ -10,7 +10,6 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from rkmp.crypto.ike_keys import child_key_material
-from rkmp.crypto.tcp_ao import MASTER_KEY_LENGTH
 from rkmp.errors import IkeError
 from rkmp.ike.child_sa import ChildSa
 from rkmp.ike.context import Context
@@ -18,10 +17,20 @@ from rkmp.ike.events import ChildRefusal, ChildRefused
 from rkmp.ike.identity import Identity
 from rkmp.ike.occurrence import only
 from rkmp.ike.policy import ChildChoice, ChildOffer, ChildRequest, OfferedTransform
+from rkmp.ike.purposes import (
+    LDP_DISCOVERY,
+    LDP_KEY_LENGTH,
+    protocol_of,
+    purpose_of,
+    selector_of,
+    spi_of,
+    transform_of,
+)
 from rkmp.ike.refusals import child_refusal
 from rkmp.secret import Secret
 from rkmp.wire import (
     CodePoints,
+    LdpDiscoveryTransform,
     NotifyType,
     Payload,
     RkmpProposal,
@@ -30,6 +39,7 @@ from rkmp.wire import (
     TcpAoTransform,
     TrafficSelectorsInitiator,
     TrafficSelectorsResponder,
+    UnrecognisedTransform,
 )
 
 
@@ -52,8 +62,9 @@ class ChildAgreement:
 
 def offer_payloads(request: ChildRequest, code_points: CodePoints) -> tuple[SecurityAssociation, Payload, Payload]:
     """Return the SA, TSi and TSr payloads that ask for ``request``. RKMP proposals have no SPI (G13)."""
+    protocol_id = protocol_of(request.routing_protocol, code_points)
     proposals = tuple(
-        RkmpProposal(number, code_points.tcp_ao_protocol, b"", transforms)
+        RkmpProposal(number, protocol_id, b"", transforms)
         for number, transforms in enumerate(request.proposals, start=1)
     )
     return SecurityAssociation(proposals), *_selectors(request.routing_protocol, code_points)
@@ -61,8 +72,16 @@ def offer_payloads(request: ChildRequest, code_points: CodePoints) -> tuple[Secu
 
 def answer_payloads(agreement: ChildAgreement, code_points: CodePoints) -> tuple[SecurityAssociation, Payload, Payload]:
     """Return the SA, TSi and TSr payloads that accept: one proposal with one transform and our own KeyID (G2)."""
-    transform = TcpAoTransform(agreement.send_id, agreement.auth_alg, agreement.kdf, agreement.ignore_tcp_options)
-    proposal = RkmpProposal(agreement.proposal_number, code_points.tcp_ao_protocol, b"", (transform,))
+    purpose = agreement.routing_protocol
+    transform = transform_of(
+        purpose,
+        agreement.send_id,
+        agreement.auth_alg,
+        agreement.kdf,
+        ignore_tcp_options=agreement.ignore_tcp_options,
+    )
+    protocol_id = protocol_of(purpose, code_points)
+    proposal = RkmpProposal(agreement.proposal_number, protocol_id, b"", (transform,))
     return SecurityAssociation((proposal,)), *_selectors(agreement.routing_protocol, code_points)
 
 
@@ -96,28 +115,22 @@ def read_offer(
     IkeError: NO_PROPOSAL_CHOSEN, or TS_UNACCEPTABLE where the selectors do not name one routing protocol (G20) or not
     the one of the child that is replaced.
     """
-    offered = only(SecurityAssociation, payloads)
-    proposals = [
-        proposal
-        for proposal in (offered.proposals if offered else ())
-        if isinstance(proposal, RkmpProposal) and proposal.protocol_id == code_points.tcp_ao_protocol
-    ]
+    proposals = _rkmp_proposals(payloads, code_points)
     if not proposals:
-        raise IkeError(NotifyType.NO_PROPOSAL_CHOSEN, "no proposal is for TCP-AO")
-    routing_protocol = named_routing_protocol(payloads)
+        raise IkeError(NotifyType.NO_PROPOSAL_CHOSEN, "no proposal is for TCP-AO or LDP discovery")
+    routing_protocol = named_purpose(payloads, code_points)
     if routing_protocol is None:
         raise IkeError(NotifyType.TS_UNACCEPTABLE, "the traffic selectors do not name one routing protocol")
     if replaces is not None and replaces.routing_protocol != routing_protocol:
         raise IkeError(NotifyType.TS_UNACCEPTABLE, "a rekey cannot change the routing protocol")
     # G3: a KeyID that already names a key that we receive would make the two indistinguishable.
-    taken = {child.peer_send_id for child in children}
+    taken = {child.peer_send_id for child in children if child.security_protocol == proposals[0].protocol_id}
     transforms = tuple(
         OfferedTransform(proposal.number, transform)
         for proposal in proposals
         for transform in _alternatives(proposal)
-        if _spi_fits(proposal, transform)
-        and (transform.auth_alg, transform.kdf) in pairs
-        and transform.kdf in MASTER_KEY_LENGTH
+        if _spi_fits(routing_protocol, proposal, transform)
+        and _is_known(transform, pairs)
         and transform.send_id not in taken
     )
     if not transforms:
@@ -158,14 +171,15 @@ def check_answer(
     if answered is None or len(answered.proposals) != 1:
         raise InconsistentAnswer("the answer does not hold exactly one proposal")
     proposal = answered.proposals[0]
-    if not isinstance(proposal, RkmpProposal) or proposal.protocol_id != code_points.tcp_ao_protocol:
+    purpose = request.routing_protocol
+    if not isinstance(proposal, RkmpProposal) or proposal.protocol_id != protocol_of(purpose, code_points):
         raise InconsistentAnswer(f"the answer is for protocol {proposal.protocol_id}, which was not offered")
-    if len(proposal.transforms) != 1 or not isinstance(proposal.transforms[0], TcpAoTransform):
-        raise InconsistentAnswer("the accepted proposal does not hold exactly one TCP-AO transform")
+    chosen = proposal.transforms[0] if len(proposal.transforms) == 1 else None
+    if chosen is None or isinstance(chosen, UnrecognisedTransform):
+        raise InconsistentAnswer("the accepted proposal does not hold exactly one transform of its protocol")
     if not 1 <= proposal.number <= len(request.proposals):
         raise InconsistentAnswer(f"proposal {proposal.number} was not offered")
-    chosen = proposal.transforms[0]
-    if not _spi_fits(proposal, chosen):
+    if not _spi_fits(purpose, proposal, chosen):
         raise InconsistentAnswer("the accepted proposal names another KeyID than its transform")
     offered = next(
         (
@@ -180,9 +194,11 @@ def check_answer(
         raise InconsistentAnswer(
             f"authentication algorithm {chosen.auth_alg} with KDF {chosen.kdf} was not in proposal {proposal.number}"
         )
-    if named_routing_protocol(payloads) != request.routing_protocol:
+    if named_purpose(payloads, code_points) != purpose:
         raise InconsistentAnswer("the answer's traffic selectors are not those of the request")
-    if chosen.send_id in request.peer_send_ids_in_use or chosen.send_id in {c.peer_send_id for c in children}:
+    if chosen.send_id in request.peer_send_ids_in_use or chosen.send_id in {
+        child.peer_send_id for child in children if child.security_protocol == proposal.protocol_id
+    }:
         raise InconsistentAnswer(f"the peer announced KeyID {chosen.send_id}, which names another of its keys")
     return ChildAgreement(
         proposal.number,
@@ -195,11 +211,16 @@ def check_answer(
     )
 
 
-def master_key(
-    prf_id: int, sk_d: Secret, kdf: int, nonce_i: bytes, nonce_r: bytes, shared_secret: Secret | None
-) -> Secret:
-    """Return the TCP-AO master key: the leftmost octets of prf+(SK_d, [g^ir |] Ni | Nr) (G7), 20 or 16 (G9)."""
-    return child_key_material(prf_id, sk_d, nonce_i, nonce_r, MASTER_KEY_LENGTH[kdf], shared_secret)
+def master_key(context: Context, sk_d: Secret, child: ChildSa, shared_secret: Secret | None) -> Secret:
+    """Return the key of ``child``: the leftmost octets of prf+(SK_d, [g^ir |] Ni | Nr) (G7), as many as it needs (G9).
+
+    For RFC 5926's KDFs they are 20 or 16, for LDP discovery as many as the digest has.
+    """
+    if child.routing_protocol == LDP_DISCOVERY:
+        length = LDP_KEY_LENGTH[child.auth_alg]
+    else:
+        length = context.settings.algorithm_pairs[child.auth_alg, child.kdf]
+    return child_key_material(context.negotiated.suite.prf, sk_d, *child.nonces, length, shared_secret)
 
 
 def child_of(
@@ -213,7 +234,7 @@ def child_of(
 ) -> ChildSa:
     """Return the child that ``agreement`` makes; the keyword arguments are told at :class:`ChildSa`."""
     return ChildSa(
-        code_points.tcp_ao_protocol,
+        protocol_of(agreement.routing_protocol, code_points),
         agreement.routing_protocol,
         agreement.send_id,
         agreement.peer_send_id,
@@ -247,10 +268,12 @@ def request_refused(
     )
 
 
-def offer_refused(payloads: Sequence[Payload], refusal: IkeError, replaces: ChildSa | None = None) -> ChildRefused:
+def offer_refused(
+    payloads: Sequence[Payload], code_points: CodePoints, refusal: IkeError, replaces: ChildSa | None = None
+) -> ChildRefused:
     """Return the event that tells of an offer of the peer's that we refused."""
     return ChildRefused(
-        named_routing_protocol(payloads),
+        named_purpose(payloads, code_points),
         child_refusal(refusal.notify_type),
         refusal.notify_type,
         refusal.reason,
@@ -261,12 +284,32 @@ def offer_refused(payloads: Sequence[Payload], refusal: IkeError, replaces: Chil
 
 
 def _selectors(routing_protocol: int, code_points: CodePoints) -> tuple[Payload, Payload]:
-    selectors = (RoutingProtocolSelector(routing_protocol, code_points.traffic_selector_type),)
+    selectors = (RoutingProtocolSelector(selector_of(routing_protocol), code_points.traffic_selector_type),)
     return TrafficSelectorsInitiator(selectors), TrafficSelectorsResponder(selectors)
 
 
-def named_routing_protocol(payloads: Sequence[Payload]) -> int | None:
-    """Return the routing protocol that both TS payloads name, each with one selector, or None (G20)."""
+def named_purpose(payloads: Sequence[Payload], code_points: CodePoints) -> int | None:
+    """Return what the SA payload and both TS payloads, each with one selector, ask a key for, or None (G20)."""
+    proposals = _rkmp_proposals(payloads, code_points)
+    routing_protocol = _named_routing_protocol(payloads)
+    if not proposals or routing_protocol is None:
+        return routing_protocol
+    return purpose_of(proposals[0].protocol_id, routing_protocol, code_points)
+
+
+def _rkmp_proposals(payloads: Sequence[Payload], code_points: CodePoints) -> list[RkmpProposal]:
+    """Return the proposals that are for TCP-AO or for LDP discovery: those of the protocol that comes first."""
+    offered = only(SecurityAssociation, payloads)
+    protocols = (code_points.tcp_ao_protocol, code_points.ldp_discovery_protocol)
+    proposals = [
+        proposal
+        for proposal in (offered.proposals if offered else ())
+        if isinstance(proposal, RkmpProposal) and proposal.protocol_id in protocols
+    ]
+    return [proposal for proposal in proposals if proposal.protocol_id == proposals[0].protocol_id]
+
+
+def _named_routing_protocol(payloads: Sequence[Payload]) -> int | None:
     initiator = only(TrafficSelectorsInitiator, payloads)
     responder = only(TrafficSelectorsResponder, payloads)
     if initiator is None or responder is None or initiator.selectors != responder.selectors:
@@ -276,7 +319,7 @@ def named_routing_protocol(payloads: Sequence[Payload]) -> int | None:
     return initiator.selectors[0].routing_protocol
 
 
-def _alternatives(proposal: RkmpProposal) -> Iterator[TcpAoTransform]:
+def _alternatives(proposal: RkmpProposal) -> Iterator[TcpAoTransform | LdpDiscoveryTransform]:
     """Yield the transforms of ``proposal`` that an answer can name.
 
     The answer carries our KeyID in place of the offered one, so among transforms that differ in nothing else only
@@ -284,13 +327,19 @@ def _alternatives(proposal: RkmpProposal) -> Iterator[TcpAoTransform]:
     """
     seen: set[tuple[int, int, bool]] = set()
     for transform in proposal.transforms:
-        if isinstance(transform, TcpAoTransform):
+        if not isinstance(transform, UnrecognisedTransform):
             policy = (transform.auth_alg, transform.kdf, transform.ignore_tcp_options)
             if policy not in seen:
                 seen.add(policy)
                 yield transform
 
 
-def _spi_fits(proposal: RkmpProposal, transform: TcpAoTransform) -> bool:
-    """G13: no SPI, or one octet that repeats the KeyID."""
-    return proposal.spi in (b"", bytes((transform.send_id,)))
+def _is_known(transform: TcpAoTransform | LdpDiscoveryTransform, pairs: Collection[tuple[int, int]]) -> bool:
+    if isinstance(transform, LdpDiscoveryTransform):
+        return transform.auth_alg in LDP_KEY_LENGTH
+    return (transform.auth_alg, transform.kdf) in pairs
+
+
+def _spi_fits(purpose: int, proposal: RkmpProposal, transform: TcpAoTransform | LdpDiscoveryTransform) -> bool:
+    """G13: no SPI, or one that repeats the identifier of the transform."""
+    return proposal.spi in (b"", spi_of(purpose, transform.send_id))

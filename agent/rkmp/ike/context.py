@@ -168,6 +168,9 @@ class Context:
         """Whether our request under way is to rekey the IKE SA."""
         return self.outstanding is not None and self.outstanding.rekeys_ike_sa
 
-    def child_of_peer(self, peer_send_id: int) -> ChildSa | None:
-        """Return the child for which the peer announced ``peer_send_id`` (G13), or None."""
-        return next((child for child in self.children.values() if child.peer_send_id == peer_send_id), None)
+    def child_of_peer(self, protocol_id: int, spi: bytes) -> ChildSa | None:
+        """Return the child that the peer names by the identifier which it announced for it (G13), or None."""
+        for child in self.children.values():
+            if (child.security_protocol, child.peer_spi) == (protocol_id, spi):
+                return child
+        return None

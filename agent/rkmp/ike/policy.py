@@ -15,8 +15,9 @@ from rkmp.crypto.credentials import CertificateCredential
 from rkmp.ike.child_sa import ChildSa
 from rkmp.ike.identity import Identity
 from rkmp.ike.nat_detection import Nat
+from rkmp.ike.purposes import LDP_DISCOVERY
 from rkmp.secret import Secret
-from rkmp.wire import TcpAoTransform
+from rkmp.wire import LdpDiscoveryTransform, TcpAoTransform
 
 ChainVerifier = Callable[[Sequence[bytes]], VerifiedChain]
 """Given what the CERT payloads of encoding 4 carry, in order, returns the chain that they are, at the present time.
@@ -96,6 +97,7 @@ class Expectations:
 class ChildRequest:
     """What to negotiate for one routing protocol (the draft's section 4.1).
 
+    ``routing_protocol`` is the purpose (:mod:`rkmp.ike.purposes`).
     ``proposals`` are sent in this order, numbered from 1; each is a list of complete alternatives, each with the
     KeyID that we announce for it. The answer carries the peer's KeyID instead of ours, so two transforms of one
     proposal have to differ in more than theirs (put them into two proposals). ``peer_send_ids_in_use`` are KeyIDs that
@@ -105,13 +107,16 @@ class ChildRequest:
     """
 
     routing_protocol: int
-    proposals: tuple[tuple[TcpAoTransform, ...], ...]
+    proposals: tuple[tuple[TcpAoTransform | LdpDiscoveryTransform, ...], ...]
     peer_send_ids_in_use: frozenset[int] = frozenset()
     perfect_forward_secrecy: bool = False
 
     def __post_init__(self) -> None:
         if not self.proposals or not all(self.proposals):
             raise ValueError("a child request needs proposals, each with at least one transform")
+        wanted = LdpDiscoveryTransform if self.routing_protocol == LDP_DISCOVERY else TcpAoTransform
+        if not all(isinstance(transform, wanted) for proposal in self.proposals for transform in proposal):
+            raise ValueError("a transform is not of the security protocol that the key is for")
         for proposal in self.proposals:
             policies = {(t.auth_alg, t.kdf, t.ignore_tcp_options) for t in proposal}
             if len(policies) != len(proposal):
@@ -128,13 +133,14 @@ class OfferedTransform:
     """One alternative that the peer offers: the number of its proposal and the transform itself."""
 
     proposal_number: int
-    transform: TcpAoTransform
+    transform: TcpAoTransform | LdpDiscoveryTransform
 
 
 @dataclass(frozen=True, slots=True)
 class ChildOffer:
     """What the peer asks us to choose from, already cleared of what nobody may choose.
 
+    ``routing_protocol`` is the purpose (:mod:`rkmp.ike.purposes`).
     ``transforms`` is never empty: pairs of algorithms that settings do not allow and KeyIDs that the peer uses for
     another child of this IKE SA are gone. ``replaces`` is the child that the peer wants to rekey, or None. ``nat`` says
     whose addresses are translated on the way, None where that is not known (G30).
@@ -148,7 +154,10 @@ class ChildOffer:
 
 @dataclass(frozen=True, slots=True)
 class ChildChoice:
-    """The answer to an offer: one of its transforms, and the KeyID that we announce for ourselves (0 to 255)."""
+    """The answer to an offer: one of its transforms, and the KeyID that we announce for ourselves (0 to 255).
+
+    For LDP discovery it is an SA ID, from :data:`~rkmp.ike.purposes.FIRST_SA_ID` on.
+    """
 
     offered: OfferedTransform
     send_id: int

@@ -5,16 +5,25 @@ Knows nothing of peers and their keys: those come through :mod:`rkmp.ike.policy`
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from rkmp.crypto.signatures import HASH_ALGORITHMS
 from rkmp.crypto.suites import DEFAULT_IKE_PROPOSALS, IkeProposal
+from rkmp.crypto.tcp_ao import MASTER_KEY_LENGTH
 from rkmp.wire import DEFAULT_CODE_POINTS, AuthAlg, CodePoints, Kdf
 
-RFC_5926_PAIRS: frozenset[tuple[int, int]] = frozenset(
-    {(AuthAlg.HMAC_SHA_1_96, Kdf.HMAC_SHA1), (AuthAlg.AES_128_CMAC_96, Kdf.AES_128_CMAC)}
+RFC_5926_PAIRS: Mapping[tuple[int, int], int] = MappingProxyType(
+    {
+        (auth_alg, kdf): MASTER_KEY_LENGTH[kdf]
+        for auth_alg, kdf in (
+            (AuthAlg.HMAC_SHA_1_96, Kdf.HMAC_SHA1),
+            (AuthAlg.AES_128_CMAC_96, Kdf.AES_128_CMAC),
+        )
+    }
 )
-"""The (Auth Alg, KDF) pairs that RFC 5926 section 3.1 allows."""
+"""The (Auth Alg, KDF) pairs that RFC 5926 section 3.1 allows, with the octets of their master keys (G9)."""
 
 
 MIN_DATAGRAM_SIZE = 200
@@ -49,7 +58,8 @@ class IkeSettings:
 
     ``require_vendor_id``: use the private code points only towards a peer that announced the same; an initiator goes
     no further with another, a responder refuses its children.
-    ``algorithm_pairs``: the (Auth Alg, KDF) pairs that may be offered and accepted.
+    ``algorithm_pairs``: the (Auth Alg, KDF) pairs of TCP-AO that may be offered and accepted, with the octets of their
+    master keys.
     ``half_open_timeout``: how long a responder waits for the initiator to go on: for IKE_AUTH after it answered
     IKE_SA_INIT, or for a sign that an IKE SA which replaces another has arrived there.
     ``replaced_timeout``: how long an IKE SA that the peer has replaced waits for its Delete; the peer may have to
@@ -74,7 +84,7 @@ class IkeSettings:
     code_points: CodePoints = DEFAULT_CODE_POINTS
     require_vendor_id: bool = True
     retransmission: Retransmission = Retransmission()
-    algorithm_pairs: frozenset[tuple[int, int]] = RFC_5926_PAIRS
+    algorithm_pairs: Mapping[tuple[int, int], int] = field(default_factory=lambda: RFC_5926_PAIRS)
     half_open_timeout: float = 30.0
     replaced_timeout: float = 120.0
     followup_timeout: float = 20.0

@@ -32,6 +32,7 @@ from rkmp.wire.registries import (
     IntegrityId,
     Kdf,
     KeyExchangeId,
+    LdpAuthAlg,
     NotifyType,
     PayloadType,
     PrfId,
@@ -50,7 +51,13 @@ from rkmp.wire.traffic_selectors import (
     TrafficSelectorsResponder,
     UnknownSelector,
 )
-from rkmp.wire.transforms import Attribute, TcpAoTransform, Transform, UnrecognisedTransform
+from rkmp.wire.transforms import (
+    Attribute,
+    LdpDiscoveryTransform,
+    TcpAoTransform,
+    Transform,
+    UnrecognisedTransform,
+)
 
 __all__ = [
     "DEFAULT_CODE_POINTS",
@@ -88,6 +95,8 @@ __all__ = [
     "Kdf",
     "KeyExchange",
     "KeyExchangeId",
+    "LdpAuthAlg",
+    "LdpDiscoveryTransform",
     "Message",
     "Nonce",
     "Notify",

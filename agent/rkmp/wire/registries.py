@@ -354,6 +354,15 @@ class Kdf(IntEnum):
     AES_128_CMAC = 2
 
 
+class LdpAuthAlg(IntEnum):
+    """Algorithms of an LDP discovery transform: those of RFC 7349 section 2.2, numbered for the transform."""
+
+    HMAC_SHA_1 = 1
+    HMAC_SHA_256 = 2
+    HMAC_SHA_384 = 3
+    HMAC_SHA_512 = 4
+
+
 class RoutingProtocol(IntEnum):
     """The draft's Rtg. Prot. ID: whose TCP connections a key protects."""
 
@@ -375,6 +384,7 @@ AUTH_METHODS: Mapping[int, AuthMethod] = MappingProxyType({m.value: m for m in A
 NOTIFY_TYPES: Mapping[int, NotifyType] = MappingProxyType({m.value: m for m in NotifyType})
 CONFIGURATION_TYPES: Mapping[int, ConfigurationType] = MappingProxyType({m.value: m for m in ConfigurationType})
 AUTH_ALGS: Mapping[int, AuthAlg] = MappingProxyType({m.value: m for m in AuthAlg})
+LDP_AUTH_ALGS: Mapping[int, LdpAuthAlg] = MappingProxyType({m.value: m for m in LdpAuthAlg})
 KDFS: Mapping[int, Kdf] = MappingProxyType({m.value: m for m in Kdf})
 ROUTING_PROTOCOLS: Mapping[int, RoutingProtocol] = MappingProxyType({m.value: m for m in RoutingProtocol})
 KEY_EXCHANGE_IDS: Mapping[int, KeyExchangeId] = MappingProxyType({m.value: m for m in KeyExchangeId})

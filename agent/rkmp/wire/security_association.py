@@ -16,7 +16,9 @@ from rkmp.wire.octets import Reader, Writer
 from rkmp.wire.payload import Payload
 from rkmp.wire.registries import PROTOCOL_IDS, PayloadType, ProtocolId
 from rkmp.wire.transforms import (
+    LDP_DISCOVERY_TRANSFORM_BODY_LENGTH,
     TCP_AO_TRANSFORM_BODY_LENGTH,
+    LdpDiscoveryTransform,
     TcpAoTransform,
     Transform,
     UnrecognisedTransform,
@@ -37,6 +39,8 @@ _SPI_SIZES: dict[int, tuple[int, ...]] = {
     ProtocolId.ESP: (4,),
 }
 
+
+RkmpTransform = TcpAoTransform | LdpDiscoveryTransform | UnrecognisedTransform
 
 _TransformT = TypeVar("_TransformT")
 
@@ -60,14 +64,15 @@ class Proposal:
 class RkmpProposal:
     """A proposal whose transforms are not RFC 7296's: each is a complete alternative in itself.
 
-    Under the TCP-AO code point those of 8 octets are :class:`TcpAoTransform`. Everything else is kept opaque: TCP-AO
-    transforms of another length, and all transforms of LDP discovery and of protocols that nobody here knows.
+    Under the TCP-AO code point those of 8 octets are :class:`TcpAoTransform`, under that of LDP discovery those of 12
+    are :class:`LdpDiscoveryTransform`. Everything else is kept opaque: transforms of another length, and all those of
+    protocols that nobody here knows.
     """
 
     number: int
     protocol_id: int
     spi: bytes
-    transforms: tuple[TcpAoTransform | UnrecognisedTransform, ...]
+    transforms: tuple[RkmpTransform, ...]
 
     def write(self, writer: Writer, *, last: bool) -> None:
         if self.protocol_id in PROTOCOL_IDS:
@@ -118,15 +123,23 @@ def _parse_proposal(
     # The protocol comes first: in an RKMP transform the octet of the Transform Type is a SendID, which may well be 1.
     if protocol_id == code_points.tcp_ao_protocol:
         return RkmpProposal(number, protocol_id, spi, _parse_transforms(body, count, _parse_tcp_ao_transform))
+    if protocol_id == code_points.ldp_discovery_protocol:
+        return RkmpProposal(number, protocol_id, spi, _parse_transforms(body, count, _parse_ldp_discovery_transform))
     known = PROTOCOL_IDS.get(protocol_id)
     if known is None:
         return RkmpProposal(number, protocol_id, spi, _parse_transforms(body, count, UnrecognisedTransform.parse))
     return Proposal(number, known, spi, _parse_transforms(body, count, Transform.parse))
 
 
-def _parse_tcp_ao_transform(reader: Reader) -> TcpAoTransform | UnrecognisedTransform:
+def _parse_tcp_ao_transform(reader: Reader) -> RkmpTransform:
     if reader.remaining == TCP_AO_TRANSFORM_BODY_LENGTH:
         return TcpAoTransform.parse(reader)
+    return UnrecognisedTransform.parse(reader)
+
+
+def _parse_ldp_discovery_transform(reader: Reader) -> RkmpTransform:
+    if reader.remaining == LDP_DISCOVERY_TRANSFORM_BODY_LENGTH:
+        return LdpDiscoveryTransform.parse(reader)
     return UnrecognisedTransform.parse(reader)
 
 

@@ -1,6 +1,6 @@
-"""Transform substructures: RFC 7296's (3.3.2, 3.3.5) and the draft's for TCP-AO (4.1.1.1).
+"""Transform substructures: RFC 7296's (3.3.2, 3.3.5), the draft's for TCP-AO (4.1.1.1), and ours for LDP discovery.
 
-Which of the two a proposal holds is decided by its Protocol ID before a transform is read (see
+Which of them a proposal holds is decided by its Protocol ID before a transform is read (see
 :mod:`rkmp.wire.security_association`): the fifth octet is a Transform Type in one and a SendID in the other.
 """
 
@@ -8,21 +8,25 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from typing import Self
+from typing import ClassVar, Self
 
 from rkmp.errors import WireError
 from rkmp.wire.octets import Reader, Writer
-from rkmp.wire.registries import AUTH_ALGS, KDFS, TRANSFORM_IDS, TRANSFORM_TYPES, AttributeType
+from rkmp.wire.registries import AUTH_ALGS, KDFS, LDP_AUTH_ALGS, TRANSFORM_IDS, TRANSFORM_TYPES, AttributeType
 
 _ATTRIBUTE = struct.Struct(">HH")
 _TRANSFORM = struct.Struct(">BxH")
 _TCP_AO = struct.Struct(">BBBB")
+_LDP_DISCOVERY = struct.Struct(">BxxxI")
 
 _ATTRIBUTE_FORMAT = 0x8000
 _IGNORE_TCP_OPTIONS = 0x80
 
 TCP_AO_TRANSFORM_BODY_LENGTH = _TCP_AO.size
 """Octets of a TCP-AO transform behind the four of its header; the draft's Transform Length is always 8."""
+
+LDP_DISCOVERY_TRANSFORM_BODY_LENGTH = _LDP_DISCOVERY.size
+"""Octets of an LDP discovery transform behind the four of its header; its Transform Length is always 12."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +107,28 @@ class TcpAoTransform:
     def write(self, writer: Writer) -> None:
         flags = _IGNORE_TCP_OPTIONS if self.ignore_tcp_options else 0
         writer.pack(_TCP_AO, self.send_id, self.auth_alg, self.kdf, flags)
+
+
+@dataclass(frozen=True, slots=True)
+class LdpDiscoveryTransform:
+    """One complete alternative for a key of LDP's targeted Hellos (RFC 7349; G28).
+
+    ``send_id`` is the SA ID that the sender of this transform will put into its Hellos (32 bits). The key is used as it
+    is, so that there is no KDF, and no TCP options are concerned.
+    """
+
+    send_id: int
+    auth_alg: int
+    kdf: ClassVar[int] = 0
+    ignore_tcp_options: ClassVar[bool] = False
+
+    @classmethod
+    def parse(cls, reader: Reader) -> Self:
+        auth_alg, send_id = reader.unpack(_LDP_DISCOVERY)
+        return cls(send_id, LDP_AUTH_ALGS.get(auth_alg, auth_alg))
+
+    def write(self, writer: Writer) -> None:
+        writer.pack(_LDP_DISCOVERY, self.auth_alg, self.send_id)
 
 
 @dataclass(frozen=True, slots=True)

@@ -109,7 +109,7 @@ class CreateChildSa(Exchange):
             shared_secret = self._finish(payloads)
         except InconsistentAnswer as fault:
             refused = self._refused(ChildRefusal.INCONSISTENT_ANSWER, str(fault))
-            return Outcome(events=(refused,), follow_ups=(RefuseAnswer(self.announced_send_ids),))
+            return Outcome(events=(refused,), follow_ups=(RefuseAnswer(self._asked),))
         child = child_of(
             agreement,
             code_points,
@@ -154,7 +154,7 @@ class CreateChildSa(Exchange):
         if child.replaced_by is not None or child.redundant:
             raise self._withdrawn(ChildRefusal.ALREADY_REPLACED, f"key {self._rekeys} has been replaced already")
         self._rekeyed = child
-        return (Notify(NotifyType.REKEY_SA, protocol_id=child.security_protocol, spi=bytes((child.send_id,))),)
+        return (Notify(NotifyType.REKEY_SA, protocol_id=child.security_protocol, spi=child.spi),)
 
     def _process_refusal(self, context: Context, error: Notify) -> Outcome:
         notify_type = error.notify_type
@@ -198,8 +198,7 @@ class CreateChildSa(Exchange):
             raise IkeError(NotifyType.INVALID_SYNTAX, str(fault)) from fault
 
     def _established(self, context: Context, child: ChildSa, shared_secret: Secret | None) -> Outcome:
-        secrets = context.negotiated
-        key = master_key(secrets.suite.prf, secrets.keys.sk_d, child.kdf, *child.nonces, shared_secret)
+        key = master_key(context, context.negotiated.keys.sk_d, child, shared_secret)
         rival = self._rival(context)
         redundant = rival is not None and is_redundant(child.nonces, rival.nonces)
         event = ChildKeysEstablished(
@@ -248,7 +247,8 @@ class CreateChildSa(Exchange):
             self._response = (Notify(refusal.notify_type, refusal.data),)
             if refusal.notify_type == NotifyType.CHILD_SA_NOT_FOUND and rekey is not None:
                 self._response = (Notify(refusal.notify_type, protocol_id=rekey.protocol_id, spi=rekey.spi),)
-            return Outcome(events=(offer_refused(payloads, refusal, replaces),))
+            refused = offer_refused(payloads, context.settings.code_points, refusal, replaces)
+            return Outcome(events=(refused,))
 
     def build_response(self, context: Context) -> Payloads:
         """Return SA, Nonce, KE where there was one, TSi and TSr; or the notify that refuses."""
@@ -259,7 +259,7 @@ class CreateChildSa(Exchange):
         closing = None
         if refusal.notify_type == NotifyType.INVALID_SYNTAX:
             closing = Closing(CloseReason.INVALID_SYNTAX, f"the peer's request: {refusal.reason}")
-        return Outcome(events=(offer_refused((), refusal),), closing=closing)
+        return Outcome(events=(offer_refused((), context.settings.code_points, refusal),), closing=closing)
 
     def _agree(self, context: Context, payloads: Payloads, replaces: ChildSa | None) -> Outcome:
         secrets, code_points = context.negotiated, context.settings.code_points
@@ -280,7 +280,7 @@ class CreateChildSa(Exchange):
         self._response = (association, Nonce(nonces[1]), *key_exchange, selectors_i, selectors_r)
         event = ChildKeysEstablished(
             child,
-            master_key(secrets.suite.prf, secrets.keys.sk_d, child.kdf, *nonces, shared_secret),
+            master_key(context, secrets.keys.sk_d, child, shared_secret),
             rekeyed_send_id=replaces_id,
             rekeyed_peer_send_id=replaces.peer_send_id if replaces is not None else None,
             redundant=False,
@@ -297,8 +297,7 @@ def _check_not_rekeying(context: Context) -> None:
 
 def _replaced_child(context: Context, rekey: Notify) -> ChildSa:
     """Return the child that REKEY_SA names; IkeError where it cannot be replaced (2.25.1)."""
-    named = rekey.protocol_id == context.settings.code_points.tcp_ao_protocol and len(rekey.spi) == 1
-    child = context.child_of_peer(rekey.spi[0]) if named else None
+    child = context.child_of_peer(rekey.protocol_id, rekey.spi)
     if child is None and context.may_learn_of_children:
         raise IkeError(NotifyType.TEMPORARY_FAILURE, f"key {rekey.spi.hex()} may be one that we are being told of")
     if child is None:

@@ -121,7 +121,7 @@ class IkeAuth(Exchange):
             agreement = check_answer(self._child_request, payloads, context.settings.code_points, ())
         except InconsistentAnswer as fault:
             refused = request_refused(self._child_request, ChildRefusal.INCONSISTENT_ANSWER, str(fault))
-            undo = RefuseAnswer(self._child_request.send_ids)
+            undo = RefuseAnswer(self._child_request)
             return Outcome(events=(established, refused), identities=identities, keys=evidence.keys, follow_ups=(undo,))
         secrets = context.negotiated
         nonces = (secrets.nonce_i, secrets.nonce_r)
@@ -218,7 +218,7 @@ class IkeAuth(Exchange):
             agreement = answer_offer(context, remote, payloads, None)
         except IkeError as refusal:
             self._response += (Notify(refusal.notify_type, refusal.data),)
-            refused = offer_refused(payloads, refusal)
+            refused = offer_refused(payloads, context.settings.code_points, refusal)
             return Outcome(events=(established, refused), identities=identities, keys=evidence.keys)
         code_points, secrets = context.settings.code_points, context.negotiated
         self._response += answer_payloads(agreement, code_points)
@@ -267,6 +267,5 @@ def _established(
 
 def _first_key(context: Context, keys: IkeKeys, child: ChildSa) -> ChildKeysEstablished:
     # G7: the nonces are those of IKE_SA_INIT, whose key exchange is in SK_d already.
-    prf_id = context.negotiated.suite.prf
-    key = master_key(prf_id, keys.sk_d, child.kdf, *child.nonces, None)
+    key = master_key(context, keys.sk_d, child, None)
     return ChildKeysEstablished(child, key, rekeyed_send_id=None, rekeyed_peer_send_id=None, redundant=False)

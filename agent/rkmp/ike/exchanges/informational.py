@@ -6,6 +6,8 @@ what the peer sends, and its request is the liveness check; each other request o
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from rkmp.errors import IkeError
 from rkmp.ike.child_sa import ChildSa
 from rkmp.ike.context import Context
@@ -21,6 +23,8 @@ from rkmp.ike.events import (
 )
 from rkmp.ike.exchanges.exchange import Closing, Exchange, Outcome, Payloads, Postponed, Withdrawn
 from rkmp.ike.occurrence import notify_of
+from rkmp.ike.policy import ChildRequest
+from rkmp.ike.purposes import LDP_DISCOVERY, protocol_of, spi_of
 from rkmp.ike.refusals import negotiation_failure, notify_name
 from rkmp.wire import FIRST_STATUS_NOTIFY, Delete, ExchangeType, Notify, NotifyType, ProtocolId
 
@@ -78,8 +82,7 @@ class Informational(Exchange):
             return _disputed(context, dispute)
         deletes = [payload for payload in payloads if isinstance(payload, Delete)]
         closes = any(delete.protocol_id == ProtocolId.IKE for delete in deletes)
-        spis = _deleted_spis(context, deletes)
-        named = [context.child_of_peer(spi) for spi in spis]
+        named = [context.child_of_peer(*name) for name in _deleted(context, deletes)]
         ends_children = closes and not context.children_outlive_it
         if context.may_learn_of_children and (ends_children or None in named):
             # Keys outlive the IKE SA (G15). What we asked for may have been done, with an answer that we did not get:
@@ -98,9 +101,7 @@ class Informational(Exchange):
         if not children and doubt is None:
             events += [NotifyReceived(error.notify_type, error.data) for error in errors]
         # 1.4.1: no Delete goes back for what we are deleting ourselves, it would be a second one.
-        paired = [bytes((child.send_id,)) for child in children if child.send_id not in context.being_deleted]
-        if paired:
-            self._response = (Delete(context.settings.code_points.tcp_ao_protocol, tuple(paired)),)
+        self._response = _deletes(child for child in children if child.send_id not in context.being_deleted)
         closing = None
         if closes:
             self._response = ()
@@ -134,10 +135,10 @@ class DeleteChildren(Informational):
 
     def build_request(self, context: Context) -> Payloads:
         """Return the Delete; Withdrawn where the peer was faster."""
-        spis = tuple(bytes((send_id,)) for send_id in self._send_ids if send_id in context.children)
-        if not spis:
+        deletes = _deletes(context.children[send_id] for send_id in self._send_ids if send_id in context.children)
+        if not deletes:
             raise Withdrawn(Outcome())
-        return (Delete(context.settings.code_points.tcp_ao_protocol, spis),)
+        return deletes
 
     def done(self, context: Context) -> Outcome:
         """Return that the children are gone, but for those that the peer took away meanwhile."""
@@ -155,9 +156,9 @@ class DeleteChildren(Informational):
 class RefuseAnswer(Informational):
     """Undoes at the peer what an inconsistent answer of its made there; nothing was installed here (G32)."""
 
-    def __init__(self, send_ids: tuple[int, ...]) -> None:
+    def __init__(self, request: ChildRequest) -> None:
         super().__init__()
-        self._send_ids = send_ids
+        self._request = request
 
     @property
     def concerns_children(self) -> bool:
@@ -166,8 +167,9 @@ class RefuseAnswer(Informational):
 
     def build_request(self, context: Context) -> Payloads:
         """Return why, and a Delete of every KeyID that the request had announced."""
-        spis = tuple(bytes((send_id,)) for send_id in self._send_ids if send_id not in context.children)
-        delete = (Delete(context.settings.code_points.tcp_ao_protocol, spis),) if spis else ()
+        purpose = self._request.routing_protocol
+        spis = tuple(spi_of(purpose, send_id) for send_id in self._request.send_ids if send_id not in context.children)
+        delete = (Delete(protocol_of(purpose, context.settings.code_points), spis),) if spis else ()
         return (Notify(NotifyType.NO_PROPOSAL_CHOSEN), *delete)
 
 
@@ -215,12 +217,23 @@ def _disputed(context: Context, dispute: Notify) -> Outcome:
     return Outcome(events=(failure, *deleted), removed=tuple(context.children), closing=Closing(reason, message))
 
 
-def _deleted_spis(context: Context, deletes: list[Delete]) -> list[int]:
-    """Return the peer's KeyIDs that ``deletes`` name, each once; what is named in another way cannot be ours."""
-    named: dict[int, None] = {}
+def _deletes(children: Iterable[ChildSa]) -> Payloads:
+    """Return the payloads that delete ``children``, one for each security protocol."""
+    spis: dict[int, tuple[bytes, ...]] = {}
+    for child in children:
+        spis[child.security_protocol] = (*spis.get(child.security_protocol, ()), child.spi)
+    return tuple(Delete(protocol_id, named) for protocol_id, named in spis.items())
+
+
+def _deleted(context: Context, deletes: list[Delete]) -> list[tuple[int, bytes]]:
+    """Return what ``deletes`` name of ours, as protocol and SPI, each once; other protocols than RKMP's cannot be."""
+    code_points = context.settings.code_points
+    lengths = {protocol_of(purpose, code_points): len(spi_of(purpose, 0)) for purpose in (0, LDP_DISCOVERY)}
+    named: dict[tuple[int, bytes], None] = {}
     for delete in deletes:
-        if delete.protocol_id == context.settings.code_points.tcp_ao_protocol:
-            named |= {spi[0]: None for spi in delete.spis if len(spi) == 1}
+        for spi in delete.spis:
+            if lengths.get(delete.protocol_id) == len(spi):
+                named[delete.protocol_id, spi] = None
     return list(named)
 
 

@@ -49,9 +49,7 @@ async def _invoke(
     # A node without input or output has no data children of its own, and so allows nothing either.
     check_content(request.server.schema, node.input or node, element, canonicalise=True)
     session = request.session
-    output = await handler(
-        Invocation(node, element, steps, session.client.username, session.id, request.access.reader)
-    )
+    output = await handler(Invocation(node, element, steps, session.client.username, session.id, request.access.reader))
     return _checked_output(request.server.schema, node, output or ()) or None
 
 
