@@ -69,7 +69,11 @@ class TlsWire:
 
     @classmethod
     async def open(cls, port: int, context: ssl.SSLContext) -> TlsWire:
-        wire = cls(*await asyncio.open_connection("127.0.0.1", port, ssl=context))
+        return await cls.over(*await asyncio.open_connection("127.0.0.1", port, ssl=context))
+
+    @classmethod
+    async def over(cls, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> TlsWire:
+        wire = cls(reader, writer)
         try:
             # The hello is sent at once: the server need not know yet who we are.
             wire.send(client_hello(BASE_1_1))
