@@ -22,19 +22,20 @@ def free_port() -> str:
 def test_the_tutorial_works_as_it_is_written(tmp_path: Path) -> None:
     blocks = re.findall(r"<!-- run -->\n```sh\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
     assert len(blocks) == PAGE.read_text(encoding="utf-8").count("```sh") - 1, "only the installation is not run here"
-    script = "set -e\n" + "\n".join(blocks)
+    # Whatever comes of it, the agents end with the test.
+    script = "trap 'kill $(jobs -p) 2>/dev/null || :' EXIT\nset -e\n" + "\n".join(blocks)
     for port in PORTS:
         script = re.sub(rf"\b{port}\b", free_port(), script)
     environment = dict(os.environ, HOME=str(tmp_path), PATH=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
-    environment.pop("XDG_CONFIG_HOME", None)
+    for name in ("XDG_CONFIG_HOME", "COLUMNS"):
+        environment.pop(name, None)
     done = subprocess.run(
-        ["bash", "-m", "-c", script],
+        ["timeout", "100", "bash", "-m", "-c", script],
         cwd=tmp_path,
         env=environment,
         capture_output=True,
         text=True,
         check=False,
-        timeout=100,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "established" in done.stdout or "rolling-over" in done.stdout
