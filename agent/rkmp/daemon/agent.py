@@ -27,7 +27,9 @@ from rkmp.errors import CommandError, EngineRefusal
 from rkmp.keytable import KeyTable
 from rkmp.netconf import NETCONF_MODULES, EventLog, NetconfServer
 from rkmp.northbound import MODULES, Northbound
+from rkmp.northbound.consumers import bind_southbound
 from rkmp.secret import Secret
+from rkmp.southbound import Southbound
 from rkmp.storage import Database, KeyEncryptionKey, Sealer, require_key
 
 _log = logging.getLogger(__name__)
@@ -66,6 +68,7 @@ class Agent:
         self._ike = ike
         self._driver: EngineDriver | None = None
         self._server: NetconfServer | None = None
+        self._southbound: Southbound | None = None
         self._closing = ExitStack()
 
     @property
@@ -108,6 +111,8 @@ class Agent:
         if configuration.refusal is not None:
             _require_default_listener(self._driver, configuration.refusal)
         datastores.on_commit(configuration.running_changed)
+        self._southbound = Southbound(key_table, _wall_clock, f"rkmpd {rkmp.__version__}")
+        bind_southbound(datastores, self._southbound, server)
         self._closing.callback(KeyClock(key_table, _wall_clock).close)
         self._closing.callback(CommitClock(datastores, _wall_clock).close)
         bound = self._driver.addresses().get(DEFAULT_LISTENER)
@@ -128,6 +133,8 @@ class Agent:
         """Close the doors, say good-bye to the peers, let go of the disk. What was acknowledged stays."""
         if self._server is not None:
             await self._server.close()
+        if self._southbound is not None:
+            await self._southbound.close()
         if self._driver is not None:
             self._driver.close()
         self._closing.close()

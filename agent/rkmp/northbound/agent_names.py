@@ -10,8 +10,6 @@ import enum
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rkmp.datastore.schema import Schema
-
 AGENT_NAMESPACE = "urn:rkmp:yang:rkmp-agent"
 SYSTEM_NAMESPACE = "urn:ietf:params:xml:ns:yang:ietf-system"
 
@@ -74,7 +72,39 @@ class AgentNames(enum.StrEnum):
     FAILED_LOGINS = enum.auto()
     FAILED_LOGIN_INTERVAL = enum.auto()
 
+    # Who uses the keys
+    SOUTHBOUND = enum.auto()
+    BIRD = enum.auto()
+    CONTROL_SOCKET = enum.auto()
+    INCLUDE_DIRECTORY = enum.auto()
+    NEIGHBOR = enum.auto()
+    PROTOCOL = enum.auto()
+    KEY_SOCKET = enum.auto()
+    PATH = enum.auto()
+    PERMITTED_USER = enum.auto()
+    PERMITTED_GROUP = enum.auto()
+    HOOK = enum.auto()
+    COMMAND = enum.auto()
+    ARGUMENT = enum.auto()
+    TIMEOUT = enum.auto()
+    SUBSCRIPTION = enum.auto()
+    CLIENT = enum.auto()
+    ACCEPTED_KEY = enum.auto()
+    PREFERRED_KEY = enum.auto()
+    SENDING_KEY = enum.auto()
+    CONNECTIONS = enum.auto()
+    GOOD_SEGMENTS = enum.auto()
+    BAD_SEGMENTS = enum.auto()
+    STEPS = enum.auto()
+    CHANGED_AT = enum.auto()
+    CONSUMER_ERROR = enum.auto()
+    CONSUMER_NOT_RESPONDING = enum.auto()
+    CONSUMER_RESPONDING = enum.auto()
+    CONSUMER = enum.auto()
+    REASON = enum.auto()
+
     # State
+    STATE = enum.auto()
     ALGORITHM = enum.auto()
     STATUS = enum.auto()
     LAST_ERROR = enum.auto()
@@ -99,16 +129,3 @@ class SystemNames(enum.StrEnum):
 
 
 PASSWORD_PATH = (SystemNames.SYSTEM, SystemNames.AUTHENTICATION, SystemNames.USER, SystemNames.PASSWORD)
-
-
-def withhold_passwords(schema: Schema) -> Schema:
-    """Treat the hashes of passwords as under nacm:default-deny-all; returns ``schema``, not yet used by anybody.
-
-    RFC 7317 shows them to whoever can read configuration, and a deviation cannot add an extension: whoever sees
-    hashes can try passwords without being noticed.
-    """
-    password = schema.node_at(PASSWORD_PATH)
-    if password is None:
-        raise ValueError("the schema has no passwords")
-    password.default_deny_all = True
-    return schema

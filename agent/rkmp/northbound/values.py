@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from ipaddress import ip_address
 
 from rkmp.crypto.suites import KEY_EXCHANGE_BY_NAME
 from rkmp.engine.protocols import PROTOCOL_NAMES
@@ -55,6 +56,14 @@ def key_table_name(text: str) -> str:
 def key_table_text(name: str) -> str:
     """Return the canonical value for a name of the key table: an identity has the schema's prefix."""
     return f"{KEY_TABLE_PREFIX}:{name}" if name in KEY_TABLE_IDENTITIES else name
+
+
+def canonical_host(text: str) -> str:
+    """Return an address as RFC 5952 writes it, and a name as it is."""
+    try:
+        return str(ip_address(text))
+    except ValueError:
+        return text
 
 
 def octets(text: str) -> bytes:

@@ -1,0 +1,203 @@
+"""The subtree ``/agent/southbound``: who gets keys as configured, how far each is, and who has stopped to answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import datetime
+
+from lxml import etree
+
+from rkmp.datastore.datastores import Datastores
+from rkmp.datastore.defaults import Instance
+from rkmp.datastore.schema import Schema
+from rkmp.datastore.subscribers import Change
+from rkmp.northbound.agent_names import AGENT_NAMESPACE, AgentNames
+from rkmp.northbound.elements import add
+from rkmp.northbound.northbound import Server
+from rkmp.northbound.reading import boolean, container, value
+from rkmp.northbound.values import canonical_host
+from rkmp.southbound import (
+    BirdConfiguration,
+    ConsumerReport,
+    FeedStatus,
+    HookConfiguration,
+    KeySocketConfiguration,
+    Southbound,
+    SouthboundConfiguration,
+)
+
+
+def bind_southbound(datastores: Datastores, southbound: Southbound, server: Server) -> None:
+    """Have ``southbound`` serve whom running names, now and after every change, and the server show how it goes."""
+    subscriber = ConsumersConfiguration(datastores.schema, southbound.configure)
+    datastores.replay(subscriber)
+    datastores.subscribe(subscriber)
+    server.provide_state(AgentNames.AGENT, ConsumersState(southbound).provide)
+    southbound.subscribe(ConsumerNotifications(server.publish).tell)
+
+
+def read_southbound(schema: Schema, tree: etree._Element) -> SouthboundConfiguration:
+    """Return what a whole configuration says of consumers."""
+    root = container(container(Instance.root(schema, tree), AgentNames.AGENT), AgentNames.SOUTHBOUND)
+    birds = (_bird(entry) for entry in root.entries(AgentNames.BIRD))
+    hooks = (_hook(entry) for entry in root.entries(AgentNames.HOOK))
+    key_socket = root.container(AgentNames.KEY_SOCKET)
+    return SouthboundConfiguration(
+        birds={bird.name: bird for bird in birds},
+        hooks={hook.name: hook for hook in hooks},
+        key_socket=None if key_socket is None else _key_socket(key_socket),
+    )
+
+
+class ConsumersConfiguration:
+    """The :class:`~rkmp.datastore.subscribers.ConfigurationSubscriber` for ``/agent/southbound``.
+
+    Nothing is refused: a BIRD that is not there yet, for one, gets its keys when it is.
+    """
+
+    def __init__(self, schema: Schema, configure: Callable[[SouthboundConfiguration], None]) -> None:
+        self._schema = schema
+        self._configure = configure
+        self._current = SouthboundConfiguration()
+
+    def prepare(self, change: Change) -> _Prepared:
+        """Read what is to be."""
+        wanted = self._current
+        if change.touches(AgentNames.AGENT):
+            wanted = read_southbound(self._schema, change.after)
+        return _Prepared(self, wanted)
+
+    def take(self, configuration: SouthboundConfiguration) -> None:
+        """Have it served."""
+        if configuration != self._current:
+            self._current = configuration
+            self._configure(configuration)
+
+
+class _Prepared:
+    """What was read for one change."""
+
+    def __init__(self, owner: ConsumersConfiguration, configuration: SouthboundConfiguration) -> None:
+        self._owner = owner
+        self._configuration = configuration
+
+    def apply(self) -> None:
+        """Carry the change out."""
+        self._owner.take(self._configuration)
+
+    def abort(self) -> None:
+        """Forget the change."""
+
+
+class ConsumersState:
+    """Provides the state below ``/agent/southbound``."""
+
+    def __init__(self, southbound: Southbound) -> None:
+        self._southbound = southbound
+
+    def provide(self, root: etree._Element) -> None:
+        """Add the state to ``root``, a copy of the running configuration."""
+        for southbound in root.iterfind(f"{AgentNames.AGENT}/{AgentNames.SOUTHBOUND}"):
+            for tag, statuses in (
+                (AgentNames.BIRD, self._southbound.birds()),
+                (AgentNames.HOOK, self._southbound.hooks()),
+            ):
+                _add_to_entries(southbound.iterchildren(tag), statuses)
+            for key_socket in southbound.iterchildren(AgentNames.KEY_SOCKET):
+                self._add_key_socket(key_socket)
+
+    def _add_key_socket(self, element: etree._Element) -> None:
+        key_socket = self._southbound.key_socket()
+        if key_socket is None:
+            return
+        status = "listening" if key_socket.is_listening else "opening" if key_socket.last_error is None else "failed"
+        add(element, AgentNames.STATUS, status)
+        add(element, AgentNames.LAST_ERROR, key_socket.last_error)
+        for client, feed in self._southbound.clients():
+            entry = etree.SubElement(element, AgentNames.SUBSCRIPTION)
+            add(entry, AgentNames.CLIENT, client)
+            add(entry, AgentNames.NEIGHBOR, feed.neighbor)
+            add(entry, AgentNames.PROTOCOL, feed.protocol)
+            _add_feed(entry, feed)
+
+
+class ConsumerNotifications:
+    """Turns reports on consumers into notifications for ``publish``."""
+
+    def __init__(self, publish: Callable[[datetime, etree._Element], None]) -> None:
+        self._publish = publish
+
+    def tell(self, report: ConsumerReport, at: datetime) -> None:
+        """Publish one."""
+        is_gone = report.reason is not None
+        tag = AgentNames.CONSUMER_NOT_RESPONDING if is_gone else AgentNames.CONSUMER_RESPONDING
+        element = etree.Element(tag, nsmap={None: AGENT_NAMESPACE})
+        add(element, AgentNames.CONSUMER, report.consumer)
+        add(element, AgentNames.NEIGHBOR, report.neighbor)
+        add(element, AgentNames.PROTOCOL, report.protocol)
+        add(element, AgentNames.REASON, report.reason)
+        self._publish(at, element)
+
+
+def _bird(entry: Instance) -> BirdConfiguration:
+    neighbors = {
+        canonical_host(value(neighbor, AgentNames.ADDRESS)): value(neighbor, AgentNames.PROTOCOL)
+        for neighbor in entry.entries(AgentNames.NEIGHBOR)
+    }
+    return BirdConfiguration(
+        name=value(entry, AgentNames.NAME),
+        control_socket=value(entry, AgentNames.CONTROL_SOCKET),
+        include_directory=value(entry, AgentNames.INCLUDE_DIRECTORY),
+        neighbors=neighbors,
+        enabled=boolean(entry, AgentNames.ENABLED),
+    )
+
+
+def _hook(entry: Instance) -> HookConfiguration:
+    return HookConfiguration(
+        name=value(entry, AgentNames.NAME),
+        command=(value(entry, AgentNames.COMMAND), *entry.values(AgentNames.ARGUMENT)),
+        timeout=float(value(entry, AgentNames.TIMEOUT)),
+        neighbors=tuple(
+            (canonical_host(value(neighbor, AgentNames.ADDRESS)), value(neighbor, AgentNames.PROTOCOL))
+            for neighbor in entry.entries(AgentNames.NEIGHBOR)
+        ),
+        enabled=boolean(entry, AgentNames.ENABLED),
+    )
+
+
+def _key_socket(entry: Instance) -> KeySocketConfiguration:
+    return KeySocketConfiguration(
+        path=value(entry, AgentNames.PATH),
+        permitted_users=frozenset(entry.values(AgentNames.PERMITTED_USER)),
+        permitted_groups=frozenset(entry.values(AgentNames.PERMITTED_GROUP)),
+    )
+
+
+def _add_to_entries(entries: Iterable[etree._Element], statuses: list[tuple[str, FeedStatus]]) -> None:
+    """Add the status of each feed to the neighbor that it is for, below the entry with its consumer's name."""
+    by_place = {(name, feed.neighbor, feed.protocol): feed for name, feed in statuses}
+    for entry in entries:
+        is_hook = entry.tag == AgentNames.HOOK
+        for neighbor in entry.iterchildren(AgentNames.NEIGHBOR):
+            protocol = neighbor.findtext(AgentNames.PROTOCOL) if is_hook else "bgp"
+            address = canonical_host(neighbor.findtext(AgentNames.ADDRESS) or "")
+            feed = by_place.get((entry.findtext(AgentNames.NAME) or "", address, protocol or ""))
+            if feed is not None:
+                _add_feed(neighbor, feed)
+
+
+def _add_feed(parent: etree._Element, feed: FeedStatus) -> None:
+    add(parent, AgentNames.STATE, feed.state)
+    for held in feed.holding.keys:
+        add(parent, AgentNames.ACCEPTED_KEY, held.key.name)
+    add(parent, AgentNames.PREFERRED_KEY, feed.holding.preferred)
+    if feed.usage is not None:
+        for name in sorted(feed.usage.sending):
+            add(parent, AgentNames.SENDING_KEY, name)
+        add(parent, AgentNames.CONNECTIONS, feed.usage.connections)
+        add(parent, AgentNames.GOOD_SEGMENTS, feed.usage.good)
+        add(parent, AgentNames.BAD_SEGMENTS, feed.usage.bad)
+    add(parent, AgentNames.STEPS, feed.steps)
+    add(parent, AgentNames.CHANGED_AT, feed.changed_at)
+    add(parent, AgentNames.CONSUMER_ERROR, feed.last_error)

@@ -1,0 +1,43 @@
+"""Who uses the keys of the key table: BIRD, programs on the local key API or behind a hook, and TCP sockets.
+
+:class:`Southbound` runs in the agent. :class:`KeyClient`, :class:`NeighborSockets` and :class:`Neighbor` are for
+programs in Python that speak a routing protocol themselves; they need no agent in their process.
+"""
+
+from rkmp.errors import SouthboundError, TcpAoError, TcpAoUnavailable
+from rkmp.southbound.configuration import (
+    BirdConfiguration,
+    HookConfiguration,
+    KeySocketConfiguration,
+    SouthboundConfiguration,
+)
+from rkmp.southbound.feed import ConsumerReport, FeedState, FeedStatus
+from rkmp.southbound.keys import MasterKeyTuple
+from rkmp.southbound.sockets import NeighborSockets
+from rkmp.southbound.southbound import Southbound
+from rkmp.southbound.steps import Add, Holding, Prefer, Remove, Retire, Usage
+from rkmp.southbound.tcp_ao import Neighbor, require_tcp_ao
+
+__all__ = [
+    "Add",
+    "BirdConfiguration",
+    "ConsumerReport",
+    "FeedState",
+    "FeedStatus",
+    "Holding",
+    "HookConfiguration",
+    "KeySocketConfiguration",
+    "MasterKeyTuple",
+    "Neighbor",
+    "NeighborSockets",
+    "Prefer",
+    "Remove",
+    "Retire",
+    "Southbound",
+    "SouthboundConfiguration",
+    "SouthboundError",
+    "TcpAoError",
+    "TcpAoUnavailable",
+    "Usage",
+    "require_tcp_ao",
+]

@@ -1,0 +1,62 @@
+"""BIRD as a consumer of keys: one BGP protocol's file of keys, and ``configure`` after each step.
+
+The three steps of a rollover without a drop are BIRD's own: the new key beside the preferred old one; the new one
+preferred and the old one deprecated; the old one gone. BIRD asks its peer for the key that is preferred, and shows in
+``show protocols all`` when the peer has done the same, which is what the next step waits for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from rkmp.southbound import bird_files
+from rkmp.southbound.bird_control import command, session_keys
+from rkmp.southbound.steps import Add, Holding, Step, Usage
+
+BIRD_SECONDS = 30.0
+"""Within which BIRD is to have taken a configuration, however long it is."""
+
+
+class BirdConsumer:
+    """The BGP protocol ``protocol`` of the BIRD named ``name``; ``turn`` lets one change at a time reach it."""
+
+    timeout = BIRD_SECONDS
+
+    def __init__(self, name: str, protocol: str, control_socket: Path, directory: Path, turn: asyncio.Lock) -> None:
+        self.name = name
+        self._protocol = protocol
+        self._control_socket = control_socket
+        self._path = directory / f"{protocol}.conf"
+        self._turn = turn
+        self._holding = Holding()
+
+    async def holding(self) -> Holding:
+        """Return what the file holds, once BIRD has read it; make the file of a closed protocol where there is none."""
+        holding = bird_files.read(self._path)
+        if holding is None:
+            holding = Holding()
+            bird_files.write(self._path, bird_files.written(holding, self._protocol))
+        await self._configure()
+        self._holding = holding
+        return holding
+
+    async def apply(self, step: Step, result: Holding) -> None:
+        """Write the file anew and have BIRD read it."""
+        if isinstance(step, Add):
+            bird_files.require_expressible(step.key)
+        bird_files.write(self._path, bird_files.written(result, self._protocol))
+        await self._configure()
+        self._holding = result
+
+    async def usage(self) -> Usage | None:
+        """Return what BIRD shows of the session."""
+        seen = session_keys(await command(self._control_socket, f"show protocols all {self._protocol}"))
+        if not seen.is_established:
+            return Usage()
+        names = frozenset(held.key.name for held in self._holding.keys if held.key.send_id == seen.current)
+        return Usage(names, connections=1, good=seen.good, bad=seen.bad)
+
+    async def _configure(self) -> None:
+        async with self._turn:
+            await command(self._control_socket, "configure")

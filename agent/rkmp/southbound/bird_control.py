@@ -1,0 +1,86 @@
+"""BIRD's control socket: one command, its reply, and what a reply says of a BGP session.
+
+A reply is lines of a four-digit code, then ``-`` where more follow or a space before the last; a line that begins
+with a space goes on under the code before it. Codes from 8000 on are errors.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from rkmp.errors import SouthboundError
+
+_CODED = re.compile(r"(\d{4})([- ])(.*)")
+FIRST_ERROR = 8000
+MOST_LINES = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class SessionKeys:
+    """What ``show protocols all`` tells: whether the session is established, its keys, its counters of segments."""
+
+    is_established: bool
+    current: int | None = None
+    rnext: int | None = None
+    good: int = 0
+    bad: int = 0
+
+
+async def command(socket_path: Path, text: str) -> list[str]:
+    """Send one command and return the lines of its reply, without codes.
+
+    Raises :class:`SouthboundError` when BIRD is not there or refuses.
+    """
+    try:
+        reader, writer = await asyncio.open_unix_connection(str(socket_path))
+    except OSError as error:
+        raise SouthboundError(f"BIRD does not answer on {socket_path}: {error.strerror}") from error
+    try:
+        await _reply(reader)
+        writer.write(text.encode() + b"\n")
+        await writer.drain()
+        return await _reply(reader)
+    except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, ValueError) as error:
+        raise SouthboundError(f"BIRD on {socket_path} broke off") from error
+    finally:
+        writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
+
+
+async def _reply(reader: asyncio.StreamReader) -> list[str]:
+    lines: list[str] = []
+    while len(lines) < MOST_LINES:
+        line = (await reader.readuntil(b"\n")).decode(errors="replace").rstrip("\n")
+        coded = _CODED.fullmatch(line)
+        if coded is None:
+            lines.append(line[1:])
+            continue
+        code, more, text = int(coded[1]), coded[2] == "-", coded[3]
+        if code >= FIRST_ERROR and not more:
+            raise SouthboundError(f"BIRD: {text}")
+        lines.append(text)
+        if not more:
+            return lines
+    raise SouthboundError("BIRD answers without end")
+
+
+def session_keys(lines: list[str]) -> SessionKeys:
+    """Read the reply to ``show protocols all NAME``."""
+    text = "\n".join(lines)
+
+    def number(label: str) -> int | None:
+        found = re.search(rf"^\s*{label}:\s+(\d+)\s*$", text, re.MULTILINE)
+        return int(found[1]) if found else None
+
+    return SessionKeys(
+        is_established=re.search(r"^\s*BGP state:\s+Established\s*$", text, re.MULTILINE) is not None,
+        current=number("Current key"),
+        rnext=number("RNext key"),
+        good=number("Good packets") or 0,
+        bad=number("Bad packets") or 0,
+    )

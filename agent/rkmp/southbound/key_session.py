@@ -1,0 +1,240 @@
+"""One program on the key API: what it asks, what it has subscribed to, and the steps that it is told.
+
+Each subscription is a consumer of keys like any other, so that the order of steps is the same for all. A program that
+was there before tells by name and fingerprint what it still holds, and the steps go on from there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+
+from rkmp.errors import SouthboundError
+from rkmp.keytable import KeyTable, fingerprint
+from rkmp.secret import Secret
+from rkmp.southbound.feed import ConsumerReport, FeedStatus, KeyFeed
+from rkmp.southbound.keys import MasterKeyTuple, wanted_keys
+from rkmp.southbound.messages import (
+    FROM_CLIENT,
+    VERSION,
+    Message,
+    MessageError,
+    decoded,
+    encoded,
+    written_key,
+)
+from rkmp.southbound.steps import Add, HeldKey, Holding, Step, Usage
+
+ACKNOWLEDGEMENT_SECONDS = 30.0
+HELLO_SECONDS = 10.0
+MOST_SUBSCRIPTIONS = 10_000
+
+
+class _Subscriber:
+    """A subscription as a consumer of keys (:class:`rkmp.southbound.feed.Consumer`)."""
+
+    timeout = ACKNOWLEDGEMENT_SECONDS
+
+    def __init__(self, name: str, number: int, holding: Holding, send: Callable[[bytes], None]) -> None:
+        self.name = name
+        self._number = number
+        self._holding = holding
+        self._send = send
+        self._sequence = 0
+        self._acknowledged: asyncio.Future[None] | None = None
+        self._usage: Usage | None = None
+        self.wake: Callable[[], None] = lambda: None
+
+    async def holding(self) -> Holding:
+        """Return what the program said, and has acknowledged since."""
+        return self._holding
+
+    async def apply(self, step: Step, result: Holding) -> None:
+        """Tell the program, and wait until it has acknowledged."""
+        self._sequence += 1
+        key = written_key(step.key) if isinstance(step, Add) else step.name
+        kind = type(step).__name__.lower()
+        self._acknowledged = asyncio.get_running_loop().create_future()
+        self._send(encoded(kind, subscription=self._number, sequence=self._sequence, key=key))
+        try:
+            await self._acknowledged
+        finally:
+            self._acknowledged = None
+        self._holding = result
+
+    async def usage(self) -> Usage | None:
+        """Return what the program reported last."""
+        return self._usage
+
+    def answered(self, message: Message) -> None:
+        """Take an acknowledgement or refusal; one of an earlier step that was given up means nothing any more."""
+        if message["sequence"] != self._sequence or self._acknowledged is None or self._acknowledged.done():
+            return
+        if message["type"] == "refuse":
+            self._acknowledged.set_exception(SouthboundError(f"refused: {message['reason'][:200]}"))
+        else:
+            self._acknowledged.set_result(None)
+
+    def reported(self, usage: Usage) -> None:
+        """Take what the program says that its connections use."""
+        self._usage = usage
+        self.wake()
+
+    def tell_synchronised(self) -> None:
+        """Say that there is nothing left to do."""
+        self._send(encoded("synchronised", subscription=self._number))
+
+
+class KeySession:
+    """The session with one program; :meth:`run` is its task."""
+
+    def __init__(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        agent: str,
+        table: KeyTable,
+        clock: Callable[[], datetime],
+        report: Callable[[ConsumerReport], None],
+    ) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._agent = agent
+        self._table = table
+        self._clock = clock
+        self._report = report
+        self._name = ""
+        self._feeds: dict[int, tuple[KeyFeed, _Subscriber, asyncio.Task[None]]] = {}
+
+    def feeds(self) -> list[KeyFeed]:
+        """Return the subscriptions."""
+        return [feed for feed, _, _ in self._feeds.values()]
+
+    def statuses(self) -> list[FeedStatus]:
+        """Return how far each subscription is."""
+        return [feed.status for feed in self.feeds()]
+
+    async def run(self) -> None:
+        """Serve until the program goes away or says what it must not."""
+        self._send(encoded("hello", version=VERSION, agent=self._agent))
+        try:
+            self._name = _name(await asyncio.wait_for(self._line(), HELLO_SECONDS))
+            while line := await self._line():
+                self._take(decoded(line, FROM_CLIENT))
+                await self._writer.drain()
+        except MessageError as error:
+            self._send(encoded("error", reason=str(error)))
+        except (OSError, TimeoutError, asyncio.IncompleteReadError):
+            return
+        finally:
+            for number in tuple(self._feeds):
+                self._end(number)
+
+    async def _line(self) -> bytes:
+        try:
+            return await self._reader.readuntil(b"\n")
+        except asyncio.LimitOverrunError:
+            raise MessageError("the line is too long") from None
+
+    def _send(self, line: bytes) -> None:
+        if not self._writer.is_closing():
+            self._writer.write(line)
+
+    def _take(self, message: Message) -> None:
+        match message["type"]:
+            case "lookup":
+                self._look_up(message)
+            case "subscribe":
+                self._subscribe(message)
+            case "hello":
+                raise MessageError("there was a hello already")
+            case "unsubscribe":
+                self._subscription(message)
+                self._end(message["subscription"])
+            case "usage":
+                self._subscription(message).reported(_usage(message))
+            case _:
+                self._subscription(message).answered(message)
+
+    def _look_up(self, message: Message) -> None:
+        """Answer as RFC 7210 section 3 selects: the key to send with, or the one that a received segment names."""
+        neighbor, protocol, now = message["neighbor"], message["protocol"], self._clock()
+        wanted = wanted_keys(self._table, neighbor, protocol, now)
+        keys = wanted.keys
+        if message.get("recv-id") is not None:
+            row = self._table.select_for_receiving(neighbor, protocol, f"{message['recv-id']:02x}", now)
+            keys = tuple(key for key in keys if row is not None and key.name == row.admin_key_name)
+        listed = [written_key(key) for key in keys]
+        self._send(encoded("keys", id=message["id"], keys=listed, preferred=wanted.preferred))
+
+    def _subscribe(self, message: Message) -> None:
+        number = message["id"]
+        if number in self._feeds or len(self._feeds) >= MOST_SUBSCRIPTIONS:
+            self._send(encoded("error", id=number, reason="this subscription is there already, or too many are"))
+            return
+        holding = self._said(message)
+        subscriber = _Subscriber(self._name, number, holding, self._send)
+        feed = KeyFeed(
+            consumer=subscriber,
+            table=self._table,
+            neighbor=message["neighbor"],
+            protocol=message["protocol"],
+            clock=self._clock,
+            report=self._report,
+            settled=subscriber.tell_synchronised,
+        )
+        subscriber.wake = feed.wake
+        self._send(encoded("subscribed", subscription=number))
+        self._feeds[number] = feed, subscriber, asyncio.get_running_loop().create_task(feed.run())
+
+    def _said(self, message: Message) -> Holding:
+        """Return what the program says that it holds: keys of the table where name and fingerprint are the same."""
+        keys = []
+        for claim in message.get("holds") or []:
+            if not isinstance(claim, dict) or not all(isinstance(claim.get(n), str) for n in ("name", "fingerprint")):
+                raise MessageError("'holds' lists objects with name and fingerprint")
+            keys.append(self._claimed(claim["name"], claim["fingerprint"]))
+        return Holding(tuple(keys), message.get("preferred"))
+
+    def _claimed(self, name: str, print_of_key: str) -> HeldKey:
+        row = self._table.get(name)
+        key = MasterKeyTuple.of(row) if row is not None else None
+        if key is not None and fingerprint(key.secret) == print_of_key:
+            return HeldKey(key)
+        # Unknown, or the name of another key by now: it is removed first. Its KeyIDs are not known, so they are none.
+        gone = MasterKeyTuple(name, -1, -1, "", Secret(b""), ignore_tcp_options=False)
+        return HeldKey(gone if key is None else replace(key, secret=Secret(b"")))
+
+    def _subscription(self, message: Message) -> _Subscriber:
+        found = self._feeds.get(message["subscription"])
+        if found is None:
+            raise MessageError("there is no such subscription")
+        return found[1]
+
+    def _end(self, number: int) -> None:
+        _, _, task = self._feeds.pop(number)
+        with contextlib.suppress(asyncio.CancelledError):
+            task.cancel()
+
+
+def _name(line: bytes) -> str:
+    """Return what the program calls itself in its hello."""
+    hello = decoded(line, FROM_CLIENT)
+    if hello["type"] != "hello" or hello["version"] != VERSION:
+        raise MessageError(f"a hello of version {VERSION} comes first")
+    return str(hello["name"][:64])
+
+
+def _usage(message: Message) -> Usage:
+    sending = message["sending"]
+    if not all(isinstance(name, str) for name in sending):
+        raise MessageError("'sending' lists names of keys")
+    return Usage(
+        frozenset(sending),
+        connections=message["connections"],
+        good=message.get("good") or 0,
+        bad=message.get("bad") or 0,
+    )

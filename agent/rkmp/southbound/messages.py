@@ -1,0 +1,146 @@
+"""The local key API on the wire: one JSON object a line, UTF-8, in both directions, version 1 (docs/key-api.md).
+
+Which fields a message has is a table. What is missing, of another type, or too long is refused by
+:class:`MessageError`; fields that are not known are passed over, so that later versions can add some.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from rkmp.errors import SouthboundError
+from rkmp.keytable import TCP_AO_ALGORITHMS
+from rkmp.secret import Secret
+from rkmp.southbound.keys import MasterKeyTuple
+
+VERSION = 1
+MOST_OCTETS = 65536
+"""Of one line."""
+
+Message = Mapping[str, Any]
+
+_TEXT, _NUMBER, _LIST, _OBJECT, _TRUTH = str, int, list, dict, bool
+_SCOPE = {"protocol": _TEXT, "neighbor": _TEXT}
+_STEP = {"subscription": _NUMBER, "sequence": _NUMBER}
+
+FROM_CLIENT: Mapping[str, Mapping[str, type]] = {
+    "hello": {"version": _NUMBER, "name": _TEXT},
+    "lookup": {"id": _NUMBER, **_SCOPE},
+    "subscribe": {"id": _NUMBER, **_SCOPE},
+    "unsubscribe": {"subscription": _NUMBER},
+    "acknowledge": _STEP,
+    "refuse": {**_STEP, "reason": _TEXT},
+    "usage": {"subscription": _NUMBER, "sending": _LIST, "connections": _NUMBER},
+}
+FROM_AGENT: Mapping[str, Mapping[str, type]] = {
+    "hello": {"version": _NUMBER, "agent": _TEXT},
+    "keys": {"id": _NUMBER, "keys": _LIST},
+    "subscribed": {"subscription": _NUMBER},
+    "add": {**_STEP, "key": _OBJECT},
+    "prefer": {**_STEP, "key": _TEXT},
+    "retire": {**_STEP, "key": _TEXT},
+    "remove": {**_STEP, "key": _TEXT},
+    "synchronised": {"subscription": _NUMBER},
+    "error": {"reason": _TEXT},
+}
+"""By type, the fields that a message must have."""
+OPTIONAL: Mapping[str, type] = {
+    "id": _NUMBER,
+    "recv-id": _NUMBER,
+    "preferred": _TEXT,
+    "holds": _LIST,
+    "good": _NUMBER,
+    "bad": _NUMBER,
+}
+"""Fields that some messages may have, and what they are then."""
+_KEY_FIELDS: Mapping[str, type] = {
+    "name": _TEXT,
+    "send-id": _NUMBER,
+    "recv-id": _NUMBER,
+    "algorithm": _TEXT,
+    "kdf": _TEXT,
+    "ignore-tcp-options": _TRUTH,
+    "secret": _TEXT,
+}
+_KDFS = {alg_id: kdf for kdf, alg_id in TCP_AO_ALGORITHMS}
+
+
+class MessageError(SouthboundError):
+    """A line that is no message of this protocol."""
+
+
+def encoded(kind: str, **fields: Any) -> bytes:
+    """Return one line; names of fields are written with hyphens, those without a value are left out."""
+    present = {name.replace("_", "-"): value for name, value in fields.items() if value is not None}
+    return json.dumps({"type": kind, **present}, separators=(",", ":")).encode() + b"\n"
+
+
+def decoded(line: bytes, kinds: Mapping[str, Mapping[str, type]]) -> Message:
+    """Return the message of one line, which is one of ``kinds``; raises :class:`MessageError`."""
+    try:
+        message = json.loads(line)
+    except (ValueError, RecursionError):
+        raise MessageError("this is no JSON object on a line") from None
+    if not isinstance(message, dict):
+        raise MessageError("this is no JSON object on a line")
+    kind = message.get("type")
+    fields = kinds.get(kind) if isinstance(kind, str) else None
+    if fields is None:
+        raise MessageError(f"there is no message of type {kind!r}"[:200])
+    for name, wanted in fields.items():
+        if name not in message:
+            raise MessageError(f"{kind} lacks {name!r}")
+        _require(message, name, wanted)
+    for name, wanted in OPTIONAL.items():
+        if message.get(name) is not None and name not in fields:
+            _require(message, name, wanted)
+    return message
+
+
+def written_key(key: MasterKeyTuple) -> dict[str, Any]:
+    """Return a key as messages have it, with its secret."""
+    return {
+        "name": key.name,
+        "send-id": key.send_id,
+        "recv-id": key.recv_id,
+        "algorithm": key.alg_id,
+        "kdf": _KDFS[key.alg_id],
+        "ignore-tcp-options": key.ignore_tcp_options,
+        "secret": key.secret.reveal().hex(),
+    }
+
+
+def read_key(fields: Mapping[str, Any]) -> MasterKeyTuple:
+    """Return the key of a message; raises :class:`MessageError`."""
+    for name, wanted in _KEY_FIELDS.items():
+        if name not in fields:
+            raise MessageError(f"a key lacks {name!r}")
+        _require(fields, name, wanted)
+    if fields["algorithm"] not in _KDFS or not all(fields[name] in range(256) for name in ("send-id", "recv-id")):
+        raise MessageError("a key has an algorithm or an ID that TCP-AO does not have")
+    try:
+        octets = bytes.fromhex(fields["secret"])
+    except ValueError:
+        raise MessageError("a key's secret is not hexadecimal") from None
+    return MasterKeyTuple(
+        name=fields["name"],
+        send_id=fields["send-id"],
+        recv_id=fields["recv-id"],
+        alg_id=fields["algorithm"],
+        secret=Secret(octets),
+        ignore_tcp_options=fields["ignore-tcp-options"],
+    )
+
+
+def _require(fields: Mapping[str, Any], name: str, wanted: type) -> None:
+    value: Any = fields[name]
+    # JSON's truth values are numbers in Python.
+    if not isinstance(value, wanted) or (wanted is not bool and isinstance(value, bool)):
+        raise MessageError(f"{name!r} is not {_WORDS[wanted]}")
+    if isinstance(value, int) and value < 0:
+        raise MessageError(f"{name!r} is negative")
+
+
+_WORDS = {str: "text", int: "a whole number", list: "a list", dict: "an object", bool: "true or false"}

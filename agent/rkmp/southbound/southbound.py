@@ -1,0 +1,174 @@
+"""Everybody who gets keys, as configured: one feed for each consumer, neighbor and protocol, woken by the key table."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from rkmp.keytable import KeyEvent, KeyTable
+from rkmp.southbound.bird import BirdConsumer
+from rkmp.southbound.configuration import (
+    BirdConfiguration,
+    HookConfiguration,
+    KeySocketConfiguration,
+    SouthboundConfiguration,
+)
+from rkmp.southbound.feed import Consumer, ConsumerReport, FeedStatus, KeyFeed
+from rkmp.southbound.hook import HookConsumer
+from rkmp.southbound.key_session import KeySession
+from rkmp.southbound.key_socket import KeySocket
+
+_log = logging.getLogger(__name__)
+
+Subscriber = Callable[[ConsumerReport, datetime], None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """One consumer's share: ``made_from`` is its part of the configuration, which makes another one when it changes."""
+
+    kind: str
+    neighbor: str
+    protocol: str
+    made_from: BirdConfiguration | HookConfiguration
+
+    def __hash__(self) -> int:
+        return hash((self.kind, self.made_from.name, self.neighbor, self.protocol))
+
+
+class Southbound:
+    """Gives keys to consumers; needs a running event loop.
+
+    ``agent`` is how clients of the key API are told the agent's name; ``clock`` returns the time now, aware, in UTC.
+    """
+
+    def __init__(self, table: KeyTable, clock: Callable[[], datetime], agent: str) -> None:
+        self._table = table
+        self._clock = clock
+        self._agent = agent
+        self._feeds: dict[_Place, tuple[KeyFeed, asyncio.Task[None]]] = {}
+        self._turns: dict[str, asyncio.Lock] = {}
+        self._key_socket: KeySocket | None = None
+        self._closing: set[asyncio.Task[None]] = set()
+        self._subscribers: list[Subscriber] = []
+        self._unsubscribe = table.subscribe(self._key_changed)
+
+    def subscribe(self, subscriber: Subscriber) -> None:
+        """Call ``subscriber`` when a consumer stops doing what it is asked to, and when it does so again."""
+        self._subscribers.append(subscriber)
+
+    def configure(self, configuration: SouthboundConfiguration) -> None:
+        """Serve those in ``configuration`` and no others; what did not change goes on undisturbed."""
+        wanted = set(_places(configuration))
+        for place in [place for place in self._feeds if place not in wanted]:
+            self._feeds.pop(place)[1].cancel()
+        for place in wanted - self._feeds.keys():
+            self._start(place)
+        self._listen(configuration.key_socket)
+
+    def birds(self) -> list[tuple[str, FeedStatus]]:
+        """Return the status of each feed of a BIRD, by the BIRD's name."""
+        return self._statuses("bird")
+
+    def hooks(self) -> list[tuple[str, FeedStatus]]:
+        """Return the status of each feed of a hook, by the hook's name."""
+        return self._statuses("hook")
+
+    def clients(self) -> list[tuple[str, FeedStatus]]:
+        """Return the status of each subscription on the key API, by the program's own name."""
+        sessions = self._key_socket.sessions if self._key_socket is not None else ()
+        return [(status.consumer, status) for session in sessions for status in session.statuses()]
+
+    def key_socket(self) -> KeySocket | None:
+        """Return the key API's socket, if there is to be one."""
+        return self._key_socket
+
+    async def close(self) -> None:
+        """Let go of every consumer; what each has it keeps."""
+        self._unsubscribe()
+        tasks = [task for _, task in self._feeds.values()]
+        self._feeds.clear()
+        for task in tasks:
+            task.cancel()
+        self._listen(None)
+        await asyncio.gather(*tasks, *self._closing, return_exceptions=True)
+
+    def _start(self, place: _Place) -> None:
+        feed = KeyFeed(
+            consumer=self._consumer(place),
+            table=self._table,
+            neighbor=place.neighbor,
+            protocol=place.protocol,
+            clock=self._clock,
+            report=self._report,
+        )
+        task = asyncio.get_running_loop().create_task(feed.run())
+        task.add_done_callback(_log_fault)
+        self._feeds[place] = feed, task
+
+    def _consumer(self, place: _Place) -> Consumer:
+        if isinstance(place.made_from, HookConfiguration):
+            return HookConsumer(place.made_from, place.neighbor, place.protocol, self._table)
+        bird = place.made_from
+        return BirdConsumer(
+            name=bird.name,
+            protocol=bird.neighbors[place.neighbor],
+            control_socket=Path(bird.control_socket),
+            directory=Path(bird.include_directory),
+            turn=self._turns.setdefault(bird.control_socket, asyncio.Lock()),
+        )
+
+    def _listen(self, wanted: KeySocketConfiguration | None) -> None:
+        before = self._key_socket
+        if before is not None and before.configuration == wanted:
+            return
+        if before is not None:
+            task = asyncio.get_running_loop().create_task(before.close())
+            self._closing.add(task)
+            task.add_done_callback(self._closing.discard)
+        self._key_socket = KeySocket(wanted, self._session) if wanted is not None else None
+
+    def _session(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> KeySession:
+        return KeySession(reader, writer, self._agent, self._table, self._clock, self._report)
+
+    def _key_changed(self, event: KeyEvent) -> None:
+        for feed in self._all_feeds():
+            if feed.protocol == event.protocol and feed.neighbor in event.peers:
+                feed.wake()
+
+    def _all_feeds(self) -> Iterator[KeyFeed]:
+        yield from (feed for feed, _ in self._feeds.values())
+        if self._key_socket is not None:
+            for session in self._key_socket.sessions:
+                yield from session.feeds()
+
+    def _statuses(self, kind: str) -> list[tuple[str, FeedStatus]]:
+        return [(place.made_from.name, feed.status) for place, (feed, _) in self._feeds.items() if place.kind == kind]
+
+    def _report(self, report: ConsumerReport) -> None:
+        where = f"{report.consumer}, {report.protocol} with {report.neighbor}"
+        if report.reason is not None:
+            _log.warning("consumer %s does not respond: %s", where, report.reason)
+        else:
+            _log.info("consumer %s responds", where)
+        at = self._clock()
+        for subscriber in self._subscribers:
+            subscriber(report, at)
+
+
+def _places(configuration: SouthboundConfiguration) -> Iterator[_Place]:
+    for bird in configuration.birds.values():
+        if bird.enabled:
+            yield from (_Place("bird", neighbor, "bgp", bird) for neighbor in bird.neighbors)
+    for hook in configuration.hooks.values():
+        if hook.enabled:
+            yield from (_Place("hook", neighbor, protocol, hook) for neighbor, protocol in hook.neighbors)
+
+
+def _log_fault(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and task.exception() is not None:
+        _log.critical("a feed of keys has ended by a fault of the agent", exc_info=task.exception())

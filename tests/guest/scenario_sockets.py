@@ -1,0 +1,276 @@
+"""Inside the guest: the system calls of TCP-AO, and sockets whose keys follow one another without losing a segment."""
+
+from __future__ import annotations
+
+import errno
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+
+import pytest
+
+from rkmp.errors import SouthboundError, TcpAoError
+from rkmp.secret import Secret
+from rkmp.southbound import tcp_ao
+from rkmp.southbound.keys import MasterKeyTuple
+from rkmp.southbound.sockets import NeighborSockets
+from rkmp.southbound.steps import Add, Holding, Prefer, Remove, Step, after
+from rkmp.southbound.tcp_ao import Neighbor
+
+ADDRESSES = ["127.0.0.1", "::1"]
+ALGORITHMS = [("hmac-sha-1-96", 20), ("aes-128-cmac-96", 16), ("aes-128-cmac-96", 23)]
+
+
+def key(
+    number: int, alg_id: str = "hmac-sha-1-96", octets: int = 20, *, ignore_options: bool = False
+) -> MasterKeyTuple:
+    """Return the key of that number as the side that connects has it: SendID number, RecvID 100 more."""
+    secret = Secret(bytes((number * 7 + place) % 256 for place in range(octets)))
+    return MasterKeyTuple(f"key-{number}", number, number + 100, alg_id, secret, ignore_options)
+
+
+def mirrored(one: MasterKeyTuple) -> MasterKeyTuple:
+    return replace(one, send_id=one.recv_id, recv_id=one.send_id)
+
+
+class Side:
+    """One end: its sockets and the steps that they take."""
+
+    def __init__(self, address: str) -> None:
+        self.sockets = NeighborSockets(Neighbor.of(address))
+
+    def take(self, *steps: Step) -> list[socket.socket]:
+        stranded: list[socket.socket] = []
+        for step in steps:
+            stranded += self.sockets.hold(after(self.sockets.holding, step))
+        return stranded
+
+
+class Pair:
+    """A listener and who connects to it, on one address."""
+
+    def __init__(self, address: str, stack: ExitStack) -> None:
+        self.address = address
+        self.family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        self.stack = stack
+        self.server, self.client = Side(address), Side(address)
+        self.listener = self.open()
+        self.listener.bind((address, 0))
+        self.server.sockets.listening(self.listener)
+        self.listener.listen(8)
+
+    def open(self) -> socket.socket:
+        opened = self.stack.enter_context(socket.socket(self.family, socket.SOCK_STREAM))
+        opened.settimeout(20)
+        return opened
+
+    def dial(self) -> socket.socket:
+        dialling = self.open()
+        self.client.sockets.prepare(dialling)
+        dialling.connect(self.listener.getsockname()[:2])
+        return dialling
+
+    def accept(self) -> socket.socket:
+        accepted = self.stack.enter_context(self.listener.accept()[0])
+        accepted.settimeout(20)
+        self.server.sockets.accepted(accepted)
+        return accepted
+
+    def both(self, kind: type[Prefer | Remove], name: str) -> None:
+        self.server.take(kind(name))
+        self.client.take(kind(name))
+
+    def add(self, one: MasterKeyTuple) -> None:
+        self.server.take(Add(mirrored(one)))
+        self.client.take(Add(one))
+
+
+@pytest.fixture(params=ADDRESSES)
+def pair(request: pytest.FixtureRequest) -> Iterator[Pair]:
+    with ExitStack() as stack:
+        yield Pair(request.param, stack)
+
+
+def talk(one: socket.socket, other: socket.socket, times: int = 3) -> None:
+    for count in range(times):
+        one.sendall(b"%d?" % count)
+        assert other.recv(100) == b"%d?" % count
+        other.sendall(b"%d!" % count)
+        assert one.recv(100) == b"%d!" % count
+
+
+@contextmanager
+def nothing_bad(*connections: socket.socket) -> Iterator[None]:
+    yield
+    for connection in connections:
+        info = tcp_ao.socket_info(connection)
+        assert (info.bad, info.key_not_found, info.unsigned) == (0, 0, 0)
+
+
+def test_this_kernel_takes_keys_of_both_algorithms() -> None:
+    tcp_ao.require_tcp_ao()
+
+
+@pytest.mark.parametrize("ignore_options", [False, True])
+@pytest.mark.parametrize(("alg_id", "octets"), ALGORITHMS)
+def test_five_keys_follow_one_another_without_a_bad_segment(
+    pair: Pair, alg_id: str, octets: int, ignore_options: bool
+) -> None:
+    pair.add(key(1, alg_id, octets, ignore_options=ignore_options))
+    pair.both(Prefer, "key-1")
+    client, server = pair.dial(), pair.accept()
+    with nothing_bad(client, server):
+        talk(client, server)
+        for number in range(2, 7):
+            old, new = f"key-{number - 1}", f"key-{number}"
+            pair.add(key(number, alg_id, octets, ignore_options=ignore_options))
+            talk(client, server)
+            assert pair.client.sockets.usage().sending == {old}
+            pair.client.take(Prefer(new))
+            talk(client, server)
+            assert pair.server.sockets.usage().sending == {new}
+            assert pair.client.sockets.usage().sending == {old}
+            pair.server.take(Prefer(new))
+            talk(client, server)
+            assert pair.client.sockets.usage().sending == {new}
+            pair.both(Remove, old)
+            talk(client, server)
+            assert [each.send_id for each in tcp_ao.installed_keys(client)] == [number]
+        assert pair.client.sockets.usage().good > 0
+
+
+def test_only_whoever_treats_options_alike_is_understood(pair: Pair) -> None:
+    pair.server.take(Add(mirrored(key(1, ignore_options=True))), Prefer("key-1"))
+    pair.client.take(Add(key(1)), Prefer("key-1"))
+    dialling = pair.open()
+    dialling.settimeout(3)
+    pair.client.sockets.prepare(dialling)
+    with pytest.raises(TimeoutError):
+        dialling.connect(pair.listener.getsockname()[:2])
+
+
+def test_a_connection_that_was_accepted_during_a_change_is_brought_to_the_present(pair: Pair) -> None:
+    pair.add(key(1))
+    pair.both(Prefer, "key-1")
+    client = pair.dial()
+    # The connection waits in the backlog with the keys of before, while a whole rollover passes over the listener.
+    pair.add(key(2, "aes-128-cmac-96", 16))
+    pair.both(Prefer, "key-2")
+    with nothing_bad(client):
+        server = pair.accept()
+        assert {each.send_id for each in tcp_ao.installed_keys(server)} == {101, 102}
+        with nothing_bad(server):
+            talk(client, server)
+            assert pair.client.sockets.usage().sending == {"key-2"}
+            assert pair.server.sockets.usage().sending == {"key-2"}
+            pair.both(Remove, "key-1")
+            talk(client, server)
+
+
+def test_a_connection_made_with_a_key_that_is_gone_is_not_handed_over(pair: Pair) -> None:
+    pair.add(key(1))
+    pair.both(Prefer, "key-1")
+    pair.dial()
+    # The same KeyIDs come again with other material.
+    pair.server.take(Remove("key-1"), Add(mirrored(replace(key(1), name="again", secret=Secret(b"other")))))
+    with pytest.raises(SouthboundError, match="a key that is gone"):
+        pair.accept()
+
+
+def test_key_ids_never_get_new_material_while_the_old_is_there(pair: Pair) -> None:
+    pair.add(key(1))
+    with pytest.raises(TcpAoError) as refused:
+        tcp_ao.add_key(pair.listener, Neighbor.of(pair.address), replace(mirrored(key(1)), secret=Secret(b"other")))
+    assert refused.value.errno == errno.EEXIST
+
+
+def test_a_listener_without_keys_lets_nobody_in(pair: Pair) -> None:
+    unsigned = pair.open()
+    unsigned.settimeout(3)
+    with pytest.raises(TimeoutError):
+        unsigned.connect(pair.listener.getsockname()[:2])
+    pair.add(key(0))
+    pair.both(Prefer, "key-0")
+    talk(pair.dial(), pair.accept())
+    assert [each.send_id for each in tcp_ao.installed_keys(pair.listener)] == [100]
+    pair.server.take(Remove("key-0"))
+    late = pair.open()
+    late.settimeout(3)
+    with pytest.raises(TimeoutError):
+        late.connect(pair.listener.getsockname()[:2])
+
+
+def test_the_last_key_that_goes_strands_its_connection(pair: Pair) -> None:
+    pair.add(key(1))
+    pair.both(Prefer, "key-1")
+    client = pair.dial()
+    server = pair.accept()
+    talk(client, server)
+    assert pair.client.take(Remove("key-1")) == [client]
+    with pytest.raises(SouthboundError, match="no key"):
+        pair.client.sockets.prepare(pair.open())
+
+
+def test_a_key_in_use_that_has_to_go_makes_place_for_the_next(pair: Pair) -> None:
+    pair.add(key(1))
+    pair.both(Prefer, "key-1")
+    client, server = pair.dial(), pair.accept()
+    talk(client, server)
+    pair.add(key(2))
+    # Nobody has switched, and both sides have to let go of the old key at once.
+    pair.both(Prefer, "key-2")
+    pair.both(Remove, "key-1")
+    talk(client, server)
+    assert pair.client.sockets.usage().sending == pair.server.sockets.usage().sending == {"key-2"}
+
+
+def test_a_key_for_a_prefix_serves_every_address_in_it() -> None:
+    network = Neighbor.of("127.1.0.0", prefix_length=16)
+    with socket.socket() as listener, socket.socket() as client:
+        sockets = NeighborSockets(network)
+        listener.bind(("127.1.0.1", 0))
+        sockets.listening(listener)
+        listener.listen()
+        sockets.hold(after(after(Holding(), Add(mirrored(key(1)))), Prefer("key-1")))
+        client.settimeout(10)
+        client.bind(("127.1.2.3", 0))
+        tcp_ao.add_key(client, Neighbor.of("127.1.0.1"), key(1), selected=True)
+        client.connect(listener.getsockname())
+        with listener.accept()[0] as server:
+            sockets.accepted(server)
+            talk(client, server)
+            (installed,) = tcp_ao.installed_keys(server)
+            assert installed.neighbor.prefix == 16
+
+
+def test_a_key_for_one_vrf_serves_no_other() -> None:
+    script = """
+    ip link add red type vrf table 10; ip link set red up; ip addr add 127.0.0.1/8 dev red
+    ip link add blue type vrf table 20; ip link set blue up; ip addr add 127.0.0.1/8 dev blue
+    """
+    subprocess.run(["sh", "-ec", script], check=True)
+    red, blue = socket.if_nametoindex("red"), socket.if_nametoindex("blue")
+    for vrf, succeeds in (("red", True), ("blue", False)):
+        with socket.socket() as listener, socket.socket() as client:
+            for each in (listener, client):
+                each.settimeout(3)
+                each.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, vrf.encode())
+            listener.bind(("127.0.0.1", 0))
+            sockets = NeighborSockets(Neighbor.of("127.0.0.1", interface_index=red))
+            sockets.hold(after(after(Holding(), Add(mirrored(key(1)))), Prefer("key-1")))
+            sockets.listening(listener)
+            listener.listen()
+            index = red if succeeds else blue
+            tcp_ao.add_key(client, Neighbor.of("127.0.0.1", interface_index=index), key(1), selected=True)
+            if not succeeds:
+                with pytest.raises(TimeoutError):
+                    client.connect(listener.getsockname())
+                continue
+            client.connect(listener.getsockname())
+            with listener.accept()[0] as server:
+                sockets.accepted(server)
+                talk(client, server)
+                (installed,) = tcp_ao.installed_keys(server)
+                assert installed.neighbor.interface_index == red
