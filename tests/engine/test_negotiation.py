@@ -9,7 +9,9 @@ import pytest
 from rkmp.engine import (
     AssociationState,
     AssociationStateChange,
+    Childless,
     EngineStatistic,
+    IkePolicy,
     IkeSaUp,
     Initiate,
     PeerStatistic,
@@ -207,3 +209,55 @@ def test_no_key_material_is_in_what_is_told_or_shown() -> None:
             assert row.key.reveal().hex() not in told
             assert repr(row.key.reveal()) not in told
     assert "a secret that two routers share" not in told
+
+
+def exchanges_with_key_exchange(simulation: Simulation, name: str) -> list[bool]:
+    """Return for each CREATE_CHILD_SA that is under way at a router whether it carries a KE payload."""
+    conversations = simulation[name].engine._switchboard.all()
+    under_way = [conversation.ike_sa._core.tasks.outstanding for conversation in conversations]
+    return [each.exchange._key_exchange is not None for each in under_way if each is not None]  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_a_key_of_its_own_key_exchange_is_asked_for_where_that_is_configured(wanted: bool) -> None:
+    simulation = two_routers(perfect_forward_secrecy=wanted)
+    simulation.run(5)
+    r1 = simulation["r1"]
+    r1.engine.rekey("r2", BGP, r1.at(simulation.now))
+    assert exchanges_with_key_exchange(simulation, "r1") == [wanted]
+    simulation.run(5)
+    assert len(r1.key_table.rows()) == 2
+    assert simulation.agree()
+
+
+def test_a_peer_without_a_key_exchange_is_refused_where_one_is_wanted() -> None:
+    simulation = Simulation(1)
+    wanted = peer("r1", (BGP, LDP), initiate=NEVER, perfect_forward_secrecy=True)
+    simulation.configure("r2", configuration("r2", [wanted]))
+    simulation.configure("r1", configuration("r1", [peer("r2", (BGP, LDP))]))
+    simulation.run(1)
+    # The first key is as good as its IKE SA, which was made for it.
+    assert simulation["r1"].sending("r2", BGP, simulation.now) is not None
+    assert simulation["r1"].sending("r2", LDP, simulation.now) is None
+    assert "no transform" in (simulation["r1"].association("r2", LDP, simulation.now).last_error or "")
+    assert "forward secrecy" in (simulation["r2"].association("r1", LDP, simulation.now).last_error or "")
+    # The side that insists on it asks for it, which the other has nothing against.
+    assert simulation.run_until(simulation.agree, 10)
+
+
+def test_a_childless_ike_sa_is_kept_up_without_making_keys() -> None:
+    policy = IkePolicy("p", childless=Childless.FORCE)
+    simulation = two_routers(initiate=(IMMEDIATELY, NEVER), policy=policy)
+    simulation.run(10)
+    assert simulation.agree()
+    before = simulation["r1"].key_table.rows()
+    for name in ("r1", "r2"):
+        simulation.restart(name)
+    simulation.run(60)
+    assert simulation["r1"].engine.statistics()[EngineStatistic.IKE_SAS] == 1
+    assert simulation["r1"].key_table.rows() == before
+    # And what there is can be replaced over it.
+    simulation["r1"].engine.rekey("r2", BGP, simulation["r1"].at(simulation.now))
+    simulation.run(5)
+    assert len(simulation["r1"].key_table.rows()) == 2
+    assert simulation.agree()

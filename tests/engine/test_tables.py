@@ -124,7 +124,7 @@ def test_a_free_key_id_is_found_if_there_is_one(in_use: set[int], after: int, pr
 
 
 def test_an_offer_has_a_key_id_of_its_own_for_each_transform() -> None:
-    request = child_request(BGP, [BOTH], {1, 2}, frozenset({9}), after=0)
+    request = child_request(DAY, [BOTH], {1, 2}, frozenset({9}), after=0)
     assert request is not None
     assert [[t.send_id for t in proposal] for proposal in request.proposals] == [[3, 4]]
     assert (request.routing_protocol, request.peer_send_ids_in_use) == (BGP, frozenset({9}))
@@ -134,7 +134,7 @@ def test_a_policy_is_offered_only_once_and_in_the_order_of_the_configuration() -
     again = TransformConfiguration("again", 1, 1, send_id=7)
     plain = TransformConfiguration("plain", 1, 1, ignore_tcp_options=True)
     proposals = [ProposalConfiguration("a", (AES, SHA1)), ProposalConfiguration("b", (again, plain))]
-    request = child_request(BGP, proposals, set(), frozenset(), after=10)
+    request = child_request(DAY, proposals, set(), frozenset(), after=10)
     assert request is not None
     policies = [[(t.auth_alg, t.kdf, t.ignore_tcp_options) for t in proposal] for proposal in request.proposals]
     assert policies == [[(2, 2, False), (1, 1, False)], [(1, 1, True)]]
@@ -142,10 +142,10 @@ def test_a_policy_is_offered_only_once_and_in_the_order_of_the_configuration() -
 
 
 def test_when_key_ids_are_short_the_least_wanted_goes_without() -> None:
-    request = child_request(BGP, [BOTH], set(range(255)), frozenset(), after=0)
+    request = child_request(DAY, [BOTH], set(range(255)), frozenset(), after=0)
     assert request is not None
     assert request.send_ids == (255,)
-    assert child_request(BGP, [BOTH], set(range(256)), frozenset(), after=0) is None
+    assert child_request(DAY, [BOTH], set(range(256)), frozenset(), after=0) is None
 
 
 def test_private_use_protocols_are_written_in_decimal() -> None:

@@ -133,6 +133,7 @@ def test_a_whole_document_becomes_the_configuration_of_the_engine(running: Runni
                         key_lifetime=600,
                         rollover_lead=300,
                         overlap=300,
+                        perfect_forward_secrecy=True,
                     ),
                     241: AssociationConfiguration(protocol=241, neighbor="192.0.2.2", proposals=("ao",), enabled=False),
                 },

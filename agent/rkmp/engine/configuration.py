@@ -124,7 +124,8 @@ class AssociationConfiguration:
     """One routing protocol whose key is negotiated with a peer.
 
     ``protocol`` is the draft's Rtg. Prot. ID. ``neighbor`` is the address that the routing protocol peers with.
-    ``rollover_lead`` and ``overlap`` of None are a tenth of the lifetime.
+    ``rollover_lead`` and ``overlap`` of None are a tenth of the lifetime. ``perfect_forward_secrecy``: a key that is
+    negotiated in CREATE_CHILD_SA has a key exchange of its own, whoever asks for it (RFC 7296 1.3.1, 2.17).
     """
 
     protocol: int
@@ -134,6 +135,7 @@ class AssociationConfiguration:
     key_lifetime: int = 86400
     rollover_lead: int | None = None
     overlap: int | None = None
+    perfect_forward_secrecy: bool = False
 
     @property
     def lead(self) -> timedelta:

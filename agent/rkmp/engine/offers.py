@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
-from rkmp.engine.configuration import ProposalConfiguration
+from rkmp.engine.configuration import AssociationConfiguration, ProposalConfiguration
 from rkmp.engine.send_ids import allocate_send_id
 from rkmp.ike import ChildRequest
 from rkmp.wire import TcpAoTransform
 
 
 def child_request(
-    protocol: int,
+    association: AssociationConfiguration,
     proposals: Iterable[ProposalConfiguration],
     in_use: Collection[int],
     peer_send_ids: frozenset[int],
     *,
     after: int,
 ) -> ChildRequest | None:
-    """Return what to ask for, or None when no KeyID is free.
+    """Return what to ask for on behalf of ``association``, or None when no KeyID is free.
 
     ``in_use`` are the KeyIDs that must not be announced, ``peer_send_ids`` those that the peer must not; ``after`` is
     the KeyID announced last. When KeyIDs are short, the least wanted transforms are left out. An answer carries the
@@ -42,4 +42,9 @@ def child_request(
             offers.append(tuple(transforms))
     if not offers:
         return None
-    return ChildRequest(protocol, tuple(offers), peer_send_ids)
+    return ChildRequest(
+        association.protocol,
+        tuple(offers),
+        peer_send_ids,
+        perfect_forward_secrecy=association.perfect_forward_secrecy,
+    )

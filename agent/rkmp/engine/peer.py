@@ -1,9 +1,7 @@
 """One peer: its IKE SAs, its associations, and the decision when to talk to it.
 
-A peer has at most one IKE SA of ours in the making. Whatever its associations lack is negotiated over an established
-IKE SA if there is one; otherwise a new one is opened with the first of them in IKE_AUTH, and the others follow in
-CREATE_CHILD_SA exchanges, in the order of the configuration (protocol.md G38). What an IKE SA reports is dealt with in
-:mod:`rkmp.engine.reactions`.
+A peer has at most one IKE SA of ours in the making. What there is to do about it now is found in
+:mod:`rkmp.engine.pursuit`, what an IKE SA reports is dealt with in :mod:`rkmp.engine.reactions`.
 """
 
 from __future__ import annotations
@@ -13,10 +11,9 @@ from collections import Counter
 from datetime import datetime
 from typing import Protocol
 
-from rkmp.engine.asking import where_to_ask
 from rkmp.engine.association import Association
 from rkmp.engine.certificate_watch import CertificateWatch
-from rkmp.engine.closing import closing_moments, is_overdue, is_to_be_renewed, why_close
+from rkmp.engine.closing import closing_moments
 from rkmp.engine.configuration import (
     AssociationConfiguration,
     Childless,
@@ -29,15 +26,13 @@ from rkmp.engine.configuration import (
 from rkmp.engine.conversation import Conversation
 from rkmp.engine.credentials import Trust
 from rkmp.engine.events import EngineEvent
-from rkmp.engine.offers import child_request
+from rkmp.engine.pursuit import pursue
 from rkmp.engine.reopening import Reopening
 from rkmp.engine.state import PeerSnapshot
-from rkmp.engine.statistics import PeerStatistic
 from rkmp.errors import EngineRefusal, KeyTableError, StorageError
 from rkmp.ike import ChildRequest, CloseReason, Identity, IkeSettings
 from rkmp.instant import Instant
 from rkmp.keytable import KeyRow, KeyTable
-from rkmp.wire import NotifyType
 
 _log = logging.getLogger(__name__)
 
@@ -297,106 +292,11 @@ class Peer:
                 conversation.ike_sa.abandon(reason, at.monotonic, CloseReason.REPLACED)
             self.engine.touch(conversation)
 
-    # -- negotiation ---------------------------------------------------------------------------------------------
+    # -- time and state -------------------------------------------------------------------------------------------
 
     def pursue(self, at: Instant) -> None:
         """Start whatever the associations need and may have now, and end what is not needed any more."""
-        for association in self.associations.values():
-            if association.wants_key(at):
-                self._negotiate(association, at)
-        if self._wants_ike_sa(at):
-            free = (a for a in self.associations.values() if a.configuration.enabled and a.attempt is None)
-            first = next(free, None)
-            if first is not None:
-                self._open(first, at)
-        for conversation in list(self.conversations.values()):
-            self._tidy(conversation, at)
-
-    def _delete_at_peer(self, row: KeyRow, at: Instant) -> None:
-        """Tell the peer that a replaced key is gone, where an IKE SA can name it."""
-        send_id = int(row.peer_key_name, 16)
-        for conversation in self.conversations.values():
-            for child in conversation.ike_sa.children:
-                if child.send_id == send_id and conversation.is_open:
-                    conversation.delete_child(send_id, at.monotonic)
-                    self.engine.touch(conversation)
-
-    def _negotiate(self, association: Association, at: Instant) -> None:
-        conversation, replaced = where_to_ask(self.conversations.values(), association, at)
-        if conversation is None:
-            is_asked = association.is_asked_for
-            if self.reopening.may_open(self.configuration.initiate, at.monotonic, is_asked=is_asked):
-                self._open(association, at)
-            return
-        request = self._request(association, at)
-        if request is None:
-            return
-        association.begin(conversation.key, request.send_ids, at)
-        if replaced is not None:
-            conversation.ike_sa.rekey_child(replaced.send_id, request, at.monotonic)
-        else:
-            conversation.ike_sa.create_child(request, at.monotonic)
-        self.engine.touch(conversation)
-
-    def _wants_ike_sa(self, at: Instant) -> bool:
-        """Whether an IKE SA is to be opened although no association needs it."""
-        if self.is_departed or any(conversation.is_usable for conversation in self.conversations.values()):
-            return False
-        return at.monotonic >= self.reopening.wanted_from(self.configuration.initiate, self.ike_policy)
-
-    def _open(self, association: Association, at: Instant) -> None:
-        request = self._request(association, at)
-        if request is None:
-            return
-        is_childless = self.ike_policy.childless is Childless.FORCE
-        conversation = self.engine.open(self, None if is_childless else request, at)
-        self.conversations[conversation.key] = conversation
-        self.statistics[PeerStatistic.IKE_SAS_INITIATED] += 1
-        association.begin(conversation.key, request.send_ids, at)
-        if is_childless:
-            # It waits until the IKE SA is established.
-            conversation.ike_sa.create_child(request, at.monotonic)
-
-    def _request(self, association: Association, at: Instant) -> ChildRequest | None:
-        """Return what to ask for, or None when there is no KeyID left to announce."""
-        proposals = self.engine.configuration.proposals
-        wanted = [proposals[name] for name in association.configuration.proposals]
-        request = child_request(
-            association.configuration.protocol,
-            wanted,
-            self.key_ids_in_use(),
-            self.peer_send_ids_in_use(association),
-            after=self.last_send_id,
-        )
-        if request is None:
-            reason = "all 256 KeyIDs towards this peer are in use"
-            self.statistics[PeerStatistic.NEGOTIATIONS_FAILED] += 1
-            association.fail(reason, NotifyType.NO_ADDITIONAL_SAS, at)
-            return None
-        self.last_send_id = request.send_ids[-1]
-        return request
-
-    def _tidy(self, conversation: Conversation, at: Instant) -> None:
-        """Close an IKE SA that has served, or rekey one that is to go on."""
-        if not conversation.is_open:
-            return
-        reason = conversation.retired_because or why_close(self, conversation, at.monotonic)
-        if reason is None:
-            if is_to_be_renewed(self, conversation, at.monotonic):
-                conversation.renew(at.monotonic)
-                self.engine.touch(conversation)
-            return
-        conversation.retired_because = reason
-        if not self.is_departed and is_overdue(self, conversation, at.monotonic):
-            # A Delete would wait behind a request that the peer does not answer.
-            conversation.ike_sa.abandon(reason, at.monotonic)
-        elif conversation.owes_deletes:
-            return
-        else:
-            conversation.ike_sa.close(reason, at.monotonic)
-        self.engine.touch(conversation)
-
-    # -- time and state ------------------------------------------------------------------------------------------
+        pursue(self, at)
 
     def handle_timer(self, at: Instant) -> None:
         """Retire keys whose time is over; what is due besides is for :meth:`pursue`."""
@@ -412,6 +312,15 @@ class Peer:
                 # RFC 7296 2.8: the side that asked for the new one deletes the old one.
                 if latest is not None and latest.provenance is not None and latest.provenance.role == "initiator":
                     self._delete_at_peer(row, at)
+
+    def _delete_at_peer(self, row: KeyRow, at: Instant) -> None:
+        """Tell the peer that a replaced key is gone, where an IKE SA can name it."""
+        send_id = int(row.peer_key_name, 16)
+        for conversation in self.conversations.values():
+            for child in conversation.ike_sa.children:
+                if child.send_id == send_id and conversation.is_open:
+                    conversation.delete_child(send_id, at.monotonic)
+                    self.engine.touch(conversation)
 
     def next_timer(self, at: Instant) -> float | None:
         """Return when there is something to do that no message will bring."""

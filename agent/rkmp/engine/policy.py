@@ -102,6 +102,11 @@ class ConversationPolicy:
             raise IkeError(NotifyType.NO_PROPOSAL_CHOSEN, reason)
         if offer.replaces is None and (reason := peer.crossing(association, remote_identity, self.ike_sa)):
             raise IkeError(NotifyType.TEMPORARY_FAILURE, reason)
+        if association.configuration.perfect_forward_secrecy and not offer.has_key_exchange:
+            raise IkeError(
+                NotifyType.NO_PROPOSAL_CHOSEN,
+                "the peer offers no key exchange, and we want perfect forward secrecy",
+            )
         taken = peer.peer_send_ids_in_use(association)
         for wanted in peer.transforms(association):
             for offered in offer.transforms:

@@ -86,11 +86,17 @@ def answer_payloads(agreement: ChildAgreement, code_points: CodePoints) -> tuple
 
 
 def answer_offer(
-    context: Context, remote_identity: Identity, payloads: Sequence[Payload], replaces: ChildSa | None
+    context: Context,
+    remote_identity: Identity,
+    payloads: Sequence[Payload],
+    replaces: ChildSa | None,
+    *,
+    has_key_exchange: bool = True,
 ) -> ChildAgreement:
     """Return what we agree to of what an authenticated peer's request offers; the policy is asked last.
 
-    Raises IkeError where nothing of it will do.
+    ``has_key_exchange``: there is one for this child, or the IKE SA has just been made by one. Raises IkeError where
+    nothing of it will do.
     """
     settings = context.settings
     if settings.require_vendor_id and context.negotiated.remote_code_points != settings.code_points:
@@ -98,7 +104,7 @@ def answer_offer(
         raise IkeError(NotifyType.NO_PROPOSAL_CHOSEN, "the peer did not announce the code points of RKMP that we use")
     children = context.children.values()
     offer = read_offer(payloads, settings.code_points, settings.algorithm_pairs, children, replaces)
-    offer = replace(offer, nat=context.negotiated.nat)
+    offer = replace(offer, nat=context.negotiated.nat, has_key_exchange=has_key_exchange)
     return accept(offer, context.policy.choose_child(remote_identity, offer), context.send_ids_in_use)
 
 

@@ -143,13 +143,15 @@ class ChildOffer:
     ``routing_protocol`` is the purpose (:mod:`rkmp.ike.purposes`).
     ``transforms`` is never empty: pairs of algorithms that settings do not allow and KeyIDs that the peer uses for
     another child of this IKE SA are gone. ``replaces`` is the child that the peer wants to rekey, or None. ``nat`` says
-    whose addresses are translated on the way, None where that is not known (G30).
+    whose addresses are translated on the way, None where that is not known (G30). ``has_key_exchange``: the key comes
+    from a key exchange that was made for it or for its IKE SA (RFC 7296 2.17).
     """
 
     routing_protocol: int
     transforms: tuple[OfferedTransform, ...]
     replaces: ChildSa | None
     nat: Nat | None = None
+    has_key_exchange: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -237,4 +237,5 @@ def _association(entry: Instance, peer_address: str) -> AssociationConfiguration
         key_lifetime=int(value(entry, Rkmp.KEY_LIFETIME)),
         rollover_lead=number(entry, Rkmp.ROLLOVER_LEAD),
         overlap=number(entry, Rkmp.OVERLAP),
+        perfect_forward_secrecy=boolean(entry, Rkmp.PERFECT_FORWARD_SECRECY),
     )

@@ -97,6 +97,7 @@ class Rkmp(enum.StrEnum):
     KEY_LIFETIME = enum.auto()
     ROLLOVER_LEAD = enum.auto()
     OVERLAP = enum.auto()
+    PERFECT_FORWARD_SECRECY = enum.auto()
 
     # State
     SUBJECT = enum.auto()

@@ -266,7 +266,8 @@ class CreateChildSa(Exchange):
         nonces = (received_nonce(payloads, secrets.suite.prf), new_nonce(context.random))
         offered = only(KeyExchange, payloads)
         key_exchange, shared_secret = _answer_key_exchange(context, offered)
-        agreement = answer_offer(context, context.peer, payloads, replaces)
+        has_key_exchange = shared_secret is not None
+        agreement = answer_offer(context, context.peer, payloads, replaces, has_key_exchange=has_key_exchange)
         replaces_id = replaces.send_id if replaces is not None else None
         child = child_of(
             agreement,
