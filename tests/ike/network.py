@@ -36,6 +36,7 @@ from rkmp.ike import (
     RemoteAuthentication,
 )
 from rkmp.ike.addressing import is_opening_request
+from rkmp.ike.observation import Observer
 from rkmp.secret import Secret
 from rkmp.wire import (
     AuthAlg,
@@ -96,6 +97,7 @@ class Router:
     refuse: dict[int, IkeError] = field(default_factory=dict)
     next_send_id: int = 100
     path: Path | None = None
+    observer: Observer | None = None
 
     ike_sas: list[IkeSa] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
@@ -150,7 +152,7 @@ class Router:
 
     def initiate(self, child_request: ChildRequest | None = None, now: float = 0.0) -> IkeSa:
         """Open an IKE SA."""
-        ike_sa = IkeSa.initiate(self.settings, self, self.random, child_request, now, self.path)
+        ike_sa = IkeSa.initiate(self.settings, self, self.random, child_request, now, self.path, self.observer)
         self.ike_sas.append(ike_sa)
         self.collect()
         return ike_sa
@@ -161,7 +163,7 @@ class Router:
         if ike_sa is None:
             if len(datagram) < 28 or not is_opening_request(Header.parse(datagram)):
                 return
-            ike_sa = IkeSa.respond(self.settings, self, self.random, self.path)
+            ike_sa = IkeSa.respond(self.settings, self, self.random, self.path, self.observer)
             self.ike_sas.append(ike_sa)
             self.openings[Header.parse(datagram).initiator_spi] = ike_sa
         ike_sa.receive(datagram, now)

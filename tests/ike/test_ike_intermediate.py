@@ -18,6 +18,7 @@ from rkmp.ike import (
     Ppk,
     Retransmission,
     Statistic,
+    transmission,
 )
 from rkmp.ike.context import NO_INTERMEDIATE
 from rkmp.ike.core import IkeSaCore
@@ -500,15 +501,14 @@ def test_an_exchange_for_another_purpose_is_answered_and_signed(when: str) -> No
         # Alice uses the next Message ID for it, as an initiator with another extension would.
         number = core.tasks.next_message_id
         core.tasks.next_message_id += 1
-        for datagram in core.seal(
-            ExchangeType.IKE_INTERMEDIATE, number, (VendorId(b"something else"),), is_response=False
-        ):
+        extension = (VendorId(b"something else"),)
+        for datagram in transmission.request(core, ExchangeType.IKE_INTERMEDIATE, number, extension):
             bob.receive(datagram)
         (answer,) = bob.sent()
         assert inside(alice, answer) == ()
         opened = core.protection and core.protection.open(answer, Message.parse(answer))
         assert opened
-        core.note_intermediate(opened.head, opened.octets, by_initiator=False)
+        transmission.note_intermediate(core, opened.head, opened.octets, by_initiator=False)
 
     if when == "after":
         bob.receive(alice.sent()[0])

@@ -14,6 +14,7 @@ from rkmp.ike.collisions import Nonces
 from rkmp.ike.events import Role
 from rkmp.ike.identity import Identity
 from rkmp.ike.nat_detection import Nat
+from rkmp.ike.observation import Observer
 from rkmp.ike.path import Path, message_limit
 from rkmp.ike.policy import Policy
 from rkmp.ike.settings import IkeSettings
@@ -91,7 +92,7 @@ class Context:
     was answered, so that the initiator may still complain about it (RFC 7296 2.21.2). ``children_outlive_it``: another
     IKE SA carries on with the children, which all IKE SAs of a lineage share. ``rival`` are the nonces with which the
     peer has rekeyed the IKE SA while we are at it, ``rekeying`` what it has begun and is to go on with. ``path`` is
-    where its datagrams travel, as far as anybody has said.
+    where its datagrams travel, as far as anybody has said. ``observer`` watches, if anybody does.
     """
 
     role: Role
@@ -115,6 +116,7 @@ class Context:
     rival: Nonces | None = None
     rekeying: Rekeying | None = None
     path: Path | None = None
+    observer: Observer | None = None
 
     @property
     def is_initiator(self) -> bool:

@@ -9,9 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import final
 
-from rkmp.crypto.intermediate import int_auth_of_message
-from rkmp.ike import succession
-from rkmp.ike.addressing import NO_SPI
+from rkmp.ike import succession, transmission
 from rkmp.ike.context import NO_INTERMEDIATE, Context
 from rkmp.ike.events import (
     CloseReason,
@@ -32,7 +30,6 @@ from rkmp.ike.rekeying import Successor
 from rkmp.ike.states import TRANSITIONS, IkeSaState
 from rkmp.ike.statistics import Statistic
 from rkmp.ike.task_manager import LAST_MESSAGE_ID, Due, TaskManager
-from rkmp.wire import ExchangeType, Message, Payload, serialise_payloads
 
 _SENDING_STATES = frozenset({IkeSaState.INIT_SENT, IkeSaState.AUTH_SENT, IkeSaState.ESTABLISHED, IkeSaState.CLOSING})
 
@@ -115,7 +112,7 @@ class IkeSaCore:
         match self.tasks.handle_timer(now):
             case Due.RETRANSMIT if request is not None:
                 self.count(Statistic.RETRANSMISSIONS)
-                self.transmit(request.datagrams)
+                transmission.repeat(self, request.datagrams)
             case Due.GIVE_UP:
                 self.give_up(now)
         self.advance(now)
@@ -174,51 +171,13 @@ class IkeSaCore:
             self.commit(withdrawn.outcome, now)
             return
         message_id = 0 if restarts else self.tasks.next_message_id
-        if self.protection is not None:
-            datagrams = self.seal(exchange.exchange_type, message_id, payloads, is_response=False)
-        else:
-            opening = Message(
-                context.local_spi, NO_SPI, exchange.exchange_type, message_id, payloads, is_initiator=True
-            )
-            datagrams = (opening.to_bytes(),)
+        datagrams = transmission.request(self, exchange.exchange_type, message_id, payloads)
         if restarts:
             self.tasks.restart(exchange, datagrams, now)
         else:
             self.tasks.begin(exchange, datagrams, now)
         context.outstanding = exchange
-        self.transmit(datagrams)
-
-    def seal(
-        self, exchange_type: int, message_id: int, payloads: tuple[Payload, ...], *, is_response: bool
-    ) -> tuple[bytes, ...]:
-        """Return the datagrams of a message that is protected by the present keys."""
-        if self.protection is None:
-            raise AssertionError("there are no keys")
-        if exchange_type == ExchangeType.IKE_INTERMEDIATE:
-            first_payload, octets = serialise_payloads(payloads)
-            head = self.protection.head(exchange_type, message_id, first_payload, is_response=is_response)
-            self.note_intermediate(head, octets, by_initiator=self.context.is_initiator)
-        return self.protection.seal(exchange_type, message_id, payloads, is_response=is_response)
-
-    def note_intermediate(self, head: bytes, octets: bytes, *, by_initiator: bool) -> None:
-        """Take a message of IKE_INTERMEDIATE into what AUTH will sign (RFC 9242 3.3.2)."""
-        context, secrets = self.context, self.context.negotiated
-        so_far = context.intermediate
-        # The keys are those from before the exchange; the response is noted before they change.
-        if by_initiator:
-            of_message = int_auth_of_message(secrets.suite.prf, secrets.keys.sk_pi, so_far.of_initiator, head, octets)
-            context.intermediate = replace(so_far, of_initiator=of_message, exchanges=so_far.exchanges + 1)
-        else:
-            of_message = int_auth_of_message(secrets.suite.prf, secrets.keys.sk_pr, so_far.of_responder, head, octets)
-            context.intermediate = replace(so_far, of_responder=of_message)
-
-    def transmit(self, datagrams: tuple[bytes, ...]) -> None:
-        """Put the ``datagrams`` of one message where the caller finds them."""
-        self.count(Statistic.MESSAGES_OUT, len(datagrams))
-        self.count(Statistic.OCTETS_OUT, sum(len(datagram) for datagram in datagrams))
-        if len(datagrams) > 1:
-            self.count(Statistic.FRAGMENTED)
-        self.lineage.datagrams += datagrams
+        transmission.transmit(self, datagrams)
 
     def complete(self) -> None:
         """Note that the request under way is over."""
@@ -256,6 +215,7 @@ class IkeSaCore:
         if outcome.secrets is not None:
             context.secrets, context.remote_spi = outcome.secrets, outcome.secrets.remote_spi
             self.protection = MessageProtection(context)
+            transmission.show_keys(self)
             if outcome.secrets.next_key_exchange is not None:
                 self.move(IkeSaState.INTERMEDIATE)
             else:
@@ -342,10 +302,12 @@ class IkeSaCore:
                 children=old.children,
                 being_deleted=old.being_deleted,
                 path=old.path,
+                observer=old.observer,
             ),
             self.lineage,
         )
         core.protection = MessageProtection(core.context)
+        transmission.show_keys(core)
         self.lineage.cores += (core,)
         return core
 

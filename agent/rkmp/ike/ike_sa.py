@@ -22,6 +22,7 @@ from rkmp.ike.exchanges.informational import DeleteChildren, Farewell, Informati
 from rkmp.ike.exchanges.rekey_ike_sa import RekeyIkeSa
 from rkmp.ike.lineage import Lineage
 from rkmp.ike.nat_detection import Nat
+from rkmp.ike.observation import Observer
 from rkmp.ike.path import Path
 from rkmp.ike.policy import ChildRequest, Policy
 from rkmp.ike.reception import receive
@@ -55,25 +56,36 @@ class IkeSa:
         child_request: ChildRequest | None,
         now: float,
         path: Path | None = None,
+        observer: Observer | None = None,
     ) -> Self:
         """Return an IKE SA of which we are the initiator, its first request made.
 
         ``child_request`` is what IKE_AUTH asks for; None asks for no child (RFC 6023). ``path`` is where its datagrams
-        will travel.
+        will travel. ``observer`` watches.
         """
-        ike_sa = cls(Context(Role.INITIATOR, settings, policy, random, new_spi(random), path=path))
+        spi = new_spi(random)
+        ike_sa = cls(Context(Role.INITIATOR, settings, policy, random, spi, path=path, observer=observer))
         ike_sa._core.move(IkeSaState.INIT_SENT)
         ike_sa._core.enqueue((IkeSaInit(child_request),))
         ike_sa._core.advance(now)
         return ike_sa
 
     @classmethod
-    def respond(cls, settings: IkeSettings, policy: Policy, random: Random, path: Path | None = None) -> Self:
+    def respond(
+        cls,
+        settings: IkeSettings,
+        policy: Policy,
+        random: Random,
+        path: Path | None = None,
+        observer: Observer | None = None,
+    ) -> Self:
         """Return an IKE SA of which we are the responder; :meth:`receive` takes the message that opens it.
 
         One that is dropped or refused closes it at once. ``path`` is where that message came along.
+        ``observer`` watches.
         """
-        return cls(Context(Role.RESPONDER, settings, policy, random, new_spi(random), path=path))
+        spi = new_spi(random)
+        return cls(Context(Role.RESPONDER, settings, policy, random, spi, path=path, observer=observer))
 
     # -- what there is to know ---------------------------------------------------------------------------------------
 

@@ -20,13 +20,14 @@ class Inside:
     """What an Encrypted payload holds, or all fragments of one message: the first payload's type, and all octets.
 
     ``head`` are the octets before that: from the IKE header to the generic header of the Encrypted payload, or of the
-    first fragment's. ``datagram`` is what it came in, or the first fragment did.
+    first fragment's. ``datagram`` is what it came in, or the first fragment did; ``datagrams`` is how many there were.
     """
 
     first_payload: int
     octets: bytes
     head: bytes
     datagram: bytes
+    datagrams: int = 1
 
 
 class TooMuch(Exception):
@@ -77,7 +78,7 @@ class Collection:
         if len(self._pieces) < self._total or self._first is None:
             return None
         octets = b"".join(self._pieces[number] for number in range(1, self._total + 1))
-        return replace(self._first, octets=octets)
+        return replace(self._first, octets=octets, datagrams=self._total)
 
 
 def fragment_of(message: Message) -> EncryptedFragment | None:

@@ -10,7 +10,8 @@ from __future__ import annotations
 from typing import NoReturn
 
 from rkmp.errors import CryptoError, IkeError, WireError
-from rkmp.ike.addressing import NO_SPI, misaddressed
+from rkmp.ike import transmission
+from rkmp.ike.addressing import misaddressed
 from rkmp.ike.core import IkeSaCore
 from rkmp.ike.events import CloseReason
 from rkmp.ike.exchanges import ANSWERING, answering
@@ -39,6 +40,8 @@ def receive(core: IkeSaCore, datagram: bytes, now: float) -> None:
         _receive(core, datagram, now)
     except _Dropped as dropped:
         core.count(dropped.statistic)
+        if core.context.observer is not None:
+            core.context.observer.dropped(datagram, dropped.statistic)
         if core.state is IkeSaState.NEW:
             core.end(Closing(CloseReason.NEGOTIATION_FAILED, "the message does not open an IKE SA"), now)
     core.advance(now)
@@ -78,7 +81,7 @@ def _receive(core: IkeSaCore, datagram: bytes, now: float) -> None:
         core.lineage.last_heard = now
         core.release()
         if header.exchange_type == ExchangeType.IKE_INTERMEDIATE:
-            core.note_intermediate(inside.head, inside.octets, by_initiator=header.is_initiator)
+            transmission.note_intermediate(core, inside.head, inside.octets, by_initiator=header.is_initiator)
     if header.is_response:
         _process_response(core, message, inside, datagram, now)
     else:
@@ -103,7 +106,7 @@ def _is_repeated(core: IkeSaCore, header: Header, datagram: bytes) -> bool:
         case RequestKind.OUT_OF_WINDOW:
             raise _Dropped(Statistic.DROPPED_OUT_OF_WINDOW)
     core.count(Statistic.RESPONSES_REPEATED)
-    core.transmit(core.tasks.last_response)
+    transmission.repeat(core, core.tasks.last_response)
     return True
 
 
@@ -171,7 +174,9 @@ def _payloads(core: IkeSaCore, message: Message, inside: Inside | None) -> Paylo
         try:
             payloads = parse_payloads(inside.first_payload, inside.octets, core.context.settings.code_points)
         except WireError as malformed:
+            transmission.show_received(core, message, inside, (), str(malformed))
             raise IkeError(NotifyType.INVALID_SYNTAX, str(malformed)) from malformed
+    transmission.show_received(core, message, inside, payloads)
     check_occurrence(message.exchange_type, payloads, is_response=message.is_response)
     return payloads
 
@@ -203,10 +208,10 @@ def _process_request(
     if inside is None:
         _answer_openly(core, message, answer, datagram, stateless=outcome.secrets is None)
     elif core.protection is not None:
-        response = core.seal(message.exchange_type, message.message_id, answer, is_response=True)
+        response = transmission.response(core, message, answer)
         core.tasks.answered(inside.datagram, response)
         core.collections.pop(False, None)
-        core.transmit(response)
+        transmission.transmit(core, response)
     context.may_be_disputed = outcome.identities is not None
     core.commit(outcome, now, lingers=inside is not None)
 
@@ -216,14 +221,11 @@ def _answer_openly(core: IkeSaCore, message: Message, answer: Payloads, datagram
     if any(isinstance(payload, Notify) and payload.notify_type == NotifyType.INVALID_SYNTAX for payload in answer):
         # RFC 7296 3.10.1: only ever returned for, and in, an encrypted message.
         return
-    local_spi = NO_SPI if stateless else core.context.local_spi
-    response = Message(
-        message.initiator_spi, local_spi, message.exchange_type, message.message_id, answer, is_response=True
-    ).to_bytes()
-    core.transmit((response,))
+    response = transmission.open_response(core, message, answer, stateless=stateless)
+    transmission.transmit(core, response)
     if not stateless:
-        core.tasks.answered(datagram, (response,))
-        core.context.init_request, core.context.init_response = datagram, response
+        core.tasks.answered(datagram, response)
+        core.context.init_request, core.context.init_response = datagram, response[0]
 
 
 def _process_response(core: IkeSaCore, message: Message, inside: Inside | None, datagram: bytes, now: float) -> None:
