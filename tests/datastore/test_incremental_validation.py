@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
+from collections.abc import Iterator
 
-from hypothesis import HealthCheck, given, settings
+import pytest
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from lxml import etree
 
@@ -13,7 +16,7 @@ from rkmp.datastore.editing import Editor
 from rkmp.datastore.marks import Operation
 from rkmp.datastore.payload import parse_payload
 from rkmp.datastore.schema import Schema
-from rkmp.datastore.validation import Validator
+from rkmp.datastore.validation import Validator, screening
 from rkmp.errors import RpcError, RpcErrors
 from tests.datastore.generated import payloads
 from tests.datastore.invariants import check_tree
@@ -40,8 +43,31 @@ FULL = """
 """
 
 
+ROW = "<row><id>1</id><always>x</always><box><lid>true</lid><pears>1</pears></box></row>"
+
+
+def rows(content: str) -> list[tuple[str, str]]:
+    return [(f'<table xmlns="urn:example:rows">{content}</table>', "merge")]
+
+
 def identity(error: RpcError) -> tuple[object, ...]:
     return error.tag, error.app_tag, error.path, tuple(sorted(error.info)), error.message
+
+
+@pytest.fixture(autouse=True, scope="module", params=["long lists", "short lists"])
+def lists(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Every list is taken for a long one, or none is: the two are checked in different ways."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(screening, "LONG", 1 if request.param == "long lists" else 10**9)
+        yield
+
+
+@contextlib.contextmanager
+def not_screened() -> Iterator[None]:
+    """Have no list be long enough for a screen."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(screening, "LONG", 10**9)
+        yield
 
 
 EDITS = {
@@ -50,7 +76,7 @@ EDITS = {
         min_size=1,
         max_size=10,
     )
-    for name in ("zoo", "paths")
+    for name in ("zoo", "paths", "rows")
 }
 
 
@@ -64,6 +90,15 @@ def test_incremental_and_full_validation_find_the_same(start: str, edits: list[t
 @given(EDITS["paths"])
 def test_the_same_holds_for_every_form_of_expression(edits: list[tuple[str, str]]) -> None:
     require_the_same(schema_of("paths"), edits)
+
+
+@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(EDITS["rows"])
+@example(rows(f"{ROW}<part><id>1</id><of>1</of><round/></part><part><id>2</id><of>1</of></part>"))
+@example(rows(ROW.replace("<pears>1</pears>", "<apples>1</apples>")))
+@example(rows(ROW.replace("<pears>1</pears>", "")))
+def test_the_same_holds_for_every_constraint_in_lists_without_defaults(edits: list[tuple[str, str]]) -> None:
+    require_the_same(schema_of("rows"), edits)
 
 
 def require_the_same(schema: Schema, edits: list[tuple[str, str]]) -> None:
@@ -89,6 +124,8 @@ def require_the_same(schema: Schema, edits: list[tuple[str, str]]) -> None:
         if not refused:
             full = validator.check(tree)
             assert Counter(map(identity, incremental)) == Counter(map(identity, full))
+            with not_screened():
+                assert Counter(map(identity, full)) == Counter(map(identity, validator.check(tree)))
         assert etree.tostring(tree.root) == before, "validation leaves no trace"
         if refused or incremental:
             tree.roll_back()

@@ -92,6 +92,14 @@ class Layout:
     def __repr__(self) -> str:
         return f"<layout of {self.node!r}>"
 
+    @property
+    def is_in_one_place(self) -> bool:
+        """Whether all instances are under one element: there is no list above."""
+        above = self.parent
+        while above is not None and not above.is_list:
+            above = above.parent
+        return above is None
+
     def descendants(self) -> Iterator[Layout]:
         """Every layout below this one, a parent before its children."""
         for child in self.children.values():

@@ -7,7 +7,7 @@ up from the tree's index of values.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from lxml import etree
@@ -19,7 +19,21 @@ from rkmp.datastore.validation.reach import Lookup, Reach, depth_of, lookup_vari
 from rkmp.datastore.xpath import Expression, XPathSyntaxError
 from rkmp.datastore.xpath.analysis import CURRENT_VARIABLE, ROOT_VARIABLE, Analysis
 from rkmp.datastore.xpath.functions import YangFunctions
-from rkmp.datastore.xpath.syntax import Literal, NameTest, Path, Step, Syntax, Variable, render
+from rkmp.datastore.xpath.syntax import (
+    PARENT,
+    SELF,
+    Binary,
+    Call,
+    Literal,
+    NameTest,
+    Negation,
+    Number,
+    Path,
+    Step,
+    Syntax,
+    Variable,
+    render,
+)
 
 
 class Materialiser(Protocol):
@@ -85,7 +99,9 @@ class Condition:
     """One expression in one context, for evaluation.
 
     ``reaches`` are what it reads (with the conditions and cases that decide on the defaults among it), ``is_exact``
-    is false when it can read anything.
+    is false when it can read anything. ``plain`` is its text in the schema's prefixes where that can be a predicate
+    of its context node, because nothing has to be looked up or put into the tree for it; ``plain_from_parent`` where
+    it can be one of the node above. Else they are None.
     """
 
     def __init__(self, layouts: Layouts, context: SchemaNode, expression: Expression) -> None:
@@ -118,6 +134,13 @@ class Condition:
         self._boolean = self._compile(f"boolean({where.format(text)})")
         self._nodes = self._compile(text)
         self.lookups = tuple(self._bind(layouts, lookup) for lookup in traced.lookups)
+        self.plain: str | None = None
+        self.plain_from_parent: str | None = None
+        is_near = not (self.lookups or self.needs or self._uses_current)
+        if where == "{}" and is_near and self._namespaces.items() <= schema.nsmap.items():
+            self.plain = text
+            above = from_parent(traced.tree)
+            self.plain_from_parent = None if above is None else render(above)
         self._lookup_variables = [lookup_variable(index) for index in range(len(self.lookups))]
 
     def __repr__(self) -> str:
@@ -151,6 +174,11 @@ class Condition:
         return etree.XPath(
             text, namespaces=self._namespaces, extensions=self._extensions, regexp=False, smart_strings=False
         )
+
+    @property
+    def functions(self) -> Mapping[tuple[str | None, str], Any]:
+        """YANG's functions that the expression calls, as ``etree.XPath`` takes them."""
+        return self._extensions
 
     def _variables(self, context: etree._Element, accessible: Materialiser) -> dict[str, Any]:
         tree = accessible.tree
@@ -187,6 +215,27 @@ class Condition:
         if below is not None:
             return _BoundLookup(lookup, leaf, None, below)
         return _BoundLookup(lookup, leaf, self._compile(render(value)), ())
+
+
+def from_parent(tree: Syntax) -> Syntax | None:
+    """An expression that means at the parent what ``tree`` means at a node; None where there may be no such."""
+    match tree:
+        case Literal() | Number():
+            return tree
+        case Call(name, arguments) if arguments or name in ("true", "false"):
+            moved = [from_parent(argument) for argument in arguments]
+            return None if None in moved else Call(name, tuple(argument for argument in moved if argument is not None))
+        case Binary(operator, left, right):
+            first, second = from_parent(left), from_parent(right)
+            return None if first is None or second is None else Binary(operator, first, second)
+        case Negation(operand):
+            negated = from_parent(operand)
+            return None if negated is None else Negation(negated)
+        case Path(_, _, Variable(name)) if name == ROOT_VARIABLE:
+            return tree
+        case Path(False, (first_step, *others), None) if first_step == PARENT:
+            return replace(tree, steps=tuple(others) or (SELF,))
+    return None
 
 
 def value_below_context(tree: Syntax, namespaces: Mapping[str, str], context: SchemaNode) -> tuple[str, ...] | None:

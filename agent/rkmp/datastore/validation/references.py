@@ -6,7 +6,7 @@ by the tree's index of values. Any other is evaluated.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from lxml import etree
@@ -86,6 +86,13 @@ class ReferenceCheck:
     def has_identifier(self) -> bool:
         """Whether a value may be an instance-identifier, which can lead to any node."""
         return any(isinstance(alternative, InstanceReference) for alternative in self.alternatives)
+
+    def in_doubt(self, leaves: Iterable[etree._Element], accessible: Materialiser) -> list[etree._Element]:
+        """Those of ``leaves`` whose values do not lead to something at the first glance."""
+        if len(self.alternatives) == 1 and isinstance(self.alternatives[0], GlobalReference):
+            values = accessible.tree.values(self.alternatives[0].target)
+            return [leaf for leaf in leaves if (leaf.text or "") not in values]
+        return list(leaves)
 
     def holds(self, leaf: etree._Element, accessible: Materialiser) -> bool:
         """Whether the value of an instance leads somewhere, or need not."""

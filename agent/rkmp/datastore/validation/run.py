@@ -19,11 +19,13 @@ from rkmp.datastore.validation.affected import Affected
 from rkmp.datastore.validation.constraints import (
     Check,
     Constraints,
+    Dependent,
     MustCheck,
     StructureCheck,
     UniqueCheck,
 )
 from rkmp.datastore.validation.references import ReferenceCheck
+from rkmp.datastore.validation.screening import Screens, is_long, renewed_lists
 from rkmp.datastore.validation.structure import Structure, list_path
 from rkmp.datastore.validation.uniqueness import Leaves, Uniqueness
 from rkmp.datastore.xpath import XPathSyntaxError
@@ -42,6 +44,7 @@ class Run:
         tree: DataTree,
         accessible: AccessibleTree,
         uniqueness: Uniqueness,
+        screens: Screens,
         *,
         check_whens: bool,
     ) -> None:
@@ -49,11 +52,15 @@ class Run:
         self._tree = tree
         self._accessible = accessible
         self._uniqueness = uniqueness
+        self._screens = screens
         self._structure = Structure(constraints, accessible)
         self._affected = Affected(constraints.layouts, accessible)
         self._done: set[tuple[object, etree._Element]] = set()
         self._compared: list[tuple[UniqueCheck, etree._Element]] = []
         self._check_whens = check_whens
+        # Layouts of which every instance in the tree is checked in any case.
+        self._covered: set[Layout] = set()
+        self._dependents: dict[tuple[Layout, bool], tuple[Dependent, ...]] = {}
         self.errors: list[RpcError] = []
 
     def everything(self) -> None:
@@ -66,8 +73,13 @@ class Run:
         edits = journal.edits()
         if not edits:
             return
+        renewed = renewed_lists(self._tree, edits)
+        for parent, layout in renewed:
+            self._screen(parent, layout)
+            if layout.is_in_one_place:
+                self._covered.update((layout, *layout.descendants()))
         for edit in edits:
-            self._edited(edit)
+            self._edited(edit, is_walked=(edit.parent, edit.layout) in renewed)
         self._vanished(journal)
         for check in self._constraints.always:
             for element in self._affected.below(check.layout, self._tree.root, self._constraints.layouts.root):
@@ -76,10 +88,11 @@ class Run:
 
     # Edits
 
-    def _edited(self, edit: Edit) -> None:
+    def _edited(self, edit: Edit, *, is_walked: bool) -> None:
         layout = edit.layout
         if edit.kind is EditKind.CREATED:
-            self._walk(edit.element, layout)
+            if not is_walked:
+                self._walk(edit.element, layout)
             self._check_anchor(edit.parent, layout)
             self._check_list(edit.parent, layout)
         elif edit.kind is EditKind.DELETED:
@@ -89,9 +102,17 @@ class Run:
             self._forget(edit)
         elif edit.kind is EditKind.CHANGED:
             self._check_node(edit.element, layout)
-        for dependent in self._constraints.affected_by(layout, value_only=edit.kind is EditKind.CHANGED):
+        for dependent in self._dependents_of(layout, value_only=edit.kind is EditKind.CHANGED):
             for element in self._affected.instances(edit, dependent):
                 self._check(dependent.check, element)
+
+    def _dependents_of(self, layout: Layout, *, value_only: bool) -> tuple[Dependent, ...]:
+        found = self._dependents.get((layout, value_only))
+        if found is None:
+            affected = self._constraints.affected_by(layout, value_only=value_only)
+            found = tuple(each for each in affected if each.check.layout not in self._covered)
+            self._dependents[layout, value_only] = found
+        return found
 
     def _check_anchor(self, parent: etree._Element, layout: Layout) -> None:
         anchor, above = parent, layout.parent
@@ -145,14 +166,29 @@ class Run:
         self._check_node(element, layout)
         for child in self._constraints.below(layout):
             found = False
-            for instance in element.iterchildren(child.tag):
+            if child.is_list and is_long(element, child):
                 found = True
-                self._walk(instance, child)
+                self._screen(element, child)
+            else:
+                for instance in element.iterchildren(child.tag):
+                    found = True
+                    self._walk(instance, child)
             if found:
                 if child.is_entry:
                     self._check_list(element, child)
             elif child.node.defaults or child.is_structural:
                 self._walk_default(element, child)
+
+    def _screen(self, parent: etree._Element, layout: Layout) -> None:
+        """Check all entries of a long list with everything below them."""
+        screen = self._screens.of(layout, check_whens=self._check_whens)
+        for entry in screen.suspects(parent, self._tree.root):
+            self._walk(entry, layout)
+        for check, instances in screen.everywhere(parent):
+            if isinstance(check, ReferenceCheck):
+                instances = check.in_doubt(instances, self._accessible)
+            for instance in instances:
+                self._check(check, instance)
 
     def _walk_default(self, parent: etree._Element, layout: Layout) -> None:
         """Check a node that is there by default, or as a container without presence, where it is."""

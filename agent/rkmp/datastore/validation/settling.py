@@ -7,7 +7,7 @@ another, what is to be deleted goes first (RFC 7950 7.21.5: referenced condition
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Sequence
 
 from lxml import etree
 
@@ -22,13 +22,18 @@ from rkmp.datastore.validation.accessible_tree import AccessibleTree, WhenCheck
 from rkmp.datastore.validation.affected import Affected
 from rkmp.datastore.validation.constraints import Constraints
 from rkmp.datastore.validation.run import holds_for
+from rkmp.datastore.validation.screening import Screens, is_long, renewed_lists
 from rkmp.errors import RpcError
 
 _False = dict[etree._Element, WhenCheck]
 
 
 def settle(
-    constraints: Constraints, tree: DataTree, journal: Journal, mentioned: Iterable[etree._Element] | None
+    constraints: Constraints,
+    screens: Screens,
+    tree: DataTree,
+    journal: Journal,
+    mentioned: Iterable[etree._Element] | None,
 ) -> list[RpcError]:
     """Delete what an edit has made invalid by its conditions; return the errors of what may not be deleted.
 
@@ -40,7 +45,7 @@ def settle(
     kept = None if mentioned is None else set(mentioned)
     while True:
         edits = journal.edits()
-        found = _false_conditions(constraints, tree, edits)
+        found = _false_conditions(constraints, screens, tree, edits)
         created = {edit.element for edit in edits if edit.kind is EditKind.CREATED}
         refused = {
             element: check for element, check in found.items() if kept is None or _is_given(element, kept, created)
@@ -54,9 +59,11 @@ def settle(
         _delete(tree, deletable)
 
 
-def _false_conditions(constraints: Constraints, tree: DataTree, edits: Iterable[Edit]) -> _False:
+def _false_conditions(constraints: Constraints, screens: Screens, tree: DataTree, edits: Sequence[Edit]) -> _False:
     found: _False = {}
     done: set[tuple[WhenCheck, etree._Element]] = set()
+    renewed = renewed_lists(tree, edits)
+    covered: set[Layout] = set()
 
     def evaluate(check: WhenCheck, element: etree._Element) -> None:
         if (check, element) not in done:
@@ -64,17 +71,41 @@ def _false_conditions(constraints: Constraints, tree: DataTree, edits: Iterable[
             if not holds_for(check, element, accessible):
                 found.setdefault(element, check)
 
+    def walk(element: etree._Element, layout: Layout) -> None:
+        for check in constraints.whens.get(layout.node, ()):
+            evaluate(check, element)
+        for child in constraints.conditional_below(layout):
+            if child.is_list and is_long(element, child):
+                walk_list(element, child)
+            else:
+                for instance in element.iterchildren(child.tag):
+                    walk(instance, child)
+
+    def walk_list(parent: etree._Element, layout: Layout) -> None:
+        screen = screens.of(layout, whens_only=True)
+        for entry in screen.suspects(parent, tree.root):
+            walk(entry, layout)
+        for check, instances in screen.everywhere(parent):
+            if isinstance(check, WhenCheck):
+                for instance in instances:
+                    evaluate(check, instance)
+
     with AccessibleTree(tree, constraints.whens) as accessible:
         affected = Affected(constraints.layouts, accessible)
+        for parent, layout in renewed:
+            walk_list(parent, layout)
+            if layout.is_in_one_place:
+                covered.update((layout, *layout.descendants()))
         for edit in edits:
             if edit.kind is EditKind.CREATED:
-                _walk(constraints, edit.element, edit.layout, evaluate)
+                if (edit.parent, edit.layout) not in renewed:
+                    walk(edit.element, edit.layout)
             elif edit.kind is EditKind.CHANGED:
                 for own in constraints.whens.get(edit.node, ()):
                     evaluate(own, edit.element)
             for dependent in constraints.affected_by(edit.layout, value_only=edit.kind is EditKind.CHANGED):
                 check = dependent.check
-                if isinstance(check, WhenCheck):
+                if isinstance(check, WhenCheck) and check.layout not in covered:
                     for element in affected.instances(edit, dependent):
                         evaluate(check, element)
         for always in constraints.always:
@@ -82,19 +113,6 @@ def _false_conditions(constraints: Constraints, tree: DataTree, edits: Iterable[
                 for element in tree.instances(always.layout):
                     evaluate(always, element)
     return found
-
-
-def _walk(
-    constraints: Constraints,
-    element: etree._Element,
-    layout: Layout,
-    evaluate: Callable[[WhenCheck, etree._Element], None],
-) -> None:
-    for check in constraints.whens.get(layout.node, ()):
-        evaluate(check, element)
-    for child in constraints.conditional_below(layout):
-        for instance in element.iterchildren(child.tag):
-            _walk(constraints, instance, child, evaluate)
 
 
 def _is_given(element: etree._Element, mentioned: set[etree._Element], created: set[etree._Element]) -> bool:

@@ -13,6 +13,7 @@ from rkmp.datastore.schema.nodes import Schema
 from rkmp.datastore.validation.accessible_tree import AccessibleTree
 from rkmp.datastore.validation.constraints import constraints_of
 from rkmp.datastore.validation.run import Run
+from rkmp.datastore.validation.screening import Screens
 from rkmp.datastore.validation.settling import settle
 from rkmp.datastore.validation.uniqueness import Uniqueness
 from rkmp.errors import RpcError
@@ -27,6 +28,7 @@ class Validator:
 
     def __init__(self, schema: Schema) -> None:
         self._constraints = constraints_of(schema)
+        self._screens = Screens(self._constraints)
         self._uniqueness = Uniqueness()
 
     @property
@@ -40,13 +42,13 @@ class Validator:
         ``mentioned`` are existing conditional nodes that the request gives content to; None where it gave a whole
         configuration, in which nothing may be invalid.
         """
-        return settle(self._constraints, tree, journal, mentioned)
+        return settle(self._constraints, self._screens, tree, journal, mentioned)
 
     def check_change(self, tree: DataTree, journal: Journal) -> list[RpcError]:
         """What the changes in ``journal``, already settled, have made invalid in a tree that was valid before."""
         self._index(tree)
         with self._open(tree) as accessible:
-            run = Run(self._constraints, tree, accessible, self._uniqueness, check_whens=False)
+            run = Run(self._constraints, tree, accessible, self._uniqueness, self._screens, check_whens=False)
             run.what_changed(journal)
         return run.errors
 
@@ -63,7 +65,7 @@ class Validator:
         """Everything that is invalid in a tree."""
         self._index(tree)
         with self._open(tree) as accessible:
-            run = Run(self._constraints, tree, accessible, Uniqueness(), check_whens=True)
+            run = Run(self._constraints, tree, accessible, Uniqueness(), self._screens, check_whens=True)
             run.everything()
         return run.errors
 
