@@ -41,7 +41,9 @@ def test_implemented_modules_come_with_their_features_and_imported_ones_apart(st
         "ietf-netconf-notifications",
         "ietf-netconf-with-defaults",
         "ietf-origin",
+        "ietf-subscribed-notifications",
         "ietf-yang-library",
+        "ietf-yang-push",
     ]
     features = texts(state, "l:yang-library/l:module-set/l:module[l:name='ietf-netconf']/l:feature")
     assert features == sorted(NETCONF_MODULES["ietf-netconf"])

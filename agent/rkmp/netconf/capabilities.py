@@ -53,6 +53,9 @@ NETCONF_MODULES: Mapping[str, tuple[str, ...]] = {
     "ietf-netconf-nmda": ("origin", "with-defaults"),
     "ietf-netconf-notifications": (),
     "ietf-netconf-with-defaults": (),
+    # Neither feature configured, which needs a transport to receivers, nor what marks or orders packets (RFC 8639 2.3).
+    "ietf-subscribed-notifications": ("encode-xml", "replay", "subtree", "xpath"),
+    "ietf-yang-push": ("on-change",),
     "ietf-yang-library": (),
     # RFC 7950 9.10.2: these are implemented for their identities, which an imported module would not lend.
     "ietf-datastores": (),

@@ -9,6 +9,7 @@ know operations, or why what it gets was selected.
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterable
 
 from lxml import etree
 
@@ -28,7 +29,7 @@ class DataWriter:
         self._bound = b"".join(self._declarations.values())
         self._opaque = {
             node.tag
-            for node in schema.top.values()
+            for node in schema.data_nodes()
             if any(below.kind in (NodeKind.ANYDATA, NodeKind.ANYXML) for below in (node, *node.descendants()))
         }
 
@@ -42,6 +43,16 @@ class DataWriter:
         ``namespace`` is that of ``<data>`` itself.
         """
         return self._data(list(tree), reader, namespace)
+
+    def elements(self, elements: Iterable[etree._Element]) -> bytes:
+        """Return data nodes one after the other; ``bindings`` has what is to be bound around them."""
+        return b"".join(piece for element in elements for piece in self._top_level(element))
+
+    def bindings(self, content: bytes) -> bytes:
+        """Return the declarations of the schema's prefixes that ``content`` uses, as attributes of a start tag."""
+        return b"".join(
+            declaration for prefix, declaration in self._declarations.items() if f"{prefix}:".encode() in content
+        )
 
     def _data(self, elements: list[etree._Element], reader: Reader | None, namespace: str = BASE) -> bytes:
         pieces = [b"<data", _declaration(None, namespace), self._bound, b">"]

@@ -86,7 +86,7 @@ class Dispatcher:
         _refuse_attributes(request.operation)
         for parameter, choices in row.datastores.items():
             _refuse_unknown_datastore(request.operation, parameter, choices)
-        if node is not None and node.input is not None:
+        if node is not None and node.input is not None and not row.checks_input:
             check_content(self._context.schema, node.input, request.operation, canonicalise=True)
         return await row.carry(request)
 

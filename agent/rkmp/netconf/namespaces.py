@@ -38,6 +38,12 @@ NMDA = "urn:ietf:params:xml:ns:yang:ietf-netconf-nmda"
 ORIGIN = "urn:ietf:params:xml:ns:yang:ietf-origin"
 """RFC 8342 appendix A: where a value in use comes from."""
 
+SUBSCRIBED_NOTIFICATIONS = "urn:ietf:params:xml:ns:yang:ietf-subscribed-notifications"
+"""RFC 8639: subscriptions to event streams, their operations and notifications."""
+
+YANG_PUSH = "urn:ietf:params:xml:ns:yang:ietf-yang-push"
+"""RFC 8641: subscriptions to datastores."""
+
 
 def base(name: str) -> str:
     """Return ``name`` of the base namespace in Clark notation."""

@@ -79,7 +79,7 @@ def _add_rpc_error(reply: etree._Element, error: RpcError) -> None:
         path = etree.SubElement(element, base("error-path"), nsmap=dict(error.path_namespaces))
         path.text = printable(error.path)
     _text(element, "error-message", error.message).set(_XML_LANG, "en")
-    if error.info:
+    if error.info or error.structure is not None:
         # The prefixes of the path serve the values of error-info that are paths (RFC 7950 15.1).
         info = etree.SubElement(element, base("error-info"), nsmap=dict(error.path_namespaces))
         for tag, text in error.info:
@@ -88,6 +88,11 @@ def _add_rpc_error(reply: etree._Element, error: RpcError) -> None:
             namespace = etree.QName(qualified).namespace
             child = etree.SubElement(info, qualified, nsmap={None: namespace} if namespace else None)
             child.text = printable(text)
+        if error.structure is not None:
+            name, leaves = error.structure
+            container = etree.SubElement(info, name, nsmap={None: etree.QName(name).namespace or ""})
+            for tag, text in leaves:
+                etree.SubElement(container, tag).text = printable(text)
 
 
 def _text(parent: etree._Element, name: str, text: str) -> etree._Element:

@@ -8,7 +8,7 @@ finds them, so that whoever registers a handler is told at once. It must not kno
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from lxml import etree
 
@@ -21,13 +21,21 @@ from rkmp.netconf.namespaces import YANG, base
 _OPAQUE = (NodeKind.ANYXML, NodeKind.ANYDATA)
 
 
-def check_content(schema: Schema, node: SchemaNode, element: etree._Element, *, canonicalise: bool) -> None:
+def check_content(
+    schema: Schema,
+    node: SchemaNode,
+    element: etree._Element,
+    *,
+    canonicalise: bool,
+    optional: Collection[str] = (),
+) -> None:
     """Check the children of ``element`` against ``node``, the input or output of an rpc or action.
 
     With ``canonicalise`` every value is rewritten in canonical form, its prefixes those of ``schema.nsmap`` whatever
-    the element binds. Raises RpcErrors with everything that is wrong.
+    the element binds. ``optional`` names children and choices of ``node`` that may be left out though the schema has
+    them mandatory. Raises RpcErrors with everything that is wrong.
     """
-    errors = list(_Walk(schema, canonicalise=canonicalise).children(node, element))
+    errors = list(_Walk(schema, canonicalise=canonicalise, optional=optional).children(node, element))
     if errors:
         raise RpcErrors(errors)
 
@@ -60,9 +68,10 @@ def unsupported_constraint(node: SchemaNode) -> str | None:
 class _Walk:
     """One check; holds what every step needs."""
 
-    def __init__(self, schema: Schema, *, canonicalise: bool) -> None:
+    def __init__(self, schema: Schema, *, canonicalise: bool, optional: Collection[str]) -> None:
         self._schema = schema
         self._canonicalise = canonicalise
+        self._optional = optional
 
     def children(self, node: SchemaNode, element: etree._Element) -> Iterator[RpcError]:
         """Yield what is wrong below ``element``, an instance of ``node``."""
@@ -128,7 +137,7 @@ class _Walk:
     def _missing_child(self, node: SchemaNode, element: etree._Element, seen: Counter[str]) -> Iterator[RpcError]:
         if node.kind is NodeKind.CHOICE:
             present = [case for case in node.children if any(tag in seen for tag in case.data_children)]
-            if not present and node.mandatory:
+            if not present and node.mandatory and node.name not in self._optional:
                 yield self._missing_choice(element, node)
             for case in present:
                 for child in case.children:
@@ -143,7 +152,7 @@ class _Walk:
                 yield rejections.too_few_elements(self._path(element), node.name, node.min_elements)
             if node.max_elements is not None and count > node.max_elements:
                 yield rejections.too_many_elements(self._path(element), node.name, node.max_elements)
-        elif node.mandatory and not seen[node.tag] and not node.is_key:
+        elif node.mandatory and not seen[node.tag] and not node.is_key and node.name not in self._optional:
             yield rejections.missing_mandatory(self._path(element), node.name)
 
     def _path(self, element: etree._Element) -> InstancePath:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TypeVar
@@ -17,6 +18,7 @@ from lxml import etree
 
 from rkmp.datastore.datastores import Datastores
 from rkmp.datastore.redaction import Redactor
+from rkmp.instant import Instant
 from rkmp.netconf.access_control import AccessControl
 from rkmp.netconf.access_control.policy import NACM
 from rkmp.netconf.base_notifications import BaseNotifications
@@ -34,6 +36,10 @@ from rkmp.netconf.session import MessageHandler, Session, SessionLimits, Termina
 from rkmp.netconf.session_table import SessionRefused, SessionTable
 from rkmp.netconf.ssh import SshServer
 from rkmp.netconf.statistics import ServerCounters
+from rkmp.netconf.subscriptions import Publisher, Sources, SubscriptionLimits, Surroundings
+from rkmp.netconf.subscriptions.alarm import Alarm
+from rkmp.netconf.subscriptions.configuration import ConfiguredFilters
+from rkmp.netconf.subscriptions.state import STREAMS, SUBSCRIPTIONS, streams_provider, subscriptions_provider
 from rkmp.netconf.tls import TlsServer
 from rkmp.netconf.tls_context import TlsIdentity
 from rkmp.netconf.transport import Authenticator, Client, Transport, TransportLimits, TransportServer
@@ -62,6 +68,7 @@ class ServerLimits:
     """Sessions of one user at a time; the next one likewise. None for as many as there may be in all."""
     session: SessionLimits = field(default_factory=SessionLimits)
     transport: TransportLimits = field(default_factory=TransportLimits)
+    subscriptions: SubscriptionLimits = field(default_factory=SubscriptionLimits)
 
 
 class NetconfServer:
@@ -97,15 +104,29 @@ class NetconfServer:
         self._hub = NotificationHub(schema, Redactor(schema), event_log)
         self._state = OperationalState()
         self._handlers = HandlerRegistry(schema)
+        writer = DataWriter(schema)
+        self._alarm = Alarm(lambda: self._publisher)
+        self._publisher = Publisher(
+            Surroundings(
+                schema=schema,
+                limits=self.limits.subscriptions,
+                clock=lambda: Instant(time.monotonic(), clock()),
+                access_of=self._access_control.access_of,
+                when_due=self._alarm.when_due,
+            ),
+            Sources(datastores, self._state, self._hub, writer, stopwatch=time.perf_counter),
+        )
+        datastores.subscribe(ConfiguredFilters(schema))
         self._dispatcher = Dispatcher(
             ServerContext(
                 datastores=datastores,
-                writer=DataWriter(schema),
+                writer=writer,
                 state=self._state,
                 handlers=self._handlers,
                 hub=self._hub,
                 sessions=self._sessions,
                 access_control=self._access_control,
+                publisher=self._publisher,
                 clock=clock,
             )
         )
@@ -116,6 +137,7 @@ class NetconfServer:
             is_wanted=lambda: self._hub.is_wanted,
         )
         datastores.on_commit(self._notices.running_changed)
+        datastores.on_commit(self._publisher.running_changed)
         datastores.on_startup_change(self._notices.startup_changed)
         datastores.on_confirmed_commit(self._notices.commit_confirmed)
         self._attempts = LoginAttempts(self.limits.transport)
@@ -145,6 +167,8 @@ class NetconfServer:
         self.provide_state(YANG_LIBRARY_TREE, library.provide_yang_library)
         self.provide_state(MODULES_STATE, library.provide_modules_state)
         self.provide_state(NACM, self._access_control.provide)
+        self.provide_state(STREAMS, streams_provider(self._hub.log))
+        self.provide_state(SUBSCRIPTIONS, subscriptions_provider(self._datastores.schema, self._publisher))
         self._state.register(NETCONF, lambda root: provide_streams(root, self._hub.log), on_request=True)
 
     # What the agent's other rooms plug in.
@@ -152,6 +176,22 @@ class NetconfServer:
     def provide_state(self, tag: str, provider: StateProvider) -> None:
         """Have ``provider`` add state to the top-level data node ``tag`` (Clark notation) of every ``<get>``."""
         self._state.register(tag, provider)
+
+    def tell_state_changes(self, tag: str, excepted: Collection[tuple[str, ...]] = ()) -> None:
+        """Have the state below the top-level node ``tag`` be on-change capable (RFC 8641 section 3.10).
+
+        Whoever provides it calls ``state_changed`` whenever it is not what it was, but for the nodes at the paths
+        ``excepted``, tags from the top. Raises ValueError for a path that leads nowhere.
+        """
+        self._publisher.capable.declare(tag, excepted)
+
+    def state_changed(self, tag: str) -> None:
+        """Tell subscribers of changes that state below the top-level node ``tag`` is not what it was."""
+        self._publisher.state_changed(tag)
+
+    def is_watched(self, tag: str) -> bool:
+        """Whether anybody is to be told of changes of the state below ``tag``; they need not be found otherwise."""
+        return self._publisher.is_watched(tag)
 
     def handle(self, path: Sequence[str], handler: Handler) -> None:
         """Have ``handler`` carry out the rpc or action at ``path``, Clark tags from the top, choices left out.
@@ -284,6 +324,7 @@ class NetconfServer:
     def _session_ended(self, session: Session, reason: TerminationReason) -> None:
         # What it leaves undone is undone in its name, so the table still knows it.
         self._datastores.release(session.id)
+        self._publisher.session_ended(session.id)
         self._sessions.remove(session)
         if reason is TerminationReason.BAD_HELLO:
             self._counters.in_bad_hellos += 1
@@ -295,6 +336,7 @@ class NetconfServer:
     async def close(self) -> None:
         """End every session and listener, and return when nothing of them runs."""
         self._closed = True
+        self._alarm.close()
         sessions = (*self._sessions, *self._turned_away)
         for session in sessions:
             session.end(TerminationReason.OTHER, flush=True)

@@ -17,6 +17,7 @@ from enum import Enum
 
 from rkmp.errors import StorageError
 from rkmp.netconf.documents import serialise
+from rkmp.netconf.feeds import Feeds
 from rkmp.netconf.framing import (
     DEFAULT_MESSAGE_LIMIT,
     FrameDecoder,
@@ -127,6 +128,10 @@ class Session:
         self._notification_octets = 0
         self._notified = asyncio.Event()
         self._notifying = False
+        self.feeds = Feeds()
+        """Where further notifications come from; ``send_feeds`` has them sent."""
+        self._feeding = False
+        self._after_reply: list[Callable[[], None]] = []
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
@@ -152,6 +157,7 @@ class Session:
         if self.subscription is not None:
             self.subscription.cancel()
         self._notifications.clear()
+        self.feeds.clear()
         # Locks must be gone when the reply to a kill-session leaves (RFC 6241 7.9), hence before any task stops.
         self._on_end(self, reason)
         if flush:
@@ -242,6 +248,10 @@ class Session:
             if answer.reply is None:
                 return TerminationReason.DROPPED
             self._send(answer.reply)
+            # RFC 8639 2.6: records of a subscription follow the reply that grants it.
+            for action in self._after_reply:
+                action()
+            self._after_reply.clear()
             if self.subscription is not None and not self._notifying:
                 # RFC 5277 2.1.1: notifications follow the reply that grants the subscription.
                 self._notifying = True
@@ -346,6 +356,21 @@ class Session:
                 async with asyncio.timeout(None if left is None else min(left, _LONGEST_SLEEP)):
                     await self._notified.wait()
         return True
+
+    def after_reply(self, action: Callable[[], None]) -> None:
+        """Call ``action`` once the reply to the request that is carried out now has been sent, if it ever is."""
+        self._after_reply.append(action)
+
+    def send_feeds(self) -> None:
+        """Send what the feeds have, from now on; may be called again."""
+        if not self._feeding:
+            self._feeding = True
+            self._spawn(self._send_feeds(), f"netconf feeds {self.id}")
+
+    async def _send_feeds(self) -> None:
+        while self._ended is None:
+            await self._writable.wait()
+            await self._send_notification(await self.feeds.next())
 
     async def _send_notification(self, message: bytes) -> None:
         await self._writable.wait()

@@ -26,6 +26,7 @@ KNOWN_EXTENSIONS = frozenset(
         (NACM, "default-deny-write"),
         ("ietf-netconf", "get-filter-element-attributes"),
         ("ietf-restconf", "yang-data"),
+        ("ietf-subscribed-notifications", "subscription-state-notification"),
         ("ietf-yang-metadata", "annotation"),
         ("ietf-yang-smiv2", "alias"),
         ("ietf-yang-smiv2", "defval"),

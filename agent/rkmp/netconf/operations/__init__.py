@@ -9,6 +9,7 @@ from rkmp.netconf.operations import (
     retrieval,
     schema_retrieval,
     session_control,
+    subscribing,
 )
 from rkmp.netconf.operations.invocation import invoke_rpc
 from rkmp.netconf.operations.request import Operation
@@ -21,6 +22,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *session_control.OPERATIONS,
     *schema_retrieval.OPERATIONS,
     *event_subscription.OPERATIONS,
+    *subscribing.OPERATIONS,
     *invocation.OPERATIONS,
 )
 

@@ -12,9 +12,9 @@ from datetime import UTC, datetime
 from lxml import etree
 
 from rkmp.errors import RpcError
+from rkmp.netconf.filtering import read_filter
 from rkmp.netconf.namespaces import NOTIFICATION, base
 from rkmp.netconf.notifications import NETCONF_STREAM, STREAMS_OFFERED
-from rkmp.netconf.operations.filtering import read_filter
 from rkmp.netconf.operations.request import Operation, Outcome, Request
 from rkmp.netconf.replay import ReplaySubscription
 
@@ -51,6 +51,10 @@ async def create_subscription(request: Request) -> Outcome:
         # Under the rules of now, not of when the subscription was made.
         return access_control.access_of(session.client).delivers(event)
 
+    if request.server.publisher.has_any(session.id):
+        # RFC 8640 section 3.
+        message = "this session has a subscription of establish-subscription"
+        raise RpcError("operation-not-supported", message, type="protocol")
     if session.subscription is not None:
         raise RpcError("operation-failed", "this session has a subscription already", type="protocol")
     hub = request.server.hub

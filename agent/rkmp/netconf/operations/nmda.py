@@ -10,10 +10,10 @@ from lxml import etree
 from rkmp.datastore.datastores import NAMES
 from rkmp.datastore.with_defaults import BASIC_MODE
 from rkmp.errors import RpcError
+from rkmp.netconf.filtering import Selection, subtree_filter, xpath_filter
 from rkmp.netconf.namespaces import NMDA, base
 from rkmp.netconf.operations.datastore_names import datastore_of
 from rkmp.netconf.operations.default_handling import defaults_mode, in_mode, in_use_in_mode
-from rkmp.netconf.operations.filtering import Selection, subtree_filter, xpath_filter
 from rkmp.netconf.operations.request import Operation, Outcome, Request
 from rkmp.netconf.origin import ORIGIN_ATTRIBUTE, Sieve, limit_depth
 

@@ -24,6 +24,7 @@ from rkmp.netconf.operations.datastore_names import NMDA_DATASTORE, datastore_of
 from rkmp.netconf.replies import Content
 from rkmp.netconf.session import Session
 from rkmp.netconf.session_table import SessionTable
+from rkmp.netconf.subscriptions import Publisher
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,7 @@ class ServerContext:
     hub: NotificationHub
     sessions: SessionTable
     access_control: AccessControl
+    publisher: Publisher
     clock: Callable[[], datetime]
     """Returns the time now, aware, in UTC."""
 
@@ -90,3 +92,5 @@ class Operation:
     carry: Carry
     datastores: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """For the parameters ``source`` and ``target``, what they may hold: names of the base namespace, or tags."""
+    checks_input: bool = False
+    """Whether it holds its input against the schema itself, having to say more of what is wrong than the schema has."""

@@ -8,9 +8,9 @@ from lxml import etree
 
 from rkmp.datastore.with_defaults import BASIC_MODE
 from rkmp.netconf.access_control import Reader
+from rkmp.netconf.filtering import Selection, read_filter
 from rkmp.netconf.namespaces import base
 from rkmp.netconf.operations.default_handling import defaults_mode, in_mode
-from rkmp.netconf.operations.filtering import Selection, read_filter
 from rkmp.netconf.operations.request import Operation, Outcome, Request
 
 

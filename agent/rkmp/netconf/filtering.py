@@ -6,7 +6,7 @@ this says which filters are taken at all.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -85,9 +85,15 @@ def subtree_filter(schema: Schema, element: etree._Element, reader: Reader) -> S
     return Selection(SubtreeFilter.parse(element, schema), wants_readable)
 
 
-def xpath_filter(schema: Schema, element: etree._Element, select: str, reader: Reader) -> Selection:
-    """Return the filter that the expression ``select`` is, with the prefixes in scope on ``element``."""
-    prefixes = {prefix: namespace for prefix, namespace in element.nsmap.items() if prefix is not None}
+def xpath_filter(
+    schema: Schema, element: etree._Element, select: str, reader: Reader, known: Mapping[str, str] | None = None
+) -> Selection:
+    """Return the filter that the expression ``select`` is, with the prefixes in scope on ``element``.
+
+    ``known`` are prefixes that mean something where the element does not bind them.
+    """
+    prefixes = dict(known or {})
+    prefixes.update((prefix, namespace) for prefix, namespace in element.nsmap.items() if prefix is not None)
     parsed = XPathFilter.parse(select, prefixes, schema)
     is_plain = not parsed.reads_all and all(
         reader.always_shows(node) and not node.default_deny_all for node in parsed.reads

@@ -1,0 +1,164 @@
+"""What has changed between two snapshots of a datastore, as the edits of a YANG patch (RFC 8641 section 3.5.2).
+
+Trees in, changes out: the topmost node that was created or deleted, a leaf with another value, an entry of a
+user-ordered list that was inserted or moved. It must not know subscriptions, access or time.
+"""
+
+from __future__ import annotations
+
+import bisect
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+from lxml import etree
+
+from rkmp.datastore.schema import NodeKind, Schema, SchemaNode
+from rkmp.netconf.subscriptions.resource_path import step
+
+_OPAQUE = (NodeKind.ANYDATA, NodeKind.ANYXML)
+
+
+class ChangeType(Enum):
+    """``change-type`` of ietf-yang-push, in the words of a YANG patch."""
+
+    CREATE = "create"
+    DELETE = "delete"
+    INSERT = "insert"
+    MOVE = "move"
+    REPLACE = "replace"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One edit. ``value`` is the node as it is now, None where it is gone.
+
+    ``after`` is for what is inserted or moved: the path of the entry before it, None for the first place.
+    """
+
+    type: ChangeType
+    target: str
+    value: etree._Element | None = None
+    after: str | None = None
+
+
+def changes(schema: Schema, before: etree._Element, now: etree._Element) -> list[Change]:
+    """Return the changes that lead from one ``config`` element to another, in an order to be applied in."""
+    return list(_Comparison(schema).children(schema.root, before, now, ""))
+
+
+class _Unaddressable(Exception):
+    """Something has changed that no path can name: an entry without a key, or one that is there twice."""
+
+
+class _Comparison:
+    def __init__(self, schema: Schema) -> None:
+        self._schema = schema
+
+    def children(self, node: SchemaNode, before: etree._Element, now: etree._Element, path: str) -> Iterator[Change]:
+        """Yield the changes below two instances of ``node``. Raises _Unaddressable."""
+        earlier, later = _by_tag(before), _by_tag(now)
+        for tag in dict.fromkeys((*earlier, *later)):
+            child = node.data_children.get(tag)
+            if child is not None:
+                one = self._entries if child.is_entry else self._single
+                yield from one(child, earlier.get(tag, []), later.get(tag, []), path)
+
+    def _single(
+        self, node: SchemaNode, before: Sequence[etree._Element], now: Sequence[etree._Element], path: str
+    ) -> Iterator[Change]:
+        target = f"{path}/{step(self._schema, node, (now or before)[0])}"
+        if not before:
+            yield Change(ChangeType.CREATE, target, now[0])
+        elif not now:
+            yield Change(ChangeType.DELETE, target)
+        else:
+            yield from self._same(node, before[0], now[0], target)
+
+    def _same(self, node: SchemaNode, before: etree._Element, now: etree._Element, target: str) -> Iterator[Change]:
+        """Yield the changes of a node that is in both trees."""
+        if node.has_text:
+            if (before.text or "") != (now.text or ""):
+                yield Change(ChangeType.REPLACE, target, now)
+        elif node.kind in _OPAQUE:
+            if _canonical(before) != _canonical(now):
+                yield Change(ChangeType.REPLACE, target, now)
+        else:
+            try:
+                yield from list(self.children(node, before, now, target))
+            except _Unaddressable:
+                # The nearest node above that has a name is sent whole.
+                yield Change(ChangeType.REPLACE, target, now)
+
+    def _entries(
+        self, node: SchemaNode, before: Sequence[etree._Element], now: Sequence[etree._Element], path: str
+    ) -> Iterator[Change]:
+        earlier, later = self._keyed(node, before), self._keyed(node, now)
+        if earlier is None or later is None:
+            if [_canonical(element) for element in before] != [_canonical(element) for element in now]:
+                raise _Unaddressable
+            return
+        for key in earlier:
+            if key not in later:
+                yield Change(ChangeType.DELETE, f"{path}/{key}")
+        unmoved = _unmoved(earlier, later) if node.ordered_by_user else later.keys()
+        previous: str | None = None
+        for key, element in later.items():
+            target = f"{path}/{key}"
+            if key not in earlier:
+                kind = ChangeType.INSERT if node.ordered_by_user else ChangeType.CREATE
+                yield Change(kind, target, element, previous if node.ordered_by_user else None)
+            else:
+                if key not in unmoved:
+                    yield Change(ChangeType.MOVE, target, element, previous)
+                if not node.has_text:
+                    yield from self._same(node, earlier[key], element, target)
+            previous = target
+
+    def _keyed(self, node: SchemaNode, elements: Sequence[etree._Element]) -> dict[str, etree._Element] | None:
+        """Return entries by the step that names them; None where one has no name of its own."""
+        if node.kind is NodeKind.LIST and not node.keys:
+            return None
+        keyed = {step(self._schema, node, element): element for element in elements}
+        return keyed if len(keyed) == len(elements) else None
+
+
+def is_covered(target: str, by: Sequence[str] | set[str] | dict[str, Change]) -> bool:
+    """Whether a node above ``target`` is among ``by``."""
+    end = target.rfind("/")
+    while end > 0:
+        if target[:end] in by:
+            return True
+        end = target.rfind("/", 0, end)
+    return False
+
+
+def _by_tag(element: etree._Element) -> dict[str, list[etree._Element]]:
+    found: dict[str, list[etree._Element]] = {}
+    for child in element.iterchildren(tag=etree.Element):
+        found.setdefault(str(child.tag), []).append(child)
+    return found
+
+
+def _canonical(element: etree._Element) -> bytes:
+    return etree.tostring(element, method="c14n", exclusive=True)
+
+
+def _unmoved(earlier: dict[str, etree._Element], later: dict[str, etree._Element]) -> set[str]:
+    """Return as many entries as can stay in their places while the others move: a longest increasing subsequence."""
+    places = {key: place for place, key in enumerate(earlier)}
+    common = [key for key in later if key in places]
+    ends: list[int] = []
+    end_keys: list[str] = []
+    above: dict[str, str | None] = {}
+    for key in common:
+        at = bisect.bisect_left(ends, places[key])
+        above[key] = end_keys[at - 1] if at else None
+        ends[at : at + 1] = [places[key]]
+        end_keys[at : at + 1] = [key]
+    found: set[str] = set()
+    key_at = end_keys[-1] if end_keys else None
+    while key_at is not None:
+        found.add(key_at)
+        key_at = above[key_at]
+    return found

@@ -1,0 +1,27 @@
+"""What subscriptions may cost the agent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriptionLimits:
+    """Bounds of all subscriptions together, and of each."""
+
+    subscriptions: int = 512
+    """Subscriptions at a time; the next one is refused with insufficient-resources."""
+    session_subscriptions: int = 32
+    """Subscriptions of one session at a time."""
+    queued_records: int = 1000
+    """Notifications that may wait for a slow reader before the subscription is suspended."""
+    queued_octets: int = 4 * 1024 * 1024
+    """Octets that may wait for a slow reader, unless it is one record by itself."""
+    record_octets: int = 16 * 1024 * 1024
+    """Octets of one push-update or push-change-update."""
+    suspension_seconds: float = 300.0
+    """Seconds after which a suspended subscription is terminated."""
+    shortest_period: int = 10
+    """Centiseconds of the shortest period of a periodic subscription."""
+    share: float = 0.25
+    """Part of the time that looking at the data of one subscription may take; periods are long enough for it."""

@@ -1,0 +1,187 @@
+"""When a subscription to a datastore makes its update records: periodically, or on change (RFC 8641 sections 3.1, 3.3).
+
+Time comes in, records are asked of the subscription. It must not know datastores, queues or clocks.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from lxml import etree
+
+from rkmp.datastore.schema import Schema
+from rkmp.instant import Instant
+from rkmp.netconf.subscriptions.changes import Change, changes
+from rkmp.netconf.subscriptions.pending import PendingChanges
+from rkmp.netconf.subscriptions.terms import OnChange, Periodic
+
+_CENTISECONDS = 100
+_PATCHES = 2**32
+
+
+class Records(Protocol):
+    """Makes the records; each method returns None or False where none could be made, and the receiver is told why."""
+
+    def look(self) -> etree._Element | None:
+        """Return what is selected now, a new ``config`` element."""
+
+    def push(self, tree: etree._Element) -> bool:
+        """Send a push-update with all of ``tree``."""
+
+    def push_changes(self, patch: int, found: Sequence[Change]) -> bool:
+        """Send a push-change-update."""
+
+
+class PeriodicUpdates:
+    """A push-update at each multiple of the period from the anchor."""
+
+    def __init__(self, records: Records, terms: Periodic) -> None:
+        self.terms = terms
+        self._records = records
+        self._due: datetime | None = None
+
+    def begin(self, now: Instant, first: etree._Element) -> None:
+        """Start; ``first`` is what is selected now."""
+        if self.terms.anchor is None:
+            # RFC 8641 4.2: the anchor is the time of the initial update record.
+            self.terms = Periodic(self.terms.period, now.wall)
+            self._records.push(first)
+        self._due = self._next(now.wall)
+
+    def go_on(self, now: Instant) -> None:
+        """Start without a record at once, the anchor having been found before."""
+        if self.terms.anchor is None:
+            self.terms = Periodic(self.terms.period, now.wall)
+        self._due = self._next(now.wall)
+
+    def changed(self) -> None:
+        """Take note that data may have changed, which is of no matter here."""
+
+    def delay(self, now: Instant) -> float | None:
+        """Return the seconds to the next record."""
+        return None if self._due is None else max(0.0, (self._due - now.wall).total_seconds())
+
+    def handle(self, now: Instant) -> None:
+        """Make the record that is due; those that were missed are not made up for."""
+        # The clock may have been set back by more than a period.
+        if self._due is not None and self._due - now.wall > timedelta(seconds=self.terms.period / _CENTISECONDS):
+            self._due = self._next(now.wall)
+        if self._due is None or now.wall < self._due:
+            return
+        self._due = self._next(now.wall)
+        tree = self._records.look()
+        if tree is not None:
+            self._records.push(tree)
+
+    def _next(self, after: datetime) -> datetime:
+        """Return the first multiple of the period from the anchor that is later than ``after``."""
+        period = timedelta(milliseconds=self.terms.period * 10)
+        anchor = self.terms.anchor or after
+        return anchor + ((after - anchor) // period + 1) * period
+
+
+class OnChangeUpdates:
+    """A push-change-update when something has changed and the dampening period is over.
+
+    How often the data is looked at is bounded by ``share``, the part of the time that looking may take.
+    """
+
+    def __init__(self, schema: Schema, records: Records, terms: OnChange, share: float) -> None:
+        self.terms = terms
+        self._schema = schema
+        self._records = records
+        self._share = share
+        self._pending = PendingChanges(schema, terms.excluded)
+        self._told: etree._Element | None = None
+        self._seen: etree._Element | None = None
+        self._is_dirty = False
+        self._wants_sync = False
+        self._patch = 0
+        self._quiet_until = -math.inf
+        self._next_look = -math.inf
+
+    def begin(self, now: Instant, first: etree._Element) -> None:
+        """Start from ``first``, which is what is selected now."""
+        self._told = self._seen = first
+        if self.terms.sync_on_start:
+            self._synchronise(now, first)
+
+    def go_on_from(self, before: OnChangeUpdates) -> None:
+        """Start from what another has told, so that the next record leads from there to what is selected now."""
+        self._told, self._seen = before._told, before._seen
+        self._patch, self._quiet_until, self._next_look = before._patch, before._quiet_until, before._next_look
+        self._is_dirty = True
+
+    def changed(self) -> None:
+        """Take note that something selected may have changed."""
+        self._is_dirty = True
+
+    def resynchronise(self) -> None:
+        """Send everything that is selected, soon."""
+        self._wants_sync = True
+
+    def looked(self, now: Instant, seconds: float) -> None:
+        """Take note of how long the last look took."""
+        self._next_look = now.monotonic + seconds / self._share
+
+    def delay(self, now: Instant) -> float | None:
+        """Return after how many seconds there is something to do."""
+        if self._wants_sync:
+            return 0.0
+        if self._is_dirty:
+            return max(0.0, self._next_look - now.monotonic)
+        if self._pending:
+            return max(0.0, self._quiet_until - now.monotonic)
+        return None
+
+    def handle(self, now: Instant) -> None:
+        """Do what is due."""
+        if self._wants_sync:
+            self._wants_sync = False
+            tree = self._records.look()
+            if tree is not None:
+                self._synchronise(now, tree)
+            else:
+                self._is_dirty = True
+            return
+        if self._is_dirty and now.monotonic >= self._next_look:
+            self._is_dirty = False
+            tree = self._records.look()
+            if tree is None:
+                return
+            if self._seen is not None:
+                self._pending.add(changes(self._schema, self._seen, tree))
+            self._seen = tree
+            if not self._pending:
+                self._told = tree
+        if self._pending and now.monotonic >= self._quiet_until:
+            self._tell(now)
+
+    def _tell(self, now: Instant) -> None:
+        if self._told is None or self._seen is None:
+            return
+        found = self._pending.between(self._told, self._seen)
+        if found and not self._records.push_changes(self._patch, found):
+            # What could not be told is part of the next record.
+            return
+        self._pending.clear()
+        self._told = self._seen
+        if found:
+            self._patch = (self._patch + 1) % _PATCHES
+            self._dampen(now)
+
+    def _synchronise(self, now: Instant, tree: etree._Element) -> None:
+        if self._records.push(tree):
+            self._told = self._seen = tree
+            self._pending.clear()
+            self._patch = 0
+            self._dampen(now)
+        else:
+            self._is_dirty = True
+
+    def _dampen(self, now: Instant) -> None:
+        # RFC 8641 3.1: in effect every time that the assembly of an update record is completed.
+        self._quiet_until = now.monotonic + self.terms.dampening / _CENTISECONDS
