@@ -20,10 +20,10 @@ HASHES = {PrfId.HMAC_SHA2_256: "sha256", PrfId.HMAC_SHA2_384: "sha384", PrfId.HM
 
 @pytest.mark.parametrize(("prf_id", "hash_name"), HASHES.items())
 def test_auth_is_what_the_rfc_writes(prf_id: int, hash_name: str) -> None:
-    octets = signed_octets(prf_id, MESSAGE, NONCE, SK_P, IDENTIFICATION.body())
+    octets = signed_octets(prf_id, MESSAGE, NONCE, SK_P, IDENTIFICATION.to_bytes())
     body = b"\x02\x00\x00\x00router.example"
     assert octets == MESSAGE + NONCE + hmac.digest(SK_P.reveal(), body, hash_name)
-    with_more = signed_octets(prf_id, MESSAGE, NONCE, SK_P, IDENTIFICATION.body(), b"what RFC 9242 adds")
+    with_more = signed_octets(prf_id, MESSAGE, NONCE, SK_P, IDENTIFICATION.to_bytes(), b"what RFC 9242 adds")
     assert with_more == octets + b"what RFC 9242 adds"
     padded = hmac.digest(PRE_SHARED_KEY.reveal(), b"Key Pad for IKEv2", hash_name)
     expected = hmac.digest(padded, octets, hash_name)
@@ -32,7 +32,7 @@ def test_auth_is_what_the_rfc_writes(prf_id: int, hash_name: str) -> None:
 
 
 def test_nothing_else_is_accepted() -> None:
-    octets = signed_octets(PrfId.HMAC_SHA2_256, MESSAGE, NONCE, SK_P, IDENTIFICATION.body())
+    octets = signed_octets(PrfId.HMAC_SHA2_256, MESSAGE, NONCE, SK_P, IDENTIFICATION.to_bytes())
     auth = shared_key_auth(PrfId.HMAC_SHA2_256, PRE_SHARED_KEY, octets)
     for key, signed, data in (
         (Secret(b"wrong"), octets, auth),

@@ -123,7 +123,7 @@ def test_both_prove_that_they_hold_the_shared_key(observer: Observer) -> None:
         (response, IdResponder, 1, observer.nonces[0], observer.keys.sk_pr),
     ):
         auth = only(Authentication, payloads)
-        body = only(identity, payloads).body()
+        body = only(identity, payloads).to_bytes()
         octets = signed_octets(observer.suite.prf, observer.conversation.messages[0][message], nonce, sk_p, body)
         assert auth.method == AuthMethod.SHARED_KEY
         assert verify_shared_key_auth(observer.suite.prf, pre_shared_key, octets, auth.data)

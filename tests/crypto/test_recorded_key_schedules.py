@@ -144,7 +144,7 @@ def test_both_sign_the_exchanges_in_between(observer: Observer) -> None:
         (response.payloads, IdResponder, observer.recorded.responses[0][0], nonce_i, keys.sk_pr),
     ):
         auth = only(Authentication, payloads).data
-        body = only(identity, payloads).body()
+        body = only(identity, payloads).to_bytes()
         octets = signed_octets(prf_id, message, nonce, sk_p, body, intermediate)
         assert verify_shared_key_auth(prf_id, pre_shared_key, octets, auth)
         if intermediate:

@@ -71,7 +71,7 @@ class Side:
             inits[0] if is_initiator else inits[1],
             only(Nonce, peer.payloads).data,
             keys.sk_pi if is_initiator else keys.sk_pr,
-            self.identity.body(),
+            self.identity.to_bytes(),
         )
 
     @property

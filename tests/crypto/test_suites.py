@@ -40,7 +40,7 @@ from rkmp.wire import (
     Transform,
     TransformType,
 )
-from rkmp.wire.octets import Reader, Writer
+from rkmp.wire.octets import Reader
 
 GCM = IkeProposal(((EncryptionId.AES_GCM_16, 128),), (), (PrfId.HMAC_SHA2_256,), (KeyExchangeId.CURVE25519,))
 CBC = IkeProposal(
@@ -112,9 +112,7 @@ def in_common(mine: IkeProposal, theirs: IkeProposal) -> bool:
 
 
 def over_the_wire(proposal: Proposal) -> Proposal | RkmpProposal:
-    writer = Writer()
-    SecurityAssociation((proposal,)).write(writer)
-    octets = writer.octets()
+    octets = SecurityAssociation((proposal,)).to_bytes()
     return SecurityAssociation.parse(Reader(octets, 0, len(octets)), DEFAULT_CODE_POINTS).proposals[0]
 
 

@@ -221,7 +221,7 @@ UNWRITABLE: list[tuple[Payload, str]] = [
     (TrafficSelectorsInitiator((AddressRangeSelector(IPV4, IPV6),)), "different families"),
     (TrafficSelectorsInitiator((AddressRangeSelector(IPV4, IPV4, 65536),)), "does not fit"),
     (TrafficSelectorsInitiator((UnknownSelector(7, b""),)), "is not unknown"),
-    (TrafficSelectorsInitiator((UnknownSelector(10, bytes(65536)),)), "does not fit"),
+    (TrafficSelectorsInitiator((UnknownSelector(10, bytes(65536)),)), "do not fit a 16-bit length"),
     (Configuration(1, (ConfigurationAttribute(0x8000),)), "does not fit 15 bits"),
     (Configuration(1, (ConfigurationAttribute(-1),)), "does not fit"),
     (UnknownPayload(0, False, b""), "is not unknown"),

@@ -189,7 +189,7 @@ def choose_suite(
         and (several_key_exchanges or not any(t.transform_type in _ADDITIONAL_TYPES for t in proposal.transforms))
     ]
     for own in proposals:
-        wanted = _by_type(_transforms(own))
+        wanted = _wanted(own)
         for candidate in candidates:
             chosen = _choose_transforms(wanted, _by_type(candidate.transforms))
             if chosen is not None:
@@ -237,6 +237,11 @@ def _transforms(proposal: IkeProposal) -> tuple[Transform, ...]:
             for method in choice
         ),
     )
+
+
+@lru_cache(maxsize=256)
+def _wanted(proposal: IkeProposal) -> Mapping[int, Sequence[Transform]]:
+    return MappingProxyType(_by_type(_transforms(proposal)))
 
 
 def _by_type(transforms: Iterable[Transform]) -> dict[int, list[Transform]]:

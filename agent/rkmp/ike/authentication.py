@@ -219,4 +219,4 @@ def _signed_octets(
     else:
         message, nonce, sk_p = context.init_response, secrets.nonce_i, keys.sk_pr
     intermediate = context.intermediate.signed_octets
-    return signed_octets(secrets.suite.prf, message, nonce, sk_p, id_payload.body(), intermediate)
+    return signed_octets(secrets.suite.prf, message, nonce, sk_p, id_payload.to_bytes(), intermediate)

@@ -44,28 +44,26 @@ class MessageProtection:
     ) -> tuple[bytes, ...]:
         """Return the datagrams of a message of ours: several where it is long and the peer can put it together."""
         first_payload, plaintext = serialise_payloads(payloads)
-        whole = self._message(exchange_type, message_id, is_response=is_response)
+        whole = self._message(exchange_type, message_id, Encrypted(first_payload, b""), is_response=is_response)
         body_length = self._outgoing.body_length(len(plaintext))
         limit = self._context.fragment_limit
         if limit is None or HEADER_LENGTH + _GENERIC_HEADER_LENGTH + body_length <= limit:
-            return (self._sealed(whole, Encrypted(first_payload, bytes(body_length)), plaintext),)
+            return (self._sealed(whole, plaintext),)
         size = self._piece_length(limit)
         pieces = [plaintext[start : start + size] for start in range(0, len(plaintext), size)]
-        fragments = [
-            EncryptedFragment(
-                first_payload if number == 1 else PayloadType.NONE,
-                number,
-                len(pieces),
-                bytes(self._outgoing.body_length(len(piece))),
-            )
-            for number, piece in enumerate(pieces, start=1)
-        ]
-        return tuple(self._sealed(whole, fragment, piece) for fragment, piece in zip(fragments, pieces, strict=True))
+        first_payloads = (first_payload, *(PayloadType.NONE for _ in pieces[1:]))
+        fragments = (
+            EncryptedFragment(first, number, len(pieces), b"") for number, first in enumerate(first_payloads, start=1)
+        )
+        return tuple(
+            self._sealed(replace(whole, payloads=(fragment,)), piece)
+            for fragment, piece in zip(fragments, pieces, strict=True)
+        )
 
     def head(self, exchange_type: int, message_id: int, first_payload: int, *, is_response: bool) -> bytes:
         """Return the octets of a message of ours up to the generic header of its Encrypted payload, if it is whole."""
-        whole = self._message(exchange_type, message_id, is_response=is_response)
-        return replace(whole, payloads=(Encrypted(first_payload, b""),)).to_bytes()
+        whole = self._message(exchange_type, message_id, Encrypted(first_payload, b""), is_response=is_response)
+        return whole.head(body_length=0)
 
     def open(self, datagram: bytes, message: Message) -> Inside | None:
         """Return what is inside of a message, or of the fragment of one.
@@ -85,22 +83,21 @@ class MessageProtection:
                 return None
         return Inside(first_payload, self._incoming.open(associated_data, body), head, datagram)
 
-    def _message(self, exchange_type: int, message_id: int, *, is_response: bool) -> Message:
+    def _message(self, exchange_type: int, message_id: int, payload: Payload, *, is_response: bool) -> Message:
         context = self._context
         return Message(
             context.initiator_spi,
             context.responder_spi,
             exchange_type,
             message_id,
-            (),
+            (payload,),
             is_response=is_response,
             is_initiator=context.is_initiator,
         )
 
-    def _sealed(self, message: Message, payload: Encrypted | EncryptedFragment, plaintext: bytes) -> bytes:
-        """Return ``message`` with ``payload``, whose body stands for that of ``plaintext``."""
-        unsealed = replace(message, payloads=(payload,)).to_bytes()
-        associated_data = unsealed[: -len(payload.body)]
+    def _sealed(self, message: Message, plaintext: bytes) -> bytes:
+        """Return ``message`` with ``plaintext`` sealed in its one payload."""
+        associated_data = message.head(self._outgoing.body_length(len(plaintext)))
         return associated_data + self._outgoing.seal(associated_data, plaintext, self._context.random)
 
     def _piece_length(self, limit: int) -> int:

@@ -146,7 +146,10 @@ def refuses(notify: Notify, exchange_type: int) -> bool:
 
 def only(kind: type[_PayloadT], payloads: Iterable[Payload]) -> _PayloadT | None:
     """Return the payload of ``kind``, which the tables allow once, or None."""
-    return next((payload for payload in payloads if isinstance(payload, kind)), None)
+    for payload in payloads:
+        if isinstance(payload, kind):
+            return payload
+    return None
 
 
 def notify_of(notify_type: int, payloads: Iterable[Payload]) -> Notify | None:

@@ -41,7 +41,7 @@ def receive(core: IkeSaCore, datagram: bytes, now: float) -> None:
     except _Dropped as dropped:
         core.count(dropped.statistic)
         if core.context.observer is not None:
-            core.context.observer.dropped(datagram, dropped.statistic)
+            core.context.observer.dropped(datagram, dropped.statistic, core.context.path)
         if core.state is IkeSaState.NEW:
             core.end(Closing(CloseReason.NEGOTIATION_FAILED, "the message does not open an IKE SA"), now)
     core.advance(now)
@@ -65,7 +65,7 @@ def _receive(core: IkeSaCore, datagram: bytes, now: float) -> None:
     if action is Action.POSTPONE:
         raise _Dropped(Statistic.POSTPONED)
     try:
-        message = Message.parse(datagram, core.context.settings.code_points)
+        message = Message.parse(datagram, core.context.settings.code_points, header)
     except WireError:
         raise _Dropped(Statistic.DROPPED_MALFORMED) from None
     inside = None
@@ -118,7 +118,7 @@ def _is_cut_anew(core: IkeSaCore, header: Header, datagram: bytes) -> bool:
     if core.context.fragment_limit is None or not core.tasks.is_last_answered(header.message_id):
         return False
     try:
-        message = Message.parse(datagram, core.context.settings.code_points)
+        message = Message.parse(datagram, core.context.settings.code_points, header)
     except WireError:
         return False
     fragment = fragment_of(message)

@@ -7,6 +7,7 @@ only meaningful towards a peer that announced the very same ones.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 from rkmp.wire import CodePoints, Payload, VendorId
 
@@ -31,12 +32,18 @@ def announced_code_points(payloads: Iterable[Payload]) -> CodePoints | None:
             continue
         numbers = payload.data[len(VENDOR_ID_PREFIX) :]
         if len(numbers) == 3:
-            try:
-                return CodePoints(*numbers)
-            except ValueError:
-                # Numbers that cannot be: whatever that peer speaks, it is not what we do.
-                return None
+            return _code_points(numbers)
     return None
+
+
+# Nearly always the same.
+@lru_cache(maxsize=16)
+def _code_points(numbers: bytes) -> CodePoints | None:
+    try:
+        return CodePoints(*numbers)
+    except ValueError:
+        # Numbers that cannot be: whatever that peer speaks, it is not what we do.
+        return None
 
 
 def describe(code_points: CodePoints) -> str:

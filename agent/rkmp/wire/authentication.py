@@ -6,7 +6,7 @@ import struct
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
-from rkmp.wire.octets import Reader, Writer
+from rkmp.wire.octets import Reader
 from rkmp.wire.payload import Payload
 from rkmp.wire.registries import AUTH_METHODS, CERT_ENCODINGS, PayloadType
 
@@ -24,9 +24,8 @@ class _Encoded(Payload):
         (encoding,) = reader.unpack(_ENCODING)
         return cls(CERT_ENCODINGS.get(encoding, encoding), reader.rest())
 
-    def write(self, writer: Writer) -> None:
-        writer.pack(_ENCODING, self.encoding)
-        writer.put(self.data)
+    def to_bytes(self) -> bytes:
+        return _ENCODING.pack(self.encoding) + self.data
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +56,8 @@ class Authentication(Payload):
         (method,) = reader.unpack(_METHOD)
         return cls(AUTH_METHODS.get(method, method), reader.rest())
 
-    def write(self, writer: Writer) -> None:
-        writer.pack(_METHOD, self.method)
-        writer.put(self.data)
+    def to_bytes(self) -> bytes:
+        return _METHOD.pack(self.method) + self.data
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,5 +72,5 @@ class Eap(Payload):
     def parse(cls, reader: Reader) -> Self:
         return cls(reader.rest())
 
-    def write(self, writer: Writer) -> None:
-        writer.put(self.data)
+    def to_bytes(self) -> bytes:
+        return self.data

@@ -10,6 +10,9 @@ from dataclasses import dataclass
 
 from rkmp.wire.registries import ProtocolId, TrafficSelectorType
 
+_LAST_ASSIGNED_PROTOCOL = max(ProtocolId)
+_LAST_ASSIGNED_SELECTOR_TYPE = max(TrafficSelectorType)
+
 
 @dataclass(frozen=True, slots=True)
 class CodePoints:
@@ -25,11 +28,11 @@ class CodePoints:
 
     def __post_init__(self) -> None:
         for protocol in (self.tcp_ao_protocol, self.ldp_discovery_protocol):
-            if not max(ProtocolId) < protocol <= 255:
+            if not _LAST_ASSIGNED_PROTOCOL < protocol <= 255:
                 raise ValueError(f"{protocol} is not free to be a Protocol ID of RKMP")
         if self.tcp_ao_protocol == self.ldp_discovery_protocol:
             raise ValueError(f"Protocol ID {self.tcp_ao_protocol} cannot mean both TCP-AO and LDP discovery")
-        if not max(TrafficSelectorType) < self.traffic_selector_type <= 255:
+        if not _LAST_ASSIGNED_SELECTOR_TYPE < self.traffic_selector_type <= 255:
             raise ValueError(f"{self.traffic_selector_type} is not free to be a traffic selector type of RKMP")
 
 

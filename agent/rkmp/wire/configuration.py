@@ -6,8 +6,7 @@ import struct
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
-from rkmp.errors import WireError
-from rkmp.wire.octets import Reader, Writer
+from rkmp.wire.octets import Reader
 from rkmp.wire.payload import Payload
 from rkmp.wire.registries import CONFIGURATION_TYPES, PayloadType
 
@@ -24,6 +23,11 @@ class ConfigurationAttribute:
 
     attribute_type: int
     value: bytes = b""
+
+    def to_bytes(self) -> bytes:
+        if self.attribute_type > _ATTRIBUTE_TYPE:
+            raise ValueError(f"attribute type {self.attribute_type} does not fit 15 bits")
+        return _ATTRIBUTE.pack(self.attribute_type, len(self.value)) + self.value
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +48,6 @@ class Configuration(Payload):
             attributes.append(ConfigurationAttribute(attribute_type & _ATTRIBUTE_TYPE, reader.take(length)))
         return cls(CONFIGURATION_TYPES.get(configuration_type, configuration_type), tuple(attributes))
 
-    def write(self, writer: Writer) -> None:
-        writer.pack(_CONFIGURATION, self.configuration_type)
-        for attribute in self.attributes:
-            if attribute.attribute_type > _ATTRIBUTE_TYPE:
-                raise WireError(f"attribute type {attribute.attribute_type} does not fit 15 bits", writer.offset)
-            writer.pack(_ATTRIBUTE, attribute.attribute_type, len(attribute.value))
-            writer.put(attribute.value)
+    def to_bytes(self) -> bytes:
+        attributes = b"".join([attribute.to_bytes() for attribute in self.attributes])
+        return _CONFIGURATION.pack(self.configuration_type) + attributes

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Self
 
 from rkmp.errors import WireError
-from rkmp.wire.octets import Reader, Writer
+from rkmp.wire.octets import Reader
 from rkmp.wire.payload import Payload
 from rkmp.wire.registries import PAYLOAD_TYPES, PayloadType
 
@@ -31,8 +31,8 @@ class Encrypted(Payload):
     def parse(cls, reader: Reader, first_payload: int) -> Self:
         return cls(PAYLOAD_TYPES.get(first_payload, first_payload), reader.rest())
 
-    def write(self, writer: Writer) -> None:
-        writer.put(self.body)
+    def to_bytes(self) -> bytes:
+        return self.body
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,15 +53,11 @@ class EncryptedFragment(Payload):
     def parse(cls, reader: Reader, first_payload: int) -> Self:
         offset = reader.offset
         number, total = reader.unpack(_FRAGMENT)
-        _check_fragment(number, total, offset)
+        if not 1 <= number <= total:
+            raise WireError(f"fragment {number} of {total}", offset)
         return cls(PAYLOAD_TYPES.get(first_payload, first_payload), number, total, reader.rest())
 
-    def write(self, writer: Writer) -> None:
-        _check_fragment(self.fragment_number, self.total_fragments, writer.offset)
-        writer.pack(_FRAGMENT, self.fragment_number, self.total_fragments)
-        writer.put(self.body)
-
-
-def _check_fragment(number: int, total: int, offset: int) -> None:
-    if not 1 <= number <= total:
-        raise WireError(f"fragment {number} of {total}", offset)
+    def to_bytes(self) -> bytes:
+        if not 1 <= self.fragment_number <= self.total_fragments:
+            raise ValueError(f"fragment {self.fragment_number} of {self.total_fragments}")
+        return _FRAGMENT.pack(self.fragment_number, self.total_fragments) + self.body

@@ -6,7 +6,7 @@ import struct
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
-from rkmp.wire.octets import Reader, Writer
+from rkmp.wire.octets import Reader
 from rkmp.wire.payload import Payload
 from rkmp.wire.registries import ID_TYPES, PayloadType
 
@@ -23,15 +23,9 @@ class _Identification(Payload):
         (id_type,) = reader.unpack(_IDENTIFICATION)
         return cls(ID_TYPES.get(id_type, id_type), reader.rest())
 
-    def write(self, writer: Writer) -> None:
-        writer.pack(_IDENTIFICATION, self.id_type)
-        writer.put(self.data)
-
-    def body(self) -> bytes:
+    def to_bytes(self) -> bytes:
         """Return the payload without its generic header: what AUTH is computed over (RFC 7296 2.15)."""
-        writer = Writer()
-        self.write(writer)
-        return writer.octets()
+        return _IDENTIFICATION.pack(self.id_type) + self.data
 
 
 @dataclass(frozen=True, slots=True)

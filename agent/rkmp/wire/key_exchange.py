@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Self
 
 from rkmp.errors import WireError
-from rkmp.wire.octets import Reader, Writer
+from rkmp.wire.octets import Reader
 from rkmp.wire.payload import Payload
 from rkmp.wire.registries import KEY_EXCHANGE_IDS, PayloadType
 
@@ -32,9 +32,8 @@ class KeyExchange(Payload):
         (method,) = reader.unpack(_KEY_EXCHANGE)
         return cls(KEY_EXCHANGE_IDS.get(method, method), reader.rest())
 
-    def write(self, writer: Writer) -> None:
-        writer.pack(_KEY_EXCHANGE, self.method)
-        writer.put(self.data)
+    def to_bytes(self) -> bytes:
+        return _KEY_EXCHANGE.pack(self.method) + self.data
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +48,11 @@ class Nonce(Payload):
     def parse(cls, reader: Reader) -> Self:
         offset = reader.offset
         data = reader.rest()
-        _check_length(data, offset)
+        if not MIN_NONCE_LENGTH <= len(data) <= MAX_NONCE_LENGTH:
+            raise WireError(f"a nonce of {len(data)} octets", offset)
         return cls(data)
 
-    def write(self, writer: Writer) -> None:
-        _check_length(self.data, writer.offset)
-        writer.put(self.data)
-
-
-def _check_length(nonce: bytes, offset: int) -> None:
-    if not MIN_NONCE_LENGTH <= len(nonce) <= MAX_NONCE_LENGTH:
-        raise WireError(f"a nonce of {len(nonce)} octets", offset)
+    def to_bytes(self) -> bytes:
+        if not MIN_NONCE_LENGTH <= len(self.data) <= MAX_NONCE_LENGTH:
+            raise ValueError(f"a nonce of {len(self.data)} octets")
+        return self.data

@@ -20,7 +20,7 @@ from rkmp.wire.header import HEADER_LENGTH, MAJOR_VERSION, Header
 from rkmp.wire.identification import IdInitiator, IdResponder
 from rkmp.wire.key_exchange import KeyExchange, Nonce
 from rkmp.wire.notify import Delete, Notify, VendorId
-from rkmp.wire.octets import Reader, Writer
+from rkmp.wire.octets import Reader, checked_length
 from rkmp.wire.payload import Payload
 from rkmp.wire.registries import PAYLOAD_TYPES, PayloadType
 from rkmp.wire.security_association import SecurityAssociation
@@ -76,10 +76,10 @@ class UnknownPayload(Payload):
     critical: bool
     data: bytes
 
-    def write(self, writer: Writer) -> None:
+    def to_bytes(self) -> bytes:
         if self.payload_type in KNOWN_PAYLOAD_TYPES or self.payload_type == PayloadType.NONE:
-            raise WireError(f"payload type {self.payload_type} is not unknown", writer.offset)
-        writer.put(self.data)
+            raise ValueError(f"payload type {self.payload_type} is not unknown")
+        return self.data
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,12 +98,14 @@ class Message:
     is_initiator: bool = False
 
     @classmethod
-    def parse(cls, octets: bytes, code_points: CodePoints = DEFAULT_CODE_POINTS) -> Self:
+    def parse(cls, octets: bytes, code_points: CodePoints = DEFAULT_CODE_POINTS, header: Header | None = None) -> Self:
         """Return the message that ``octets`` are, exactly; ``code_points`` are those that RKMP runs under.
 
-        Reserved fields, the minor version and critical bits of known payloads are ignored. Raises WireError.
+        ``header`` is theirs, where it was read already. Reserved fields, the minor version and critical bits of known
+        payloads are ignored. Raises WireError.
         """
-        header = Header.parse(octets)
+        if header is None:
+            header = Header.parse(octets)
         if header.major_version != MAJOR_VERSION:
             raise WireError(f"major version {header.major_version}", 17)
         if header.length != len(octets):
@@ -121,10 +123,27 @@ class Message:
 
     def to_bytes(self) -> bytes:
         """Return the octets of the message; WireError when a value does not fit its field."""
-        writer = Writer()
-        writer.put(bytes(HEADER_LENGTH))
-        first_payload = _write_chain(writer, self.payloads, may_be_sealed=True)
-        header = Header(
+        first_payload, chain = _serialise_chain(self.payloads, HEADER_LENGTH, may_be_sealed=True)
+        return self._header(first_payload, HEADER_LENGTH + len(chain)) + chain
+
+    def head(self, body_length: int) -> bytes:
+        """Return the octets before the body of the one payload, an Encrypted one, when that has ``body_length`` octets.
+
+        They are the associated data of RFC 5282 5.1. The body in the payload is left empty. Raises WireError.
+        """
+        (payload,) = self.payloads
+        if not isinstance(payload, Encrypted | EncryptedFragment) or payload.body:
+            raise AssertionError("only a payload that is yet to be sealed has a head")
+        fields = payload.to_bytes()
+        length = _GENERIC_HEADER.size + len(fields) + body_length
+        try:
+            generic_header = _GENERIC_HEADER.pack(payload.first_payload, 0, checked_length(length))
+        except ValueError as misfit:
+            raise WireError(str(misfit), HEADER_LENGTH) from misfit
+        return self._header(payload.payload_type, HEADER_LENGTH + length) + generic_header + fields
+
+    def _header(self, first_payload: int, length: int) -> bytes:
+        return Header(
             self.initiator_spi,
             self.responder_spi,
             self.exchange_type,
@@ -132,9 +151,8 @@ class Message:
             self.is_response,
             self.is_initiator,
             first_payload=first_payload,
-            length=writer.offset,
-        )
-        return header.to_bytes() + writer.octets()[HEADER_LENGTH:]
+            length=length,
+        ).to_bytes()
 
 
 def parse_payloads(
@@ -152,9 +170,7 @@ def serialise_payloads(payloads: Sequence[Payload]) -> tuple[int, bytes]:
 
     Raises WireError when a value does not fit its field, and for an Encrypted payload among them.
     """
-    writer = Writer()
-    first_payload = _write_chain(writer, payloads, may_be_sealed=False)
-    return first_payload, writer.octets()
+    return _serialise_chain(payloads, 0, may_be_sealed=False)
 
 
 def _parse_chain(
@@ -184,21 +200,28 @@ def _parse_chain(
     return tuple(payloads)
 
 
-def _write_chain(writer: Writer, payloads: Sequence[Payload], *, may_be_sealed: bool) -> int:
-    last = len(payloads) - 1
-    for index, payload in enumerate(payloads):
-        start = writer.offset
-        following: int = payloads[index + 1].payload_type if index < last else PayloadType.NONE
+def _serialise_chain(payloads: Sequence[Payload], start: int, *, may_be_sealed: bool) -> tuple[int, bytes]:
+    """Return the type of the first payload and the octets of all, which begin at octet ``start`` of something."""
+    types = [*[payload.payload_type for payload in payloads], PayloadType.NONE]
+    chain: list[bytes] = []
+    offset = start
+    for payload, following in zip(payloads, types[1:], strict=True):
         flags = 0
         if isinstance(payload, UnknownPayload):
             flags = _CRITICAL if payload.critical else 0
         elif isinstance(payload, Encrypted | EncryptedFragment):
             if not may_be_sealed:
-                raise WireError("an Encrypted payload inside another", start)
-            if index < last:
-                raise WireError("a payload after an Encrypted payload", start)
+                raise WireError("an Encrypted payload inside another", offset)
+            if following != PayloadType.NONE:
+                raise WireError("a payload after an Encrypted payload", offset)
             following = payload.first_payload
-        writer.pack(_GENERIC_HEADER, following, flags, 0)
-        payload.write(writer)
-        writer.set_length(start + 2, start)
-    return payloads[0].payload_type if payloads else PayloadType.NONE
+        try:
+            body = payload.to_bytes()
+            length = checked_length(_GENERIC_HEADER.size + len(body))
+            chain += (_GENERIC_HEADER.pack(following, flags, length), body)
+        except struct.error as misfit:
+            raise WireError(f"a value does not fit its field: {misfit}", offset) from misfit
+        except ValueError as misfit:
+            raise WireError(str(misfit), offset) from misfit
+        offset += length
+    return types[0], b"".join(chain)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Self
 
 from rkmp.errors import WireError
-from rkmp.wire.octets import Reader, Writer
+from rkmp.wire.octets import Reader
 from rkmp.wire.payload import Payload
 from rkmp.wire.registries import NOTIFY_TYPES, PROTOCOL_IDS, PayloadType, ProtocolId
 
@@ -44,10 +44,8 @@ class Notify(Payload):
             spi,
         )
 
-    def write(self, writer: Writer) -> None:
-        writer.pack(_NOTIFY, self.protocol_id, len(self.spi), self.notify_type)
-        writer.put(self.spi)
-        writer.put(self.data)
+    def to_bytes(self) -> bytes:
+        return _NOTIFY.pack(self.protocol_id, len(self.spi), self.notify_type) + self.spi + self.data
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,29 +64,28 @@ class Delete(Payload):
     def parse(cls, reader: Reader) -> Self:
         offset = reader.offset
         protocol_id, spi_size, count = reader.unpack(_DELETE)
-        _check_delete(protocol_id, spi_size, count, offset)
+        if (fault := _fault_of_delete(protocol_id, spi_size, count)) is not None:
+            raise WireError(fault, offset)
         # The octets are there before anything is made of the count.
         if spi_size * count != reader.remaining:
             raise WireError(f"{count} SPIs of {spi_size} octets in {reader.remaining}", reader.offset)
         spis = tuple([reader.take(spi_size) for _ in range(count)])
         return cls(PROTOCOL_IDS.get(protocol_id, protocol_id), spis)
 
-    def write(self, writer: Writer) -> None:
+    def to_bytes(self) -> bytes:
         spi_size = len(self.spis[0]) if self.spis else 0
         if any(len(spi) != spi_size for spi in self.spis):
-            raise WireError("SPIs of different sizes in one Delete", writer.offset)
-        _check_delete(self.protocol_id, spi_size, len(self.spis), writer.offset)
-        writer.pack(_DELETE, self.protocol_id, spi_size, len(self.spis))
-        for spi in self.spis:
-            writer.put(spi)
+            raise ValueError("SPIs of different sizes in one Delete")
+        if (fault := _fault_of_delete(self.protocol_id, spi_size, len(self.spis))) is not None:
+            raise ValueError(fault)
+        return _DELETE.pack(self.protocol_id, spi_size, len(self.spis)) + b"".join(self.spis)
 
 
-def _check_delete(protocol_id: int, spi_size: int, count: int, offset: int) -> None:
+def _fault_of_delete(protocol_id: int, spi_size: int, count: int) -> str | None:
     if spi_size != _DELETE_SPI_SIZES.get(protocol_id, spi_size):
-        raise WireError(f"a Delete for protocol {protocol_id} with an SPI size of {spi_size}", offset)
+        return f"a Delete for protocol {protocol_id} with an SPI size of {spi_size}"
     is_well_counted = count == 0 if protocol_id == ProtocolId.IKE else count * spi_size > 0
-    if not is_well_counted:
-        raise WireError(f"a Delete for protocol {protocol_id} of {count} SPIs of {spi_size} octets", offset)
+    return None if is_well_counted else f"a Delete for protocol {protocol_id} of {count} SPIs of {spi_size} octets"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,5 +100,5 @@ class VendorId(Payload):
     def parse(cls, reader: Reader) -> Self:
         return cls(reader.rest())
 
-    def write(self, writer: Writer) -> None:
-        writer.put(self.data)
+    def to_bytes(self) -> bytes:
+        return self.data

@@ -1,8 +1,7 @@
-"""Octets in, octets out: the one place that counts them.
+"""Octets that come in: the one place that counts them.
 
 A :class:`Reader` never looks past its own end; a structure with a length of its own is read through a narrower reader
-that has to be used up exactly. A :class:`Writer` fills in lengths after their content, so none is ever stored. Both
-turn every misfit into a WireError with an offset, and know nothing of IKE.
+that has to be used up exactly. It turns every misfit into a WireError with an offset, and knows nothing of IKE.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from typing import Any, final
 
 from rkmp.errors import WireError
 
-_LENGTH = struct.Struct(">H")
+_LARGEST_LENGTH = 0xFFFF
 
 
 @final
@@ -80,38 +79,8 @@ class Reader:
             raise WireError(f"{self._end - self._position} octets left over", self._position)
 
 
-@final
-class Writer:
-    """A growing buffer; values that do not fit their field are WireErrors at the field's offset."""
-
-    __slots__ = ("_buffer",)
-
-    def __init__(self) -> None:
-        self._buffer = bytearray()
-
-    @property
-    def offset(self) -> int:
-        """How many octets there are."""
-        return len(self._buffer)
-
-    def pack(self, layout: struct.Struct, *values: object) -> None:
-        """Append one fixed layout."""
-        try:
-            self._buffer += layout.pack(*values)
-        except struct.error as misfit:
-            raise WireError(f"a value does not fit its field: {misfit}", self.offset) from misfit
-
-    def put(self, octets: bytes) -> None:
-        """Append octets as they are."""
-        self._buffer += octets
-
-    def set_length(self, field: int, start: int) -> None:
-        """Write how many octets follow ``start`` into the two octets at ``field``."""
-        length = len(self._buffer) - start
-        if length > 0xFFFF:
-            raise WireError(f"{length} octets do not fit a 16-bit length", start)
-        _LENGTH.pack_into(self._buffer, field, length)
-
-    def octets(self) -> bytes:
-        """Return what was written."""
-        return bytes(self._buffer)
+def checked_length(length: int) -> int:
+    """Return ``length`` if it fits into the 16 bits of a length field; ValueError otherwise."""
+    if length > _LARGEST_LENGTH:
+        raise ValueError(f"{length} octets do not fit a 16-bit length")
+    return length

@@ -5,8 +5,6 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import TYPE_CHECKING
 
-from rkmp.wire.octets import Writer
-
 
 class Payload:
     """A payload of an IKE message without its generic header; the chain that it hangs in is the message's business.
@@ -25,5 +23,5 @@ class Payload:
             """The number by which the payload before it, or the header, announces it."""
 
     @abstractmethod
-    def write(self, writer: Writer) -> None:
-        """Append the body; WireError when a value does not fit its field."""
+    def to_bytes(self) -> bytes:
+        """Return the payload without its generic header; ValueError or struct.error when a value does not fit."""

@@ -8,11 +8,12 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import ClassVar, Self, TypeVar
 
 from rkmp.errors import WireError
 from rkmp.wire.code_points import CodePoints
-from rkmp.wire.octets import Reader, Writer
+from rkmp.wire.octets import Reader, checked_length
 from rkmp.wire.payload import Payload
 from rkmp.wire.registries import PROTOCOL_IDS, PayloadType, ProtocolId
 from rkmp.wire.transforms import (
@@ -39,6 +40,10 @@ _SPI_SIZES: dict[int, tuple[int, ...]] = {
     ProtocolId.ESP: (4,),
 }
 
+_LONGEST_REMEMBERED = 256
+_MOST_REMEMBERED = 256
+"""Peers of one operator offer the same proposals, octet for octet, with every handshake, and reading those costs more
+than all other payloads together. Nobody can make us remember more than this many bodies of so many octets."""
 
 RkmpTransform = TcpAoTransform | LdpDiscoveryTransform | UnrecognisedTransform
 
@@ -54,10 +59,10 @@ class Proposal:
     spi: bytes
     transforms: tuple[Transform, ...]
 
-    def write(self, writer: Writer, *, last: bool) -> None:
+    def to_bytes(self, *, last: bool) -> bytes:
         if self.protocol_id not in PROTOCOL_IDS:
-            raise WireError(f"protocol {self.protocol_id} has no transforms of RFC 7296", writer.offset)
-        _write_proposal(writer, self, last=last)
+            raise ValueError(f"protocol {self.protocol_id} has no transforms of RFC 7296")
+        return _serialise(self, last=last)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +79,10 @@ class RkmpProposal:
     spi: bytes
     transforms: tuple[RkmpTransform, ...]
 
-    def write(self, writer: Writer, *, last: bool) -> None:
+    def to_bytes(self, *, last: bool) -> bytes:
         if self.protocol_id in PROTOCOL_IDS:
-            raise WireError(f"protocol {self.protocol_id} has transforms of RFC 7296", writer.offset)
-        _write_proposal(writer, self, last=last)
+            raise ValueError(f"protocol {self.protocol_id} has transforms of RFC 7296")
+        return _serialise(self, last=last)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,31 +95,53 @@ class SecurityAssociation(Payload):
 
     @classmethod
     def parse(cls, reader: Reader, code_points: CodePoints) -> Self:
-        proposals: list[Proposal | RkmpProposal] = []
-        following: int | None = None
-        more = True
-        while more:
-            start = reader.offset
-            last_substruc, length, number, protocol_id, spi_size, count = reader.unpack(_PROPOSAL)
-            body = reader.nested(length - _PROPOSAL.size)
-            more = _more_follow(last_substruc, _MORE_PROPOSALS, start)
-            _check_number(number, following, start)
-            following = number + 1
-            _check_spi_size(protocol_id, spi_size, start)
-            spi = body.take(spi_size)
-            proposals.append(_parse_proposal(body, number, protocol_id, spi, count, code_points))
-            body.finish()
-        return cls(tuple(proposals))
+        if reader.remaining > _LONGEST_REMEMBERED:
+            return cls(_parse_proposals(reader, code_points))
+        start = reader.offset
+        try:
+            return cls(_remembered_proposals(reader.rest(), code_points))
+        except WireError as misfit:
+            raise WireError(misfit.reason, start + misfit.offset) from None
 
-    def write(self, writer: Writer) -> None:
+    def to_bytes(self) -> bytes:
         if not self.proposals:
-            raise WireError("a Security Association payload needs a proposal", writer.offset)
+            raise ValueError("a Security Association payload needs a proposal")
+        serialised: list[bytes] = []
         following: int | None = None
         last = self.proposals[-1]
         for proposal in self.proposals:
-            _check_number(proposal.number, following, writer.offset)
+            if (fault := _fault_of_number(proposal.number, following)) is not None:
+                raise ValueError(fault)
             following = proposal.number + 1
-            proposal.write(writer, last=proposal is last)
+            serialised.append(proposal.to_bytes(last=proposal is last))
+        return b"".join(serialised)
+
+
+@lru_cache(maxsize=_MOST_REMEMBERED)
+def _remembered_proposals(body: bytes, code_points: CodePoints) -> tuple[Proposal | RkmpProposal, ...]:
+    reader = Reader(body, 0, len(body))
+    proposals = _parse_proposals(reader, code_points)
+    reader.finish()
+    return proposals
+
+
+def _parse_proposals(reader: Reader, code_points: CodePoints) -> tuple[Proposal | RkmpProposal, ...]:
+    proposals: list[Proposal | RkmpProposal] = []
+    following: int | None = None
+    more = True
+    while more:
+        start = reader.offset
+        last_substruc, length, number, protocol_id, spi_size, count = reader.unpack(_PROPOSAL)
+        body = reader.nested(length - _PROPOSAL.size)
+        more = _more_follow(last_substruc, _MORE_PROPOSALS, start)
+        fault = _fault_of_number(number, following) or _fault_of_spi_size(protocol_id, spi_size)
+        if fault is not None:
+            raise WireError(fault, start)
+        following = number + 1
+        spi = body.take(spi_size)
+        proposals.append(_parse_proposal(body, number, protocol_id, spi, count, code_points))
+        body.finish()
+    return tuple(proposals)
 
 
 def _parse_proposal(
@@ -156,26 +183,19 @@ def _parse_transforms(body: Reader, count: int, parse: Callable[[Reader], _Trans
     return tuple(transforms)
 
 
-def _write_proposal(writer: Writer, proposal: Proposal | RkmpProposal, *, last: bool) -> None:
-    _check_spi_size(proposal.protocol_id, len(proposal.spi), writer.offset)
-    start = writer.offset
-    count = len(proposal.transforms)
-    writer.pack(
-        _PROPOSAL,
-        _LAST if last else _MORE_PROPOSALS,
-        0,
-        proposal.number,
-        proposal.protocol_id,
-        len(proposal.spi),
-        count,
-    )
-    writer.put(proposal.spi)
+def _serialise(proposal: Proposal | RkmpProposal, *, last: bool) -> bytes:
+    spi, count = proposal.spi, len(proposal.transforms)
+    if (fault := _fault_of_spi_size(proposal.protocol_id, len(spi))) is not None:
+        raise ValueError(fault)
+    transforms: list[bytes] = []
     for index, transform in enumerate(proposal.transforms, start=1):
-        transform_start = writer.offset
-        writer.pack(_SUBSTRUCTURE, _MORE_TRANSFORMS if index < count else _LAST, 0)
-        transform.write(writer)
-        writer.set_length(transform_start + 2, transform_start)
-    writer.set_length(start + 2, start)
+        body = transform.to_bytes()
+        length = checked_length(_SUBSTRUCTURE.size + len(body))
+        transforms.append(_SUBSTRUCTURE.pack(_MORE_TRANSFORMS if index < count else _LAST, length) + body)
+    inside = spi + b"".join(transforms)
+    length = checked_length(_PROPOSAL.size + len(inside))
+    last_substruc = _LAST if last else _MORE_PROPOSALS
+    return _PROPOSAL.pack(last_substruc, length, proposal.number, proposal.protocol_id, len(spi), count) + inside
 
 
 def _more_follow(last_substruc: int, more: int, offset: int) -> bool:
@@ -184,12 +204,14 @@ def _more_follow(last_substruc: int, more: int, offset: int) -> bool:
     return last_substruc == more
 
 
-def _check_number(number: int, following: int | None, offset: int) -> None:
+def _fault_of_number(number: int, following: int | None) -> str | None:
     # RFC 7296 3.3.1: from 1 on in steps of one; an answer has the number of the proposal that it accepts.
     if number == 0 or (following is not None and number != following):
-        raise WireError(f"proposal number {number} is out of order", offset)
+        return f"proposal number {number} is out of order"
+    return None
 
 
-def _check_spi_size(protocol_id: int, spi_size: int, offset: int) -> None:
+def _fault_of_spi_size(protocol_id: int, spi_size: int) -> str | None:
     if spi_size not in _SPI_SIZES.get(protocol_id, (spi_size,)):
-        raise WireError(f"an SPI of {spi_size} octets for protocol {protocol_id}", offset)
+        return f"an SPI of {spi_size} octets for protocol {protocol_id}"
+    return None

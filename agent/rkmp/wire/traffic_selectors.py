@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 from typing import ClassVar, Self
 
-from rkmp.errors import WireError
 from rkmp.wire.code_points import DEFAULT_CODE_POINTS, CodePoints
-from rkmp.wire.octets import Reader, Writer
+from rkmp.wire.octets import Reader, checked_length
 from rkmp.wire.payload import Payload
 from rkmp.wire.registries import ROUTING_PROTOCOLS, PayloadType, TrafficSelectorType
 
@@ -31,8 +30,8 @@ class RoutingProtocolSelector:
     routing_protocol: int
     selector_type: int = DEFAULT_CODE_POINTS.traffic_selector_type
 
-    def write(self, writer: Writer) -> None:
-        _write_selector(writer, self.selector_type, self.routing_protocol, b"")
+    def to_bytes(self) -> bytes:
+        return _serialise(self.selector_type, self.routing_protocol, b"")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +47,14 @@ class AddressRangeSelector:
     end_port: int = 0xFFFF
     ip_protocol: int = 0
 
-    def write(self, writer: Writer) -> None:
+    def to_bytes(self) -> bytes:
         is_ipv4 = self.start_address.version == 4
         if self.start_address.version != self.end_address.version:
-            raise WireError("an address range with ends of different families", writer.offset)
+            raise ValueError("an address range with ends of different families")
         selector_type = TrafficSelectorType.IPV4_ADDR_RANGE if is_ipv4 else TrafficSelectorType.IPV6_ADDR_RANGE
         layout = _IPV4_RANGE if is_ipv4 else _IPV6_RANGE
-        writer.pack(_SELECTOR, selector_type, self.ip_protocol, _SELECTOR.size + layout.size)
-        writer.pack(layout, self.start_port, self.end_port, self.start_address.packed, self.end_address.packed)
+        addresses = self.start_address.packed, self.end_address.packed
+        return _serialise(selector_type, self.ip_protocol, layout.pack(self.start_port, self.end_port, *addresses))
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +68,10 @@ class UnknownSelector:
     data: bytes
     ip_protocol: int = 0
 
-    def write(self, writer: Writer) -> None:
+    def to_bytes(self) -> bytes:
         if self.selector_type in _ADDRESS_RANGES:
-            raise WireError(f"traffic selector type {self.selector_type} is not unknown", writer.offset)
-        _write_selector(writer, self.selector_type, self.ip_protocol, self.data)
+            raise ValueError(f"traffic selector type {self.selector_type} is not unknown")
+        return _serialise(self.selector_type, self.ip_protocol, self.data)
 
 
 Selector = RoutingProtocolSelector | AddressRangeSelector | UnknownSelector
@@ -87,10 +86,8 @@ class _TrafficSelectors(Payload):
         (count,) = reader.unpack(_COUNT)
         return cls(tuple([_parse_selector(reader, code_points) for _ in range(count)]))
 
-    def write(self, writer: Writer) -> None:
-        writer.pack(_COUNT, len(self.selectors))
-        for selector in self.selectors:
-            selector.write(writer)
+    def to_bytes(self) -> bytes:
+        return _COUNT.pack(len(self.selectors)) + b"".join([selector.to_bytes() for selector in self.selectors])
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +122,5 @@ def _parse_selector(reader: Reader, code_points: CodePoints) -> Selector:
     return selector
 
 
-def _write_selector(writer: Writer, selector_type: int, ip_protocol: int, data: bytes) -> None:
-    writer.pack(_SELECTOR, selector_type, ip_protocol, _SELECTOR.size + len(data))
-    writer.put(data)
+def _serialise(selector_type: int, ip_protocol: int, data: bytes) -> bytes:
+    return _SELECTOR.pack(selector_type, ip_protocol, checked_length(_SELECTOR.size + len(data))) + data

@@ -10,8 +10,7 @@ import struct
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
-from rkmp.errors import WireError
-from rkmp.wire.octets import Reader, Writer
+from rkmp.wire.octets import Reader
 from rkmp.wire.registries import AUTH_ALGS, KDFS, LDP_AUTH_ALGS, TRANSFORM_IDS, TRANSFORM_TYPES, AttributeType
 
 _ATTRIBUTE = struct.Struct(">HH")
@@ -43,14 +42,12 @@ class Attribute:
             return cls(head ^ _ATTRIBUTE_FORMAT, value)
         return cls(head, reader.take(value))
 
-    def write(self, writer: Writer) -> None:
+    def to_bytes(self) -> bytes:
         if not 0 <= self.type < _ATTRIBUTE_FORMAT:
-            raise WireError(f"attribute type {self.type} does not fit 15 bits", writer.offset)
+            raise ValueError(f"attribute type {self.type} does not fit 15 bits")
         if isinstance(self.value, int):
-            writer.pack(_ATTRIBUTE, self.type | _ATTRIBUTE_FORMAT, self.value)
-        else:
-            writer.pack(_ATTRIBUTE, self.type, len(self.value))
-            writer.put(self.value)
+            return _ATTRIBUTE.pack(self.type | _ATTRIBUTE_FORMAT, self.value)
+        return _ATTRIBUTE.pack(self.type, len(self.value)) + self.value
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +77,9 @@ class Transform:
             transform_id = identifiers.get(transform_id, transform_id)
         return cls(TRANSFORM_TYPES.get(number, number), transform_id, tuple(attributes))
 
-    def write(self, writer: Writer) -> None:
-        writer.pack(_TRANSFORM, self.transform_type, self.transform_id)
-        for attribute in self.attributes:
-            attribute.write(writer)
+    def to_bytes(self) -> bytes:
+        attributes = b"".join([attribute.to_bytes() for attribute in self.attributes])
+        return _TRANSFORM.pack(self.transform_type, self.transform_id) + attributes
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +100,9 @@ class TcpAoTransform:
         send_id, auth_alg, kdf, flags = reader.unpack(_TCP_AO)
         return cls(send_id, AUTH_ALGS.get(auth_alg, auth_alg), KDFS.get(kdf, kdf), flags & _IGNORE_TCP_OPTIONS != 0)
 
-    def write(self, writer: Writer) -> None:
+    def to_bytes(self) -> bytes:
         flags = _IGNORE_TCP_OPTIONS if self.ignore_tcp_options else 0
-        writer.pack(_TCP_AO, self.send_id, self.auth_alg, self.kdf, flags)
+        return _TCP_AO.pack(self.send_id, self.auth_alg, self.kdf, flags)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +123,8 @@ class LdpDiscoveryTransform:
         auth_alg, send_id = reader.unpack(_LDP_DISCOVERY)
         return cls(send_id, LDP_AUTH_ALGS.get(auth_alg, auth_alg))
 
-    def write(self, writer: Writer) -> None:
-        writer.pack(_LDP_DISCOVERY, self.auth_alg, self.send_id)
+    def to_bytes(self) -> bytes:
+        return _LDP_DISCOVERY.pack(self.auth_alg, self.send_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,5 +140,5 @@ class UnrecognisedTransform:
     def parse(cls, reader: Reader) -> Self:
         return cls(reader.rest())
 
-    def write(self, writer: Writer) -> None:
-        writer.put(self.body)
+    def to_bytes(self) -> bytes:
+        return self.body
