@@ -30,12 +30,13 @@ LAYERS = {
     "netconf": 5,
     "northbound": 5,
     "southbound": 5,
+    "metrics": 5,
     "cli": 6,
     "daemon": 6,
 }
 # Arrows inside a layer, each one way: the northbound hands what it knows to the NETCONF server, and what is configured
 # to who uses the keys.
-ALSO = {"northbound": {"netconf", "southbound"}}
+ALSO = {"northbound": {"metrics", "netconf", "southbound"}}
 
 # Rooms that take time and randomness as arguments; the engine's one asyncio driver is the edge.
 PURE_ROOMS = ("wire", "crypto", "keytable", "ike", "engine", "datastore")

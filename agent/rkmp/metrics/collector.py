@@ -1,0 +1,153 @@
+"""Makes metrics of what the rooms of the agent show of themselves, anew for every scrape."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from rkmp.engine import PeerSnapshot
+from rkmp.engine.association_states import AssociationState
+from rkmp.keytable import KeyState
+from rkmp.metrics import names
+
+PEER_STATES = ("keyed", "rolling-over", "negotiating", "failed", "idle")
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Where a scrape looks; each is asked once for it."""
+
+    version: str
+    clock: Callable[[], datetime]
+    peers: Callable[[], Sequence[PeerSnapshot]]
+    engine_statistics: Callable[[], Mapping[str, int]]
+    key_counts: Callable[[datetime], Mapping[KeyState, int]]
+    sessions: Callable[[], Iterable[str]]
+    """The transport of every NETCONF session, by its name in ietf-netconf-monitoring."""
+
+
+class AgentCollector(Collector):
+    """The gauges and counters of one agent; call it where its sources may be used."""
+
+    def __init__(self, sources: Sources) -> None:
+        self._sources = sources
+
+    def describe(self) -> Iterable[Metric]:
+        """Return nothing: to be registered, a collector need not be asked."""
+        return ()
+
+    def collect(self) -> Iterator[Metric]:
+        """Return every metric as it is now."""
+        sources = self._sources
+        now, peers = sources.clock(), sources.peers()
+        yield _gauge("rkmp_build_info", "The release that runs.", ["version"], _by_name({sources.version: 1}))
+        yield from _peers_by_state(peers)
+        yield from _associations(peers, now)
+        yield from _certificates(peers, now)
+        counts = sources.key_counts(now)
+        keys = _by_name({state.value: counts.get(state, 0) for state in KeyState})
+        yield _gauge("rkmp_keys", "Keys of the key table, by state.", ["state"], keys)
+        yield from _statistics(sources.engine_statistics(), peers)
+        sessions = Counter(sources.sessions())
+        yield _gauge("rkmp_netconf_sessions", "NETCONF sessions, by transport.", ["transport"], _by_name(sessions))
+
+
+def peer_state(peer: PeerSnapshot) -> str:
+    """Return the one of PEER_STATES that says how a peer stands: its worst association decides."""
+    states = {association.state for association in peer.associations}
+    if AssociationState.FAILED in states:
+        return "failed"
+    if AssociationState.NEGOTIATING in states:
+        return "negotiating"
+    if AssociationState.IDLE in states or not states:
+        return "idle"
+    return "rolling-over" if AssociationState.ROLLING_OVER in states else "keyed"
+
+
+def _gauge(name: str, text: str, labels: list[str], values: Mapping[tuple[str, ...], float]) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(name, text, labels=labels)
+    for row, value in values.items():
+        family.add_metric(row, value)
+    return family
+
+
+def _by_name(counts: Mapping[str, int]) -> dict[tuple[str, ...], float]:
+    return {(name,): float(count) for name, count in counts.items()}
+
+
+def _peers_by_state(peers: Sequence[PeerSnapshot]) -> Iterator[Metric]:
+    counts = Counter(map(peer_state, peers))
+    values = _by_name({state: counts[state] for state in PEER_STATES})
+    yield _gauge("rkmp_peers", "Configured peers, by state: that of the worst association.", ["state"], values)
+
+
+def _associations(peers: Sequence[PeerSnapshot], now: datetime) -> Iterator[Metric]:
+    keyed: dict[tuple[str, ...], float] = {}
+    rollover: dict[tuple[str, ...], float] = {}
+    rolled = CounterMetricFamily("rkmp_rollovers", "Keys that took over from another.", labels=["peer", "protocol"])
+    for peer in peers:
+        for association in peer.associations:
+            row = (peer.name, association.protocol)
+            keyed[row] = float(association.current_key is not None)
+            rolled.add_metric(row, association.rollovers)
+            if association.next_rollover_at is not None:
+                rollover[row] = (association.next_rollover_at - now).total_seconds()
+    labels = ["peer", "protocol"]
+    yield _gauge("rkmp_association_keyed", "1 where there is a key to send with, 0 where there is none.", labels, keyed)
+    yield _gauge("rkmp_next_rollover_seconds", "Until the next rollover begins; negative: late.", labels, rollover)
+    yield rolled
+
+
+def _certificates(peers: Sequence[PeerSnapshot], now: datetime) -> Iterator[Metric]:
+    expiries: dict[tuple[str, ...], float] = {}
+    for peer in peers:
+        ends = [sa.certificate_expires_at for sa in peer.ike_sas if sa.certificate_expires_at is not None]
+        if ends:
+            expiries[(peer.name,)] = (min(ends) - now).total_seconds()
+    text = "Until the first certificate of the chain that a peer has shown expires; negative: it has."
+    yield _gauge("rkmp_peer_certificate_expiry_seconds", text, ["peer"], expiries)
+
+
+def _statistics(engine: Mapping[str, int], peers: Sequence[PeerSnapshot]) -> Iterator[Metric]:
+    counters = {metric: _counter(metric) for metric in names.COUNTERS}
+    for statistic, count in engine.items():
+        shown = names.ENGINE.get(statistic)
+        if (reason := names.reason_of_drop(statistic)) is not None:
+            counters["rkmp_drops"].add_metric(("", reason), count)
+        elif shown is not None and shown.metric in names.GAUGES:
+            yield _gauge(shown.metric, names.GAUGES[shown.metric], [], {(): float(count)})
+        elif shown is not None:
+            counters[shown.metric].add_metric(_row(shown), count)
+    for peer in peers:
+        for statistic, count in peer.statistics.items():
+            shown = names.PEER.get(statistic)
+            if (reason := names.reason_of_drop(statistic)) is not None:
+                counters["rkmp_drops"].add_metric((peer.name, reason), count)
+            elif (failure := names.reason_of_failure(statistic)) is not None:
+                counters["rkmp_negotiations"].add_metric((peer.name, *failure), count)
+            elif shown is not None:
+                extra = ("",) if shown.metric == "rkmp_negotiations" else ()
+                counters[shown.metric].add_metric((peer.name, *_row(shown), *extra), count)
+    yield from counters.values()
+
+
+_OF_THE_ENGINE = frozenset(shown.metric for shown in names.ENGINE.values())
+
+
+def _counter(metric: str) -> CounterMetricFamily:
+    text, own = names.COUNTERS[metric]
+    labels = [] if metric in _OF_THE_ENGINE else ["peer"]
+    if own is not None:
+        labels.append(own)
+    if metric == "rkmp_negotiations":
+        labels.append("reason")
+    return CounterMetricFamily(metric, text, labels=labels)
+
+
+def _row(shown: names.Shown) -> tuple[str, ...]:
+    return () if shown.value is None else (shown.value,)

@@ -1,0 +1,87 @@
+"""How long things take, as histograms: the one part of the metrics that is told and not asked."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from datetime import datetime
+
+from prometheus_client import CollectorRegistry, Histogram
+
+from rkmp.engine import EngineEvent
+from rkmp.engine.association_states import AssociationState
+from rkmp.engine.events import AssociationStateChange, RolloverCompleted, RolloverStarted
+
+LAG_INTERVAL = 1.0
+"""Seconds between two looks at how late the event loop is."""
+
+_NETWORK = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
+_LOCAL = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+
+class Latencies:
+    """The histograms of one agent, kept in ``registry``. Times are in seconds."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._negotiation = Histogram(
+            "rkmp_negotiation_seconds",
+            "From the start of the first negotiation of an association to its key.",
+            buckets=_NETWORK,
+            registry=registry,
+        )
+        self._rollover = Histogram(
+            "rkmp_rollover_seconds",
+            "From the start of a rollover to the last that is heard of the old key.",
+            buckets=(*_NETWORK, 3600.0, 86400.0),
+            registry=registry,
+        )
+        self._operation = Histogram(
+            "rkmp_netconf_operation_seconds",
+            "From a request that was read to its answer, durable where it changes anything, by operation.",
+            ["operation"],
+            buckets=_LOCAL,
+            registry=registry,
+        )
+        self._lag = Histogram(
+            "rkmp_event_loop_lag_seconds",
+            "How late the agent's event loop comes to what is due.",
+            buckets=_LOCAL,
+            registry=registry,
+        )
+        self._negotiating: dict[tuple[str, str], datetime] = {}
+        self._rolling: dict[tuple[str, str], datetime] = {}
+
+    def engine_event(self, event: EngineEvent, at: datetime) -> None:
+        """Take note of an event of the engine; for :meth:`rkmp.engine.EngineDriver.subscribe`."""
+        if isinstance(event, AssociationStateChange):
+            place = (event.peer, event.protocol)
+            if event.after is AssociationState.NEGOTIATING:
+                self._negotiating.setdefault(place, at)
+            elif (since := self._negotiating.pop(place, None)) is not None and (
+                event.after is not AssociationState.FAILED
+            ):
+                self._negotiation.observe(_seconds(since, at))
+        elif isinstance(event, RolloverStarted):
+            self._rolling.setdefault((event.peer, event.protocol), at)
+        elif isinstance(event, RolloverCompleted):
+            since = self._rolling.pop((event.peer, event.protocol), None)
+            if since is not None:
+                self._rollover.observe(_seconds(since, at))
+
+    def operation_answered(self, operation: str, seconds: float) -> None:
+        """Take note of a NETCONF request; ``operation`` is a name out of the schema, and no client's."""
+        self._operation.labels(operation).observe(seconds)
+
+    async def watch_event_loop(self) -> None:
+        """Look at the event loop until cancelled."""
+        with contextlib.suppress(asyncio.CancelledError):
+            while True:
+                due = time.monotonic() + LAG_INTERVAL
+                await asyncio.sleep(LAG_INTERVAL)
+                self._lag.observe(max(0.0, time.monotonic() - due))
+
+
+def _seconds(since: datetime, until: datetime) -> float:
+    # The civil clock may have been set back in between.
+    return max(0.0, (until - since).total_seconds())

@@ -1,0 +1,229 @@
+"""What a scrape shows of an agent's state, read back by Prometheus' own parser."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import socket
+import urllib.error
+import urllib.request
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from rkmp.engine import AssociationSnapshot, IkeSaSnapshot, PeerSnapshot
+from rkmp.engine.association_states import AssociationState
+from rkmp.engine.events import AssociationStateChange, RolloverCompleted, RolloverStarted
+from rkmp.keytable import KeyState
+from rkmp.metrics import Metrics, MetricsConfiguration, Sources
+
+NOW = datetime(2026, 11, 26, 12, 0, tzinfo=UTC)
+Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
+
+
+def association(state: AssociationState, *, key: str | None = "key", **changes: object) -> AssociationSnapshot:
+    snapshot = AssociationSnapshot(
+        protocol="bgp",
+        state=state,
+        current_key=key,
+        next_key=None,
+        send_id=1,
+        recv_id=2,
+        established_at=NOW,
+        next_rollover_at=NOW + timedelta(hours=1),
+        rollovers=3,
+        last_error=None,
+    )
+    return dataclasses.replace(snapshot, **changes)  # type: ignore[arg-type]
+
+
+def ike_sa(expires: datetime | None) -> IkeSaSnapshot:
+    values: dict[str, object] = dict.fromkeys(field.name for field in dataclasses.fields(IkeSaSnapshot))
+    return IkeSaSnapshot(**{**values, "certificate_expires_at": expires})  # type: ignore[arg-type]
+
+
+def sources(*peers: PeerSnapshot, **changes: object) -> Sources:
+    return dataclasses.replace(
+        Sources(
+            version="1.2.3",
+            clock=lambda: NOW,
+            peers=lambda: peers,
+            engine_statistics=dict,
+            key_counts=lambda _: {KeyState.ACTIVE: 2},
+            sessions=lambda: ["netconf-ssh", "netconf-ssh", "netconf-tls"],
+        ),
+        **changes,  # type: ignore[arg-type]
+    )
+
+
+@asynccontextmanager
+async def serving(of: Sources, **parameters: float) -> AsyncIterator[Metrics]:
+    metrics = Metrics(of, **parameters)
+    try:
+        yield metrics
+    finally:
+        await metrics.close()
+
+
+def fetch(port: int) -> str:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+        return str(answer.read().decode())
+
+
+async def scrape(metrics: Metrics) -> Samples:
+    if metrics.port is None:
+        metrics.configure(MetricsConfiguration(enabled=True, port=0))
+        await metrics.settled()
+    assert metrics.port is not None
+    text = await asyncio.to_thread(fetch, metrics.port)
+    return {
+        (sample.name, frozenset(sample.labels.items())): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+def at(name: str, **labels: str) -> tuple[str, frozenset[tuple[str, str]]]:
+    return name, frozenset(labels.items())
+
+
+async def test_a_scrape_shows_peers_keys_and_sessions() -> None:
+    peers = (
+        PeerSnapshot("r2", (association(AssociationState.ESTABLISHED),), (ike_sa(NOW + timedelta(days=1)),), {}),
+        PeerSnapshot("r3", (association(AssociationState.NEGOTIATING, key=None, next_rollover_at=None),), (), {}),
+    )
+    async with serving(sources(*peers)) as metrics:
+        samples = await scrape(metrics)
+    assert samples[at("rkmp_build_info", version="1.2.3")] == 1
+    assert samples[at("rkmp_peers", state="keyed")] == samples[at("rkmp_peers", state="negotiating")] == 1
+    assert samples[at("rkmp_peers", state="failed")] == 0
+    assert samples[at("rkmp_association_keyed", peer="r2", protocol="bgp")] == 1
+    assert samples[at("rkmp_association_keyed", peer="r3", protocol="bgp")] == 0
+    assert samples[at("rkmp_next_rollover_seconds", peer="r2", protocol="bgp")] == 3600
+    assert at("rkmp_next_rollover_seconds", peer="r3", protocol="bgp") not in samples
+    assert samples[at("rkmp_rollovers_total", peer="r2", protocol="bgp")] == 3
+    assert samples[at("rkmp_peer_certificate_expiry_seconds", peer="r2")] == 86400
+    assert samples[at("rkmp_keys", state="active")] == 2
+    assert samples[at("rkmp_keys", state="pending")] == 0
+    assert samples[at("rkmp_netconf_sessions", transport="netconf-ssh")] == 2
+
+
+async def test_counters_are_shown_by_peer_direction_and_reason() -> None:
+    counted = {
+        "retransmissions": 4,
+        "messages-in": 7,
+        "dropped-integrity": 1,
+        "negotiations-succeeded": 5,
+        "negotiations-failed": 2,
+        "failed-no-proposal-chosen": 2,
+        "authentication-failed-wrong-key": 1,
+    }
+    engine = {"datagrams-in": 9, "dropped-not-ike": 3, "ike-sas": 1}
+    peer = PeerSnapshot("r2", (), (), counted)
+    async with serving(sources(peer, engine_statistics=lambda: engine)) as metrics:
+        samples = await scrape(metrics)
+    assert samples[at("rkmp_retransmissions_total", peer="r2")] == 4
+    assert samples[at("rkmp_messages_total", peer="r2", direction="in")] == 7
+    assert samples[at("rkmp_drops_total", peer="r2", reason="integrity")] == 1
+    assert samples[at("rkmp_drops_total", peer="", reason="not-ike")] == 3
+    assert samples[at("rkmp_datagrams_total", direction="in")] == 9
+    assert samples[at("rkmp_ike_sas")] == 1
+    results = {
+        (labels["result"], labels["reason"]): value
+        for (name, row), value in samples.items()
+        if name == "rkmp_negotiations_total"
+        for labels in [dict(row)]
+    }
+    assert results == {
+        ("succeeded", ""): 5,
+        ("failed", "no-proposal-chosen"): 2,
+        ("not-authenticated", "wrong-key"): 1,
+    }
+
+
+async def test_latencies_are_told_by_events_and_operations() -> None:
+    async with serving(sources()) as metrics:
+        told = metrics.latencies
+        idle, negotiating, established = (
+            AssociationState.IDLE,
+            AssociationState.NEGOTIATING,
+            AssociationState.ESTABLISHED,
+        )
+        told.engine_event(AssociationStateChange("r2", "bgp", idle, negotiating, ""), NOW)
+        told.engine_event(AssociationStateChange("r2", "bgp", negotiating, established, ""), NOW + timedelta(seconds=2))
+        told.engine_event(RolloverStarted("r2", "bgp", "k1", "lifetime"), NOW)
+        told.engine_event(RolloverCompleted("r2", "bgp", "k2", "k1"), NOW - timedelta(seconds=5))
+        told.operation_answered("commit", 0.02)
+        samples = await scrape(metrics)
+    assert samples[at("rkmp_negotiation_seconds_sum")] == 2
+    assert samples[at("rkmp_rollover_seconds_count")] == 1
+    assert samples[at("rkmp_rollover_seconds_sum")] == 0, "the clock was set back: no time is less than none"
+    assert samples[at("rkmp_netconf_operation_seconds_count", operation="commit")] == 1
+    assert samples[at("rkmp_netconf_operation_seconds_bucket", operation="commit", le="0.025")] == 1
+
+
+async def test_a_negotiation_that_fails_is_not_one_that_took_long() -> None:
+    async with serving(sources()) as metrics:
+        change = AssociationStateChange("r2", "bgp", AssociationState.NEGOTIATING, AssociationState.FAILED, "")
+        metrics.latencies.engine_event(
+            dataclasses.replace(change, before=AssociationState.IDLE, after=change.before), NOW
+        )
+        metrics.latencies.engine_event(change, NOW)
+        assert (await scrape(metrics))[at("rkmp_negotiation_seconds_count")] == 0
+
+
+async def test_nothing_is_served_unless_asked_for_and_no_longer_than_asked_for() -> None:
+    async with serving(sources()) as metrics:
+        assert (metrics.status.state, metrics.port) == ("disabled", None)
+        await scrape(metrics)
+        assert metrics.status.state == "listening"
+        port = metrics.port
+        assert port is not None
+        metrics.configure(MetricsConfiguration())
+        await metrics.settled()
+        assert (metrics.status.state, metrics.port) == ("disabled", None)
+        with pytest.raises(urllib.error.URLError):
+            await asyncio.to_thread(fetch, port)
+
+
+async def test_an_address_in_use_is_told_and_tried_again() -> None:
+    async with serving(sources(), retry_seconds=0.05) as metrics:
+        with socket.create_server(("127.0.0.1", 0)) as other:
+            port = other.getsockname()[1]
+            metrics.configure(MetricsConfiguration(enabled=True, port=port))
+            await metrics.settled()
+            assert metrics.status.state == "failed"
+            assert metrics.status.last_error == "Address already in use"
+        await eventually(lambda: metrics.status.state == "listening")
+        assert metrics.port == port
+
+
+async def test_a_scrape_that_fails_says_so_and_the_next_one_may_not(caplog: pytest.LogCaptureFixture) -> None:
+    broken = True
+
+    def peers() -> tuple[PeerSnapshot, ...]:
+        if broken:
+            raise RuntimeError("a bug that saw something secret")
+        return ()
+
+    async with serving(sources(peers=peers)) as metrics:
+        samples = await scrape(metrics)
+        assert samples[at("rkmp_scrape_failed")] == 1
+        assert at("rkmp_keys", state="active") not in samples
+        assert "RuntimeError" in caplog.text
+        assert "secret" not in caplog.text
+        broken = False
+        samples = await scrape(metrics)
+        assert samples[at("rkmp_scrape_failed")] == 0
+        assert at("rkmp_keys", state="active") in samples
+
+
+async def eventually(condition: Callable[[], bool]) -> None:
+    for _ in range(1000):
+        if condition():
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("it has not come to pass")
