@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rkmp.ike import Statistic
+from rkmp.ike import Path, Statistic
 from rkmp.ike.observation import ObservedMessage
 from rkmp.ike.trace import _WRITERS, describe_message
 from rkmp.wire import (
@@ -27,15 +27,19 @@ from rkmp.wire import (
 from tests.ike.network import BGP, PSK, Router, pair, request, settle
 from tests.ike.watching import Watch
 
+PATH = Path(("192.0.2.2", 500), ("192.0.2.1", 500))
+
 
 def watched(**changes: object) -> tuple[Router, Router, Watch, Watch]:
     alice, bob = pair(**changes)
     alice.observer, bob.observer = Watch(), Watch()
+    alice.path = bob.path = PATH
     return alice, bob, alice.observer, bob.observer
 
 
 def observed(*payloads: Payload, fault: str | None = None) -> str:
     message = ObservedMessage(
+        path=PATH,
         is_outgoing=False,
         initiator_spi=bytes(8),
         responder_spi=bytes(8),
@@ -47,7 +51,7 @@ def observed(*payloads: Payload, fault: str | None = None) -> str:
         payloads=payloads,
         fault=fault,
     )
-    return describe_message(message, "192.0.2.1 port 500")
+    return describe_message(message)
 
 
 def test_an_opening_is_told_message_by_message() -> None:

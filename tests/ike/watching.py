@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
 
-from rkmp.ike import Statistic
+from rkmp.ike import Path, Statistic
 from rkmp.ike.observation import ObservedKeys, ObservedMessage
 from rkmp.ike.trace import describe_drop, describe_message, describe_repetition
 
@@ -13,20 +13,19 @@ from rkmp.ike.trace import describe_drop, describe_message, describe_repetition
 class Watch:
     """Everything, in order, as a trace would write it."""
 
-    remote: str = "192.0.2.1 port 500"
     lines: list[str] = field(default_factory=list)
     messages: list[ObservedMessage] = field(default_factory=list)
     secrets: list[ObservedKeys] = field(default_factory=list)
 
     def message(self, message: ObservedMessage) -> None:
         self.messages.append(message)
-        self.lines.append(describe_message(message, self.remote))
+        self.lines.append(describe_message(message))
 
-    def repeated(self, datagrams: tuple[bytes, ...]) -> None:
-        self.lines.append(describe_repetition(datagrams, self.remote))
+    def repeated(self, datagrams: tuple[bytes, ...], path: Path | None) -> None:
+        self.lines.append(describe_repetition(datagrams, path))
 
-    def dropped(self, datagram: bytes, reason: Statistic) -> None:
-        self.lines.append(describe_drop(datagram, reason, self.remote))
+    def dropped(self, datagram: bytes, reason: Statistic, path: Path | None) -> None:
+        self.lines.append(describe_drop(datagram, reason, path))
 
     def keys(self, keys: ObservedKeys) -> None:
         self.secrets.append(keys)

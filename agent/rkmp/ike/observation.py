@@ -11,6 +11,7 @@ from typing import Protocol
 
 from rkmp.crypto.ike_keys import IkeKeys
 from rkmp.crypto.suites import IkeSuite
+from rkmp.ike.path import Path
 from rkmp.ike.statistics import Statistic
 from rkmp.wire import Payload
 
@@ -19,10 +20,11 @@ from rkmp.wire import Payload
 class ObservedMessage:
     """One message, once: when it is made, or when it is complete.
 
-    ``payloads`` are those inside of a protected message. ``datagrams`` is how many it travels in. ``fault`` says why
-    the payloads cannot be read; there are none then.
+    ``path`` is where it travels, as far as anybody has said. ``payloads`` are those inside of a protected message.
+    ``datagrams`` is how many it travels in. ``fault`` says why the payloads cannot be read; there are none then.
     """
 
+    path: Path | None
     is_outgoing: bool
     initiator_spi: bytes
     responder_spi: bytes
@@ -46,15 +48,15 @@ class ObservedKeys:
 
 
 class Observer(Protocol):
-    """Somebody who watches one IKE SA and those that replace it."""
+    """Somebody who watches IKE SAs."""
 
     def message(self, message: ObservedMessage) -> None:
         """Hear of a message that was sent, or received and, where it is protected, found genuine."""
 
-    def repeated(self, datagrams: tuple[bytes, ...]) -> None:
+    def repeated(self, datagrams: tuple[bytes, ...], path: Path | None) -> None:
         """Hear that a message of ours is sent again as it was: a request that got no response, or a response."""
 
-    def dropped(self, datagram: bytes, reason: Statistic) -> None:
+    def dropped(self, datagram: bytes, reason: Statistic, path: Path | None) -> None:
         """Hear of a datagram that is not acted upon."""
 
     def keys(self, keys: ObservedKeys) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from rkmp.ike.identity import Identity
 from rkmp.ike.observation import ObservedMessage
+from rkmp.ike.path import Path
 from rkmp.ike.vendor_id import announced_code_points, describe
 from rkmp.wire import (
     FIRST_STATUS_NOTIFY,
@@ -27,6 +28,7 @@ from rkmp.wire import (
     IdResponder,
     KeyExchange,
     KeyExchangeId,
+    LdpDiscoveryTransform,
     Nonce,
     Notify,
     NotifyType,
@@ -48,16 +50,16 @@ from rkmp.wire import (
 _INDENT = "    "
 
 
-def describe_message(message: ObservedMessage, remote: str) -> str:
-    """Return a message to or from ``remote`` as lines of text, without a line end behind the last."""
+def describe_message(message: ObservedMessage) -> str:
+    """Return a message as lines of text, without a line end behind the last."""
     kind = "response" if message.is_response else "request"
     travel = "unprotected" if not message.is_protected else "protected"
     pieces = f", in {message.datagrams} fragments" if message.datagrams > 1 else ""
     way = "to" if message.is_outgoing else "from"
     exchange = _name(ExchangeType, message.exchange_type)
     spis = f"{message.initiator_spi.hex()} {message.responder_spi.hex()}"
-    head = f"{way} {remote}: {exchange} {kind}, message ID {message.message_id}, SPIs {spis}, {travel}{pieces}"
-    lines = [head]
+    what = f"{exchange} {kind}, message ID {message.message_id}, SPIs {spis}, {travel}{pieces}"
+    lines = [f"{way} {_remote(message.path)}: {what}"]
     if message.fault is not None:
         lines.append(f"{_INDENT}cannot be read: {_printable(message.fault)}")
     elif not message.payloads:
@@ -67,16 +69,17 @@ def describe_message(message: ObservedMessage, remote: str) -> str:
     return "\n".join(lines)
 
 
-def describe_repetition(datagrams: tuple[bytes, ...], remote: str) -> str:
-    """Return a line about a message of ours to ``remote`` that is sent again."""
+def describe_repetition(datagrams: tuple[bytes, ...], path: Path | None) -> str:
+    """Return a line about a message of ours that is sent again."""
     header = Header.parse(datagrams[0])
     kind = "response" if header.is_response else "request"
-    return f"to {remote}: {_name(ExchangeType, header.exchange_type)} {kind}, message ID {header.message_id}, again"
+    exchange = _name(ExchangeType, header.exchange_type)
+    return f"to {_remote(path)}: {exchange} {kind}, message ID {header.message_id}, again"
 
 
-def describe_drop(datagram: bytes, reason: str, remote: str) -> str:
-    """Return a line about a datagram from ``remote`` that is not acted upon."""
-    return f"from {remote}: a datagram of {len(datagram)} octets, {reason}"
+def describe_drop(datagram: bytes, reason: str, path: Path | None) -> str:
+    """Return a line about a datagram that is not acted upon."""
+    return f"from {_remote(path)}: a datagram of {len(datagram)} octets, {reason}"
 
 
 def _payload_lines(payload: Payload) -> Iterator[str]:
@@ -107,7 +110,7 @@ def _proposal(proposal: Proposal | RkmpProposal) -> str:
     return f"proposal {proposal.number}: {protocol} {_member(proposal.protocol_id)}{spi}"
 
 
-def _transform(transform: Transform | TcpAoTransform | UnrecognisedTransform) -> str:
+def _transform(transform: Transform | TcpAoTransform | LdpDiscoveryTransform | UnrecognisedTransform) -> str:
     match transform:
         case Transform():
             bits = f" {transform.key_length} bits" if transform.key_length is not None else ""
@@ -116,6 +119,8 @@ def _transform(transform: Transform | TcpAoTransform | UnrecognisedTransform) ->
             options = "TCP options ignored" if transform.ignore_tcp_options else "TCP options protected"
             algorithms = f"{_member(transform.auth_alg)}, KDF {_member(transform.kdf)}"
             return f"SendID {transform.send_id}, {algorithms}, {options}"
+        case LdpDiscoveryTransform():
+            return f"SendID {transform.send_id}, {_member(transform.auth_alg)}"
         case UnrecognisedTransform():
             return f"an unrecognised transform of {len(transform.body)} octets"
 
@@ -215,6 +220,10 @@ def _name(registry: type[enum.IntEnum], number: int) -> str:
         return registry(number).name
     except ValueError:
         return str(number)
+
+
+def _remote(path: Path | None) -> str:
+    return "the peer" if path is None else f"{path.remote[0]} port {path.remote[1]}"
 
 
 def _printable(text: str) -> str:

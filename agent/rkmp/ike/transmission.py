@@ -57,7 +57,7 @@ def transmit(core: IkeSaCore, datagrams: Datagrams) -> None:
 def repeat(core: IkeSaCore, datagrams: Datagrams) -> None:
     """Send the ``datagrams`` of a message again as they went before."""
     if core.context.observer is not None:
-        core.context.observer.repeated(datagrams)
+        core.context.observer.repeated(datagrams, core.context.path)
     transmit(core, datagrams)
 
 
@@ -116,6 +116,7 @@ def _show(core: IkeSaCore, message: Message, *, is_protected: bool, datagrams: i
     if observer is not None:
         observer.message(
             ObservedMessage(
+                path=core.context.path,
                 is_outgoing=message.is_initiator == core.context.is_initiator,
                 initiator_spi=message.initiator_spi,
                 responder_spi=message.responder_spi,
