@@ -65,6 +65,7 @@ class EngineDriver:
         self._sockets: dict[Binding, socket.socket] = {}
         self._by_name: dict[str, socket.socket] = {}
         self._subscribers: list[Subscriber] = []
+        self._watchers: list[Callable[[], None]] = []
         self._requests: dict[int, asyncio.Future[str]] = {}
         self._closed = False
 
@@ -75,6 +76,10 @@ class EngineDriver:
     def subscribe(self, subscriber: Subscriber) -> None:
         """Call ``subscriber`` with every event of the engine and the time at which it was reported."""
         self._subscribers.append(subscriber)
+
+    def watch(self, watcher: Callable[[], None]) -> None:
+        """Call ``watcher`` whenever the engine has done something, so that its state may not be what it was."""
+        self._watchers.append(watcher)
 
     def prepare(self, configuration: EngineConfiguration) -> PreparedChange:
         """Check ``configuration`` and bind what it listens on; nothing changes before ``apply`` is called.
@@ -193,6 +198,8 @@ class EngineDriver:
             self._tell(event, now.wall)
         for datagram in self._engine.datagrams():
             self._send(datagram)
+        for watcher in self._watchers:
+            watcher()
         self._arm(now)
 
     def _tell(self, event: EngineEvent, wall: datetime) -> None:
