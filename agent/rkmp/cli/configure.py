@@ -14,7 +14,7 @@ from rkmp.cli.session import CANDIDATE, EXIT_USAGE, NETCONF, Session
 from rkmp.cli.show import RKMP
 from rkmp.errors import CommandError
 
-SECRETS = frozenset({"hexadecimal-string", "keystring", "private-key"})
+SECRETS = frozenset({"hexadecimal-string", "keystring", "password", "private-key"})
 """The leaves of our modules that can be written and are not shown, so that no difference of them is.
 
 tests/cli holds this set against the schema.

@@ -18,15 +18,18 @@ from rkmp.daemon.event_log import log_engine_event, log_key_event
 from rkmp.daemon.first_configuration import FirstConfiguration
 from rkmp.daemon.key_clock import KeyClock
 from rkmp.daemon.listen_address import ListenAddress
+from rkmp.daemon.management import RunningManagement
 from rkmp.daemon.state_directory import StateDirectory
 from rkmp.daemon.users import Users
+from rkmp.daemon.watching import WATCHES_NOTHING, Watching
 from rkmp.datastore.datastores import Datastores
 from rkmp.datastore.schema import load_schema
 from rkmp.engine import Engine, EngineConfiguration, EngineDriver, Listener, system_clock
-from rkmp.errors import CommandError, EngineRefusal
+from rkmp.errors import CommandError, EngineRefusal, RpcError, RpcErrors
 from rkmp.keytable import KeyTable
 from rkmp.netconf import NETCONF_MODULES, EventLog, NetconfServer
-from rkmp.northbound import MODULES, Northbound
+from rkmp.northbound import MODULES, AgentManagement, Northbound, protect_passwords
+from rkmp.northbound.agent_names import AgentNames
 from rkmp.northbound.consumers import bind_southbound
 from rkmp.secret import Secret
 from rkmp.southbound import Southbound
@@ -62,12 +65,21 @@ def _require_default_listener(driver: EngineDriver, refusal: EngineRefusal) -> N
 class Agent:
     """The whole of ``rkmpd`` but its process; ``start`` and ``stop`` belong to a running event loop."""
 
-    def __init__(self, directory: StateDirectory, *, netconf: ListenAddress, ike: ListenAddress) -> None:
+    def __init__(
+        self,
+        directory: StateDirectory,
+        *,
+        netconf: ListenAddress,
+        ike: ListenAddress,
+        watching: Watching = WATCHES_NOTHING,
+    ) -> None:
         self._directory = directory
+        self._watching = watching
         self._netconf = netconf
         self._ike = ike
         self._driver: EngineDriver | None = None
         self._server: NetconfServer | None = None
+        self._management: RunningManagement | None = None
         self._southbound: Southbound | None = None
         self._closing = ExitStack()
 
@@ -87,7 +99,7 @@ class Agent:
         Raises :class:`CommandError` for an address of the command line that cannot be had, StorageError for a state
         directory that cannot be used, SchemaError for modules that cannot be compiled.
         """
-        schema = load_schema({**NETCONF_MODULES, **MODULES}, [module_directory()])
+        schema = protect_passwords(load_schema({**NETCONF_MODULES, **MODULES}, [module_directory()]), os.urandom)
         database = self._closing.enter_context(Database(self._directory.database))
         key_encryption_key = KeyEncryptionKey.from_file(self._directory.key_encryption_key)
         require_key(database, key_encryption_key)
@@ -96,7 +108,8 @@ class Agent:
         datastores = Datastores(schema, database, Sealer(key_encryption_key, "datastore"), os.urandom, _wall_clock)
 
         listener = Listener(DEFAULT_LISTENER, self._ike.host, self._ike.port)
-        self._driver = EngineDriver(Engine(key_table, os.urandom, default_listener=listener), listener)
+        engine = Engine(key_table, os.urandom, default_listener=listener, observer=self._watching.observer)
+        self._driver = EngineDriver(engine, listener)
         self._driver.subscribe(log_engine_event)
         key_table.subscribe(log_key_event)
         server = NetconfServer(
@@ -105,7 +118,15 @@ class Agent:
             is_recovery=users.is_recovery,
             event_log=EventLog(database, _wall_clock),
         )
-        northbound = Northbound(datastores, self._driver, key_table, server, clock=_wall_clock)
+        key_log = self._watching.key_log
+        northbound = Northbound(
+            datastores,
+            self._driver,
+            key_table,
+            server,
+            clock=_wall_clock,
+            key_log=None if key_log is None else str(key_log.path),
+        )
         configuration = FirstConfiguration(northbound.start)
         self._closing.callback(configuration.close)
         if configuration.refusal is not None:
@@ -118,19 +139,33 @@ class Agent:
         bound = self._driver.addresses().get(DEFAULT_LISTENER)
         if bound is not None:
             self._ike = ListenAddress(*bound)
-        await self._listen(server, users)
+        await self._open(server, users, datastores)
 
-    async def _listen(self, server: NetconfServer, users: Users) -> None:
+    async def _open(self, server: NetconfServer, users: Users, datastores: Datastores) -> None:
         self._server = server
         try:
             host_key = Secret(self._directory.host_key.read_bytes())
-            address = await server.listen_ssh(self._netconf.host, self._netconf.port, [host_key], users)
+            self._management = RunningManagement(server, users, host_key, self._netconf)
+            self._follow(self._management, server, datastores)
+            self._netconf = await self._management.start()
         except (OSError, ValueError) as error:
             raise CommandError(f"cannot serve NETCONF on {self._netconf}: {error}") from error
-        self._netconf = ListenAddress(*address)
+
+    def _follow(self, management: RunningManagement, server: NetconfServer, datastores: Datastores) -> None:
+        """Have the configuration of how the agent is managed carried out, the stored one first."""
+        subscriber = AgentManagement(datastores.schema, management)
+        server.provide_state(AgentNames.AGENT, subscriber.provide)
+        try:
+            datastores.replay(subscriber)
+        except (RpcError, RpcErrors) as error:
+            # What was accepted is refused now, by another release perhaps. Whoever is to mend it has to get in.
+            _log.error("how the agent is managed is not in force: %s", error)
+        datastores.subscribe(subscriber)
 
     async def stop(self) -> None:
         """Close the doors, say good-bye to the peers, let go of the disk. What was acknowledged stays."""
+        if self._management is not None:
+            await self._management.close()
         if self._server is not None:
             await self._server.close()
         if self._southbound is not None:

@@ -1,8 +1,8 @@
-"""Who may log in: names with SSH public keys or a password, kept in the agent's database.
+"""Who may log in: the administrators that ``rkmpd init`` made, kept in the database, and the users of configuration.
 
-Passwords are kept as scrypt hashes (RFC 7914) with a salt of their own, compared in constant time; a name that does
-not exist takes as long to refuse as a wrong password. Says of each user whether access control applies to it, and knows
-nothing else of sessions and permissions.
+A name that is in both has what configuration says of it and nothing else; an administrator whom configuration does
+not mention has what ``rkmpd init`` was given. Only those administrators' sessions are recovery sessions. A name that
+does not exist takes as long to refuse as a wrong password. Knows nothing else of sessions and permissions.
 """
 
 from __future__ import annotations
@@ -15,8 +15,10 @@ from dataclasses import dataclass
 
 import asyncssh
 
+from rkmp.crypto.crypt_hash import ROUNDS, password_matches
 from rkmp.errors import CommandError
 from rkmp.instant import Random
+from rkmp.netconf.accounts import Accounts
 from rkmp.secret import Secret
 from rkmp.storage import Database, Migration
 
@@ -68,6 +70,7 @@ class Users:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._accounts: Accounts = {}
         self._hashing = asyncio.Semaphore(_CONCURRENT_HASHES)
         database.migrate(_COMPONENT, _MIGRATIONS)
 
@@ -97,8 +100,23 @@ class Users:
         rows = self._database.rows("SELECT is_recovery FROM users WHERE name = ?", (user,))
         return bool(rows and rows[0][0])
 
+    def admit(self, accounts: Accounts) -> None:
+        """Let the users of configuration in."""
+        self._accounts = accounts
+
+    def locked_out(self, accounts: Accounts) -> str | None:
+        """Return the name of an administrator who could not log in, if with ``accounts`` none could any more."""
+        rows = self._database.rows("SELECT name FROM users WHERE is_recovery = 1 ORDER BY name")
+        names = [str(name) for (name,) in rows]
+        if any(name not in accounts or accounts[name].can_log_in for name in names):
+            return None
+        return names[0] if names else None
+
     def authorized_keys(self, user: str) -> list[str]:
         """Return the public keys of ``user``, lines in OpenSSH format; none for a name that does not exist."""
+        account = self._accounts.get(user)
+        if account is not None:
+            return list(account.authorized_keys)
         rows = self._database.rows("SELECT line FROM authorized_keys WHERE user = ? ORDER BY line", (user,))
         return [str(line) for (line,) in rows]
 
@@ -106,10 +124,23 @@ class Users:
         """Return whether ``password`` (UTF-8 octets) is that of ``user``."""
         rows = self._database.rows("SELECT salt, password_hash FROM users WHERE name = ?", (user,))
         salt, expected = rows[0] if rows else (bytes(_SALT_OCTETS), None)
+        account = self._accounts.get(user)
+        crypt = _NOBODYS if account is None or account.password_hash is None else account.password_hash
         async with self._hashing:
-            # Away from the event loop: other sessions must not wait for a guess.
-            digest = await asyncio.to_thread(_hash, password, salt)
+            # Away from the event loop: other sessions must not wait for a guess. And always both, so that how long
+            # it takes does not tell who there is.
+            digest, is_configured = await asyncio.to_thread(_judge, password, salt, crypt)
+        if account is not None:
+            return is_configured and crypt is not _NOBODYS and len(password) > 0
         return expected is not None and hmac.compare_digest(digest, expected)
+
+
+_NOBODYS = Secret(f"$6$rounds={ROUNDS}${'.' * 16}${'.' * 86}".encode())
+"""A hash that takes as long as those that we make, and that is of no password that anybody knows."""
+
+
+def _judge(password: Secret, salt: bytes, crypt: Secret) -> tuple[bytes, bool]:
+    return _hash(password, salt), password_matches(password, crypt.reveal().decode())
 
 
 def _hash(password: Secret, salt: bytes) -> bytes:

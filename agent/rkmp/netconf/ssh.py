@@ -7,6 +7,7 @@ messages.
 from __future__ import annotations
 
 import asyncio
+import base64
 import inspect
 import logging
 from collections.abc import Sequence
@@ -55,6 +56,31 @@ SIGNATURES = (
 def generate_host_key() -> Secret:
     """Return a new Ed25519 host key, PEM in OpenSSH's format."""
     return Secret(asyncssh.generate_private_key("ssh-ed25519").export_private_key())
+
+
+def public_key_line(algorithm: str, data: str) -> str:
+    """Return a user's public key as a line in OpenSSH format.
+
+    ``data`` is the key (RFC 4253 section 6.6) in base64, ``algorithm`` its own name, or that of a signature it makes.
+    Raises ValueError, with words for the operator, for what is no key that can log in.
+    """
+    try:
+        octets = base64.b64decode("".join(data.split()), validate=True)
+        key = asyncssh.import_public_key(_line(octets))
+    except (asyncssh.KeyImportError, ValueError):
+        raise ValueError("this is no public key of SSH") from None
+    names = {key.get_algorithm(), *(name.decode("ascii") for name in key.sig_algorithms)}
+    if algorithm not in names:
+        raise ValueError(f"this is a public key of {key.get_algorithm()}, which is not what algorithm says")
+    if names.isdisjoint(SIGNATURES):
+        raise ValueError(f"nobody can log in with a key of {key.get_algorithm()}")
+    return _line(octets)
+
+
+def _line(octets: bytes) -> str:
+    # It begins with its own name, after the length of that.
+    length = int.from_bytes(octets[:4], "big")
+    return f"{octets[4 : 4 + length].decode('ascii')} {base64.b64encode(octets).decode('ascii')}"
 
 
 class SshServer:

@@ -1,0 +1,97 @@
+"""Who may log in: what `rkmpd init` made, until configuration says otherwise, and whom configuration has."""
+
+from __future__ import annotations
+
+import os
+import time
+
+import asyncssh
+import pytest
+
+from rkmp.crypto.crypt_hash import hash_password
+from rkmp.daemon.users import NewUser, Users
+from rkmp.netconf.accounts import Account
+from rkmp.secret import Secret
+from rkmp.storage import IN_MEMORY, Database
+
+PASSWORD = Secret(b"correct horse")
+OTHER = Secret(b"battery staple")
+
+
+def key() -> str:
+    return asyncssh.generate_private_key("ssh-ed25519").export_public_key().decode().strip()
+
+
+def hashed(password: Secret) -> Secret:
+    return Secret(hash_password(password, os.urandom).encode())
+
+
+@pytest.fixture
+def users() -> Users:
+    made = Users(Database(IN_MEMORY))
+    made.add(NewUser("ops", ["ssh-ed25519 " + key().split()[1]], PASSWORD, is_recovery=True), os.urandom)
+    return made
+
+
+async def test_configuration_adds_users_who_are_no_recovery_users(users: Users) -> None:
+    line = key()
+    users.admit({"alice": Account("alice", (line,), hashed(OTHER))})
+    assert users.authorized_keys("alice") == [line]
+    assert await users.check_password("alice", OTHER)
+    assert not await users.check_password("alice", PASSWORD)
+    assert not users.is_recovery("alice")
+    assert await users.check_password("ops", PASSWORD)
+    assert users.is_recovery("ops")
+    users.admit({})
+    assert users.authorized_keys("alice") == []
+    assert not await users.check_password("alice", OTHER)
+
+
+async def test_what_configuration_says_of_the_first_administrator_takes_the_place_of_what_init_said(
+    users: Users,
+) -> None:
+    line = key()
+    users.admit({"ops": Account("ops", (line,))})
+    assert users.authorized_keys("ops") == [line]
+    assert not await users.check_password("ops", PASSWORD)
+    users.admit({"ops": Account("ops", (), hashed(OTHER))})
+    assert users.authorized_keys("ops") == []
+    assert await users.check_password("ops", OTHER)
+    assert not await users.check_password("ops", PASSWORD)
+    assert users.is_recovery("ops")
+    users.admit({})
+    assert await users.check_password("ops", PASSWORD)
+
+
+async def test_an_empty_password_opens_nothing(users: Users) -> None:
+    users.admit({"alice": Account("alice", (), hashed(Secret(b""))), "bob": Account("bob", (key(),))})
+    for name in ("alice", "bob", "ops", "nobody"):
+        assert not await users.check_password(name, Secret(b""))
+
+
+def test_only_when_no_administrator_could_log_in_are_all_locked_out(users: Users) -> None:
+    empty = Account("ops")
+    assert users.locked_out({}) is None
+    assert users.locked_out({"alice": Account("alice")}) is None
+    assert users.locked_out({"ops": Account("ops", (key(),))}) is None
+    assert users.locked_out({"ops": Account("ops", (), hashed(OTHER))}) is None
+    # Others with a password are no administrators: they can change nothing unless access control lets them.
+    assert users.locked_out({"ops": empty, "alice": Account("alice", (), hashed(OTHER))}) == "ops"
+    users.add(NewUser("second", (), PASSWORD, is_recovery=True), os.urandom)
+    assert users.locked_out({"ops": empty}) is None
+    assert users.locked_out({"ops": empty, "second": Account("second")}) == "ops"
+
+
+async def test_who_does_not_exist_is_refused_as_slowly_as_who_does(users: Users) -> None:
+    users.admit({"alice": Account("alice", (), hashed(OTHER))})
+
+    async def fastest(name: str) -> float:
+        times = []
+        for _ in range(3):
+            begun = time.perf_counter()
+            assert not await users.check_password(name, Secret(b"wrong"))
+            times.append(time.perf_counter() - begun)
+        return min(times)
+
+    slowness = {name: await fastest(name) for name in ("ops", "alice", "nobody")}
+    assert max(slowness.values()) < 2 * min(slowness.values()), slowness
