@@ -9,40 +9,19 @@ import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from rkmp.engine import AssociationSnapshot, IkeSaSnapshot, PeerSnapshot
+from rkmp.engine import PeerSnapshot
 from rkmp.engine.association_states import AssociationState
 from rkmp.engine.events import AssociationStateChange, RolloverCompleted, RolloverStarted
 from rkmp.keytable import KeyState
 from rkmp.metrics import Metrics, MetricsConfiguration, Sources
+from tests.metrics.snapshots import NOW, association, keyed_peer
 
-NOW = datetime(2026, 11, 26, 12, 0, tzinfo=UTC)
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
-
-
-def association(state: AssociationState, *, key: str | None = "key", **changes: object) -> AssociationSnapshot:
-    snapshot = AssociationSnapshot(
-        protocol="bgp",
-        state=state,
-        current_key=key,
-        next_key=None,
-        send_id=1,
-        recv_id=2,
-        established_at=NOW,
-        next_rollover_at=NOW + timedelta(hours=1),
-        rollovers=3,
-        last_error=None,
-    )
-    return dataclasses.replace(snapshot, **changes)  # type: ignore[arg-type]
-
-
-def ike_sa(expires: datetime | None) -> IkeSaSnapshot:
-    values: dict[str, object] = dict.fromkeys(field.name for field in dataclasses.fields(IkeSaSnapshot))
-    return IkeSaSnapshot(**{**values, "certificate_expires_at": expires})  # type: ignore[arg-type]
 
 
 def sources(*peers: PeerSnapshot, **changes: object) -> Sources:
@@ -92,7 +71,7 @@ def at(name: str, **labels: str) -> tuple[str, frozenset[tuple[str, str]]]:
 
 async def test_a_scrape_shows_peers_keys_and_sessions() -> None:
     peers = (
-        PeerSnapshot("r2", (association(AssociationState.ESTABLISHED),), (ike_sa(NOW + timedelta(days=1)),), {}),
+        keyed_peer(certificate_expires_at=NOW + timedelta(days=1)),
         PeerSnapshot("r3", (association(AssociationState.NEGOTIATING, key=None, next_rollover_at=None),), (), {}),
     )
     async with serving(sources(*peers)) as metrics:
