@@ -5,6 +5,7 @@ programs in Python that speak a routing protocol themselves; they need no agent 
 """
 
 from rkmp.errors import SouthboundError, TcpAoError, TcpAoUnavailable
+from rkmp.southbound.client import KeyClient, Subscription, Told
 from rkmp.southbound.configuration import (
     BirdConfiguration,
     HookConfiguration,
@@ -26,6 +27,7 @@ __all__ = [
     "FeedStatus",
     "Holding",
     "HookConfiguration",
+    "KeyClient",
     "KeySocketConfiguration",
     "MasterKeyTuple",
     "Neighbor",
@@ -36,8 +38,10 @@ __all__ = [
     "Southbound",
     "SouthboundConfiguration",
     "SouthboundError",
+    "Subscription",
     "TcpAoError",
     "TcpAoUnavailable",
+    "Told",
     "Usage",
     "require_tcp_ao",
 ]

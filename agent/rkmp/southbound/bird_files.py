@@ -135,7 +135,7 @@ def _held(match: re.Match[str]) -> HeldKey:
     send_id, recv_id = (int(match[name] or match["id"]) for name in ("send", "recv"))
     algorithm = " ".join((match["algorithm"] or "hmac sha1").split())
     if algorithm not in _ALG_IDS or max(send_id, recv_id) > 255:
-        raise SouthboundError("the file has a key of an algorithm that TCP-AO's standard does not have")
+        raise SouthboundError("the file has a key that TCP-AO's standard does not have, so it is left as it is")
     text, name = match["text"], match["name"]
     try:
         octets = bytes.fromhex((match["hex"] or "").replace(":", "")) if text is None else text.encode()

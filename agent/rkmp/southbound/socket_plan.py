@@ -131,7 +131,7 @@ def plan_connecting(held: Sequence[MasterKeyTuple], preferred: MasterKeyTuple | 
         return
     first = preferred if preferred is not None and preferred in held else held[-1]
     yield Install(first, selected=True)
-    yield from (Install(key) for key in held if key is not first)
+    yield from (Install(key) for key in held if key != first)
 
 
 def kernel_material(key: MasterKeyTuple) -> Secret:
