@@ -278,7 +278,8 @@ def test_the_table_of_names_and_the_modules_have_the_same_names() -> None:
     assert netconf is not None
     # Whether it is there makes no difference: it is the default.
     assert below(netconf) - names == {f"{{{AGENT_NAMESPACE}}}persistent"}
-    assert names <= below(schema().top[AgentNames.AGENT])
+    events = (node for node in schema().notifications.values() if node.namespace == AGENT_NAMESPACE)
+    assert names <= below(schema().top[AgentNames.AGENT]).union(*map(below, events))
     assert {*map(str, SystemNames)} == below(schema().top[SystemNames.SYSTEM])
 
 
