@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
@@ -13,8 +14,9 @@ from rkmp.errors import KeyTableError
 from rkmp.keytable import (
     ALG_IDS,
     KDFS,
-    PROTOCOLS,
+    LDP_ALG_IDS,
     TCP_AO_ALGORITHMS,
+    TCP_AO_PROTOCOLS,
     Direction,
     KeyState,
     Lifetime,
@@ -64,7 +66,20 @@ def test_a_row_that_breaks_a_rule_cannot_exist(changes: dict[str, Any], reason: 
         assert str(refusal.value).startswith("key 'manual': ")
 
 
-@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("alg_id", LDP_ALG_IDS)
+def test_hellos_of_ldp_have_sa_ids_and_use_the_key_as_it_is(alg_id: str) -> None:
+    names = {"local_key_name": "0000002a", "peer_key_name": "ffffffff"}
+    row = manual_row(protocol="ldp-discovery", kdf="none", alg_id=alg_id, key=Secret(bytes(64)), **names)
+    assert row.alg_id == alg_id
+    with pytest.raises(KeyTableError, match="SA ID"):
+        replace(row, local_key_name="2a")
+    with pytest.raises(KeyTableError, match="LDP discovery does not use"):
+        replace(row, kdf="hmac-sha-1")
+    with pytest.raises(KeyTableError, match="LDP discovery does not use"):
+        replace(row, alg_id="hmac-sha-1-96")
+
+
+@pytest.mark.parametrize("protocol", TCP_AO_PROTOCOLS)
 @pytest.mark.parametrize(("kdf", "alg_id"), TCP_AO_ALGORITHMS)
 def test_every_protocol_of_the_table_takes_every_pair_of_tcp_ao(protocol: str, kdf: str, alg_id: str) -> None:
     manual_row(protocol=protocol, kdf=kdf, alg_id=alg_id, key=Secret(b"any length"))

@@ -28,18 +28,30 @@ from rkmp.engine.configuration import (
     PpkName,
     PreSharedKeyName,
     ProposalConfiguration,
+    SecurityProtocol,
     TransformConfiguration,
     TrustAnchorNames,
 )
 from rkmp.errors import EngineRefusal, RpcError
 from rkmp.ike import Identity, Retransmission
+from rkmp.ike.purposes import LDP_DISCOVERY
 from rkmp.keytable import Direction, KeyRow, Lifetime
 from rkmp.netconf.handlers import Handler
 from rkmp.netconf.operational import StateProvider
 from rkmp.northbound import Northbound
 from rkmp.secret import Secret
 from rkmp.storage import IN_MEMORY, Database, KeyEncryptionKey, Sealer
-from rkmp.wire import DEFAULT_CODE_POINTS, AuthAlg, CodePoints, EncryptionId, IntegrityId, Kdf, KeyExchangeId, PrfId
+from rkmp.wire import (
+    DEFAULT_CODE_POINTS,
+    AuthAlg,
+    CodePoints,
+    EncryptionId,
+    IntegrityId,
+    Kdf,
+    KeyExchangeId,
+    LdpAuthAlg,
+    PrfId,
+)
 from tests.crypto.keys import pem_of, private_key
 from tests.northbound.world import NOON, FakeEngine, Running, document, key_table, memory_table, rkmp, schema
 
@@ -65,6 +77,7 @@ def test_a_whole_document_becomes_the_configuration_of_the_engine(running: Runni
         },
         code_points=CodePoints(211, 212, 242),
         require_vendor_id=False,
+        private_algorithms={(241, 242): "hmac-sha-256-128"},
         local_identity=Identity.parse("fqdn", "r1.example.net"),
         certificates=running.configuration.certificates,
         trust_anchors=running.configuration.trust_anchors,
@@ -117,6 +130,15 @@ def test_a_whole_document_becomes_the_configuration_of_the_engine(running: Runni
             "aes": ProposalConfiguration(
                 "aes", (TransformConfiguration("t1", AuthAlg.AES_128_CMAC_96, Kdf.AES_128_CMAC, send_id=3),)
             ),
+            "private": ProposalConfiguration("private", (TransformConfiguration("t1", 241, 242),)),
+            "hellos": ProposalConfiguration(
+                "hellos",
+                (
+                    TransformConfiguration("t1", LdpAuthAlg.HMAC_SHA_256, 0, send_id=70000),
+                    TransformConfiguration("t2", LdpAuthAlg.HMAC_SHA_512, 0),
+                ),
+                SecurityProtocol.LDP_DISCOVERY,
+            ),
         },
         peers={
             "r2": PeerConfiguration(
@@ -148,7 +170,12 @@ def test_a_whole_document_becomes_the_configuration_of_the_engine(running: Runni
                 local_authentication=CertificateName("own"),
                 remote_authentication=TrustAnchorNames(("root",)),
                 ppk=PpkName("q", is_mandatory=True),
-                associations={2: AssociationConfiguration(protocol=2, neighbor="2001:db8::3", proposals=("ao",))},
+                associations={
+                    2: AssociationConfiguration(protocol=2, neighbor="2001:db8::3", proposals=("private", "ao")),
+                    LDP_DISCOVERY: AssociationConfiguration(
+                        protocol=LDP_DISCOVERY, neighbor="2001:db8::3", proposals=("hellos",)
+                    ),
+                },
                 listener="loopback6",
                 initiate=Initiate.IMMEDIATELY,
             ),
@@ -338,7 +365,7 @@ def test_keys_change_one_by_one(running: Running) -> None:
     assert spring.direction is Direction.IN
     assert running.key_table.get("private") is before
     running.change(key_table('<key nc:operation="delete"><admin-key-name>spring</admin-key-name></key>'))
-    assert [row.admin_key_name for row in running.key_table.rows()] == ["private"]
+    assert [row.admin_key_name for row in running.key_table.rows()] == ["hello", "private"]
 
 
 def test_addresses_are_read_in_one_form_whatever_way_they_are_written(running: Running) -> None:

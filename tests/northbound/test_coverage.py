@@ -22,7 +22,7 @@ from rkmp.northbound.key_export import KeyExport
 from rkmp.northbound.names import KeyTableNames, Rkmp
 from rkmp.northbound.notifications import ENGINE_NOTIFICATIONS, KEY_NOTIFICATIONS, Notifications
 from rkmp.northbound.state import EngineState, KeyTableState
-from rkmp.northbound.values import AUTH_ALGORITHMS, ROUTING_PROTOCOLS, TCP_AO_KDFS, key_table_text
+from rkmp.northbound.values import AUTH_ALGORITHMS, LDP_AUTH_ALGORITHMS, ROUTING_PROTOCOLS, TCP_AO_KDFS, key_table_text
 from tests.keytable.rows import manual_row, negotiated_row, provenance
 from tests.northbound.snapshots import ENGINE_COUNTERS, PEER
 from tests.northbound.world import KEY_TABLE, NOON, RKMP, FakeEngine, Running, document, memory_table, schema
@@ -40,13 +40,13 @@ def path_of(node: SchemaNode) -> str:
 
 WITHOUT_EFFECT = {
     "rkmp/peer/description": "the operator's own; its description says so",
-    "rkmp/proposal/security-protocol": "it has one value so far",
 }
 # Values for leaves that are at their default in the document, so that removing them would change nothing.
 OTHERWISE = {
     "rkmp/enabled": "false",
     "rkmp/listen/port": "501",
     "rkmp/peer/enabled": "false",
+    "rkmp/proposal/security-protocol": "ldp-discovery",
     "rkmp/peer/port": "501",
     "rkmp/peer/initiate": "never",
     "rkmp/peer/authentication/ppk/mandatory": "false",
@@ -283,10 +283,15 @@ def test_the_tables_of_values_have_the_numbers_of_the_model() -> None:
     def values_at(*path: str) -> dict[str, int]:
         node = schema().node_at(path)
         assert node is not None
-        return dict(node.type.members[0].values)  # type: ignore[union-attr]
+        return values_of(node.type)
+
+    def values_of(type_: Any) -> dict[str, int]:
+        if hasattr(type_, "values"):
+            return dict(type_.values)
+        return {name: value for member in getattr(type_, "members", ()) for name, value in values_of(member).items()}
 
     transform = (Rkmp.RKMP, Rkmp.PROPOSAL, Rkmp.TRANSFORM)
-    assert values_at(*transform, Rkmp.AUTH_ALG) == AUTH_ALGORITHMS
+    assert values_at(*transform, Rkmp.AUTH_ALG) == {**AUTH_ALGORITHMS, **LDP_AUTH_ALGORITHMS}
     assert values_at(*transform, Rkmp.KDF) == TCP_AO_KDFS
     assert values_at(Rkmp.RKMP, Rkmp.PEER, Rkmp.ASSOCIATION, Rkmp.PROTOCOL) == ROUTING_PROTOCOLS
 

@@ -117,7 +117,7 @@ def with_keys() -> tuple[Running, etree._Element]:
 def test_manual_and_negotiated_keys_share_one_list() -> None:
     _, root = with_keys()
     names = [name.text for name in root.xpath("k:key-table/k:key/k:admin-key-name", namespaces=NAMESPACES)]
-    assert names == ["spring", "private", "r2-bgp-1", "r2-bgp-2"]
+    assert names == ["spring", "hello", "private", "r2-bgp-1", "r2-bgp-2"]
     origins = [key.text for key in root.xpath("k:key-table/k:key/r:rkmp/r:peer", namespaces=NAMESPACES)]
     assert origins == ["r2", "r2"]
 
@@ -134,7 +134,7 @@ def test_a_key_shows_what_it_may_be_used_for_now() -> None:
     assert shown("r2-bgp-1") == ("active", "true")
     assert shown("r2-bgp-2") == ("accept-only", "false")
     counts = {etree.QName(leaf).localname: leaf.text for leaf in root.xpath("//k:count/*", namespaces=NAMESPACES)}
-    assert counts == {"pending": "0", "active": "2", "accept-only": "1", "expired": "0", "disabled": "1"}
+    assert counts == {"pending": "0", "active": "3", "accept-only": "1", "expired": "0", "disabled": "1"}
 
 
 def test_a_negotiated_key_is_told_as_a_configured_one_would_be() -> None:
@@ -170,7 +170,13 @@ def test_configured_keys_are_intended_and_negotiated_ones_are_learned() -> None:
         for key in root.xpath("k:key-table/k:key", namespaces=NAMESPACES)
     }
     # What is not said on an entry is that of the key table around it.
-    assert origins == {"spring": None, "private": None, "r2-bgp-1": "or:learned", "r2-bgp-2": "or:learned"}
+    assert origins == {
+        "spring": None,
+        "hello": None,
+        "private": None,
+        "r2-bgp-1": "or:learned",
+        "r2-bgp-2": "or:learned",
+    }
     (table,) = root.xpath("k:key-table", namespaces=NAMESPACES)
     assert table.get(ORIGIN_ATTRIBUTE) == "or:intended"
     for leaf in root.xpath("k:key-table/k:key/*[self::k:state or self::k:fingerprint]", namespaces=NAMESPACES):

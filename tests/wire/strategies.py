@@ -74,9 +74,9 @@ def proposals(draw: st.DrawFn, number: int) -> Proposal | RkmpProposal:
         rkmp = draw(st.lists(tcp_ao_transforms | others, max_size=4))
         return RkmpProposal(number, DEFAULT_CODE_POINTS.tcp_ao_protocol, spi, tuple(rkmp))
     if kind == "ldp-discovery":
-        others = unrecognised_transforms.filter(lambda transform: len(transform.body) != 8)
-        rkmp = draw(st.lists(ldp_discovery_transforms | others, max_size=4))
-        return RkmpProposal(number, DEFAULT_CODE_POINTS.ldp_discovery_protocol, spi, tuple(rkmp))
+        other_lengths = unrecognised_transforms.filter(lambda transform: len(transform.body) != 8)
+        hellos = draw(st.lists(ldp_discovery_transforms | other_lengths, max_size=4))
+        return RkmpProposal(number, DEFAULT_CODE_POINTS.ldp_discovery_protocol, spi, tuple(hellos))
     ours = (DEFAULT_CODE_POINTS.tcp_ao_protocol, DEFAULT_CODE_POINTS.ldp_discovery_protocol)
     protocol_id = draw(st.integers(max(ProtocolId) + 1, 255).filter(lambda number: number not in ours))
     return RkmpProposal(number, protocol_id, spi, tuple(draw(st.lists(unrecognised_transforms, max_size=4))))

@@ -46,6 +46,8 @@ CERTIFIED = "//r:peer[r:name='r3']"
 POLICY = "/*/r:rkmp/r:ike-policy"
 SPRING = "//k:key[k:admin-key-name='spring']"
 TRANSFORM = "//r:rkmp/r:proposal[r:name='ao']/r:transform"
+HELLO = "//r:rkmp/r:proposal[r:name='hellos']/r:transform"
+HELLO_KEY = "//k:key[k:admin-key-name='hello']"
 TWIN = """
     <peer><name>twin</name><address>192.0.2.2</address><listen>loopback</listen><ike-policy>p</ike-policy>
       <authentication>
@@ -139,7 +141,61 @@ BROKEN: dict[str, tuple[tuple[Edit, ...], str, str]] = {
         "data-not-unique",
         "data-not-unique",
     ),
-    "a send-id over 255": ((Edit(f"{TRANSFORM}[1]/r:send-id", "256"),), "invalid-type", "256"),
+    "a KeyID over 255": ((Edit(f"{TRANSFORM}[1]/r:send-id", "256"),), "must-violation", "at most 255"),
+    "an SA ID below 256": ((Edit(f"{HELLO}[1]/r:send-id", "255"),), "must-violation", "at least 256"),
+    "an SA ID of more than 32 bits": (
+        (Edit(f"{HELLO}[1]/r:send-id", "4294967296"),),
+        "invalid-type",
+        "4294967296",
+    ),
+    # security protocols
+    "a KDF where the key is used as it is": (
+        (Edit(f"{HELLO}[1]", add="<kdf>kdf-hmac-sha1</kdf>"),),
+        "member-not-allowed",
+        "When condition",
+    ),
+    "an algorithm of TCP-AO for Hellos": (
+        (Edit(f"{HELLO}[1]/r:auth-alg", "hmac-sha-1-96"),),
+        "must-violation",
+        "untruncated",
+    ),
+    "an algorithm of Hellos for TCP-AO": (
+        (Edit(f"{TRANSFORM}[1]/r:auth-alg", "hmac-sha-256"),),
+        "must-violation",
+        "untruncated",
+    ),
+    "proposals of Hellos for a routing protocol": (
+        (Edit(f"{CERTIFIED}/r:association[r:protocol='ldp']/r:proposal[1]", "hellos"),),
+        "must-violation",
+        "takes no others",
+    ),
+    "proposals of TCP-AO for Hellos": (
+        (Edit(f"{CERTIFIED}/r:association[r:protocol='ldp-discovery']/r:proposal", "aes"),),
+        "must-violation",
+        "takes no others",
+    ),
+    # private-use algorithms
+    "a private-use algorithm that means nothing": (
+        (Edit("//r:private-algorithm"),),
+        "must-violation",
+        "private-algorithm",
+    ),
+    "a private-use algorithm with another KDF": (
+        (Edit("//r:private-algorithm/r:kdf", "243"),),
+        "must-violation",
+        "private-algorithm",
+    ),
+    "a KDF number with two meanings": (
+        (
+            Edit(
+                "//r:code-points",
+                add="<private-algorithm><auth-alg>250</auth-alg><kdf>242</kdf>"
+                "<algorithm>hmac-sha-256-128</algorithm></private-algorithm>",
+            ),
+        ),
+        "data-not-unique",
+        "data-not-unique",
+    ),
     # two enabled peers don't share address, port and listen
     "two enabled peers at one address": ((Edit("//r:rkmp", add=TWIN),), "must-violation", "another enabled peer"),
     "two listeners at one address": (
@@ -157,9 +213,24 @@ BROKEN: dict[str, tuple[tuple[Edit, ...], str, str]] = {
     "an unassigned auth-alg": ((Edit(f"{TRANSFORM}[1]/r:auth-alg", "3"),), "expected union value", "auth-alg|value"),
     "mixed algorithms in a key": ((Edit(f"{SPRING}/k:alg-id", "aes-128-cmac-96"),), "must-violation", "TCP-AO takes"),
     "an algorithm of another kind in a key": (
-        (Edit(f"{SPRING}/k:alg-id", "hmac-sha-1"),),
+        (Edit(f"{SPRING}/k:alg-id", "none"),),
         "must-violation",
         "identity",
+    ),
+    "an algorithm of TCP-AO in a key of Hellos": (
+        (Edit(f"{HELLO_KEY}/k:alg-id", "hmac-sha-1-96"),),
+        "must-violation",
+        "LDP discovery takes",
+    ),
+    "an algorithm of Hellos in a key of TCP-AO": (
+        (Edit(f"{SPRING}/k:alg-id", "hmac-sha-256"),),
+        "must-violation",
+        "TCP-AO takes",
+    ),
+    "a KeyID in the place of an SA ID": (
+        (Edit(f"{HELLO_KEY}/k:local-key-name", "0a"),),
+        "must-violation",
+        "eight hexadecimal digits",
     ),
     # lifetimes
     "overlap as long as the lifetime": ((Edit(f"{PEER}//r:overlap", "600"),), "must-violation", "fit into"),

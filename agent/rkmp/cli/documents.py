@@ -39,6 +39,7 @@ LISTS = frozenset(
         "key-table/key",
         "key-table/key/interface",
         "key-table/key/peer",
+        "rkmp/code-points/private-algorithm",
         "rkmp/credentials/certificate",
         "rkmp/credentials/ppk",
         "rkmp/credentials/pre-shared-key",

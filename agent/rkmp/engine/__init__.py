@@ -26,6 +26,7 @@ from rkmp.engine.configuration import (
     PpkName,
     PreSharedKeyName,
     ProposalConfiguration,
+    SecurityProtocol,
     TransformConfiguration,
     TrustAnchorNames,
 )
@@ -89,6 +90,7 @@ __all__ = [
     "RequestCompleted",
     "RolloverCompleted",
     "RolloverStarted",
+    "SecurityProtocol",
     "TransformConfiguration",
     "TrustAnchorNames",
     "failure_statistic",

@@ -12,20 +12,15 @@ from collections.abc import Callable, Collection
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from rkmp.engine.algorithms import algorithms_for
 from rkmp.engine.configuration import AssociationConfiguration
 from rkmp.engine.key_schedule import handed_over, lifetimes_of_new_key, never_sent, sending_begins, superseded
 from rkmp.engine.protocols import protocol_name
 from rkmp.ike import ChildKeysEstablished
+from rkmp.ike.purposes import spi_of
 from rkmp.keytable import Direction, KeyRow, KeyTable, Lifetime, Provenance
-from rkmp.wire import AuthAlg, Kdf
 
 END_OF_TIME = datetime.max.replace(tzinfo=UTC)
-
-KEY_TABLE_ALGORITHMS: dict[tuple[int, int], tuple[str, str]] = {
-    (AuthAlg.HMAC_SHA_1_96, Kdf.HMAC_SHA1): ("hmac-sha-1-96", "hmac-sha-1"),
-    (AuthAlg.AES_128_CMAC_96, Kdf.AES_128_CMAC): ("aes-128-cmac-96", "aes-128-cmac"),
-}
-"""RFC 7210's registry names (AlgID, KDF) for the draft's pairs of Auth Alg and KDF (protocol.md 2.4)."""
 
 
 class AssociationKeys:
@@ -35,6 +30,8 @@ class AssociationKeys:
         self.peer = peer
         self.protocol = protocol_name(configuration.protocol)
         self.configuration = configuration
+        self.algorithms = algorithms_for(configuration.protocol, {})
+        """What may be negotiated, by Auth Alg and KDF; the owner replaces it when it changes."""
         self._key_table = key_table
         # Which key follows which: civil time may be set back, so it decides only for what a restart finds.
         self._order: dict[str, int] = {}
@@ -89,12 +86,18 @@ class AssociationKeys:
         """
         rows = self._key_table.rows_for(self.configuration.neighbor, self.protocol)
         names = itertools.chain.from_iterable((row.local_key_name, row.peer_key_name) for row in rows)
-        return {int(name, 16) for name in names if len(name) == 2}
+        return {int(name, 16) for name in names if len(name) == self._name_digits}
 
     def peer_send_ids(self) -> frozenset[int]:
         """Return the KeyIDs that received segments of this protocol may carry now, so that no new key may."""
         rows = self._key_table.rows_for(self.configuration.neighbor, self.protocol)
-        return frozenset(int(row.local_key_name, 16) for row in rows if len(row.local_key_name) == 2)
+        names = (row.local_key_name for row in rows)
+        return frozenset(int(name, 16) for name in names if len(name) == self._name_digits)
+
+    @property
+    def _name_digits(self) -> int:
+        # What is for private use may have keys of another kind beside ours.
+        return 2 * len(spi_of(self.configuration.protocol, 0))
 
     # -- the steps -----------------------------------------------------------------------------------------------
 
@@ -226,18 +229,18 @@ class AssociationKeys:
         self, event: ChildKeysEstablished, spis: tuple[bytes, bytes], wall: datetime, replaced: KeyRow | None
     ) -> KeyRow:
         child = event.child
-        alg_id, kdf = KEY_TABLE_ALGORITHMS[child.auth_alg, child.kdf]
+        algorithms = self.algorithms[child.auth_alg, child.kdf]
         lifetimes = lifetimes_of_new_key(self.configuration, wall, replaced)
         return KeyRow(
-            admin_key_name=f"{self.peer}-{self.protocol}-{wall:%Y%m%dT%H%M%S}-{child.send_id:02x}",
+            admin_key_name=f"{self.peer}-{self.protocol}-{wall:%Y%m%dT%H%M%S}-{child.spi.hex()}",
             # G2: SendID is what we announced, RecvID what the peer did.
-            local_key_name=f"{child.peer_send_id:02x}",
-            peer_key_name=f"{child.send_id:02x}",
+            local_key_name=child.peer_spi.hex(),
+            peer_key_name=child.spi.hex(),
             peers=(self.configuration.neighbor,),
             protocol=self.protocol,
             ignore_tcp_options=child.ignore_tcp_options,
-            kdf=kdf,
-            alg_id=alg_id,
+            kdf=algorithms.kdf,
+            alg_id=algorithms.alg_id,
             key=event.master_key,
             direction=Direction.BOTH,
             send_lifetime=lifetimes.send,

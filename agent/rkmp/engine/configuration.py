@@ -31,6 +31,7 @@ from rkmp.ike import Identity, Retransmission
 from rkmp.secret import Secret
 from rkmp.wire import DEFAULT_CODE_POINTS, CodePoints
 
+_Key = TypeVar("_Key")
 _Value = TypeVar("_Value")
 
 IKE_PORT = 500
@@ -40,7 +41,7 @@ IKE_PORT = 500
 DEFAULT_RETRANSMISSION = Retransmission()
 
 
-def _no_entries() -> Mapping[str, _Value]:
+def _no_entries() -> Mapping[_Key, _Value]:
     return MappingProxyType({})
 
 
@@ -61,6 +62,13 @@ class Childless(enum.Enum):
     """We always do, a peer may."""
     NEVER = "never"
     """Neither does."""
+
+
+class SecurityProtocol(enum.Enum):
+    """What a negotiated key is for."""
+
+    TCP_AO = "tcp-ao"
+    LDP_DISCOVERY = "ldp-discovery"
 
 
 class NatPolicy(enum.Enum):
@@ -102,7 +110,10 @@ class IkePolicy:
 
 @dataclass(frozen=True, slots=True)
 class TransformConfiguration:
-    """One complete alternative of TCP-AO policy; ``send_id`` is the KeyID we would like to announce for it."""
+    """One complete alternative; ``send_id`` is the KeyID, or the SA ID, that we would like to announce for it.
+
+    For LDP discovery ``kdf`` is :data:`~rkmp.engine.algorithms.NO_KDF`, and there are no TCP options to ignore.
+    """
 
     name: str
     auth_alg: int
@@ -113,17 +124,19 @@ class TransformConfiguration:
 
 @dataclass(frozen=True, slots=True)
 class ProposalConfiguration:
-    """A named, ordered list of transforms for one security protocol (only TCP-AO so far)."""
+    """A named, ordered list of transforms for one security protocol."""
 
     name: str
     transforms: tuple[TransformConfiguration, ...]
+    security_protocol: SecurityProtocol = SecurityProtocol.TCP_AO
 
 
 @dataclass(frozen=True, slots=True)
 class AssociationConfiguration:
     """One routing protocol whose key is negotiated with a peer.
 
-    ``protocol`` is the draft's Rtg. Prot. ID. ``neighbor`` is the address that the routing protocol peers with.
+    ``protocol`` is the draft's Rtg. Prot. ID, or :data:`~rkmp.ike.purposes.LDP_DISCOVERY`.
+    ``neighbor`` is the address that the routing protocol peers with.
     ``rollover_lead`` and ``overlap`` of None are a tenth of the lifetime. ``perfect_forward_secrecy``: a key that is
     negotiated in CREATE_CHILD_SA has a key exchange of its own, whoever asks for it (RFC 7296 1.3.1, 2.17).
     """
@@ -211,13 +224,15 @@ class PeerConfiguration:
 class EngineConfiguration:
     """Everything the engine is configured with; mappings are keyed by name.
 
-    An entry of ``trust_anchors`` is one certificate or more.
+    An entry of ``trust_anchors`` is one certificate or more. ``private_algorithms`` says what pairs of private-use Auth
+    Alg and KDF stand for, by the names of :data:`rkmp.engine.algorithms.PRIVATE_USE`.
     """
 
     enabled: bool = True
     listeners: Mapping[str, Listener] = field(default_factory=_no_entries)
     code_points: CodePoints = DEFAULT_CODE_POINTS
     require_vendor_id: bool = True
+    private_algorithms: Mapping[tuple[int, int], str] = field(default_factory=_no_entries)
     local_identity: Identity | None = None
     pre_shared_keys: Mapping[str, Secret] = field(default_factory=_no_entries)
     certificates: Mapping[str, CertificateCredential] = field(default_factory=_no_entries)

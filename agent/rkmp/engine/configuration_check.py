@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 
 from rkmp.crypto.signature_keys import CredentialError
-from rkmp.engine.association_keys import KEY_TABLE_ALGORITHMS
+from rkmp.engine.algorithms import LDP_HELLOS, PRIVATE_USE, TCP_AO
 from rkmp.engine.configuration import (
     AssociationConfiguration,
     CertificateName,
@@ -21,12 +21,14 @@ from rkmp.engine.configuration import (
     Listener,
     PeerConfiguration,
     PreSharedKeyName,
+    SecurityProtocol,
     TrustAnchorNames,
 )
 from rkmp.engine.credentials import Trust
 from rkmp.engine.protocols import PROTOCOL_NAMES, protocol_name
 from rkmp.errors import EngineRefusal
 from rkmp.ike import Identity
+from rkmp.ike.purposes import LDP_DISCOVERY
 from rkmp.keytable import PRIVATE_USE_PROTOCOLS
 from rkmp.wire import IdType
 
@@ -103,13 +105,7 @@ def check(before: EngineConfiguration, after: EngineConfiguration, default: List
     if not after.enabled:
         return differences(before, after, default)
     _check_listeners(after)
-    for proposal in after.proposals.values():
-        for transform in proposal.transforms:
-            if (transform.auth_alg, transform.kdf) not in KEY_TABLE_ALGORITHMS:
-                raise EngineRefusal(
-                    f"proposal {proposal.name}, transform {transform.name}: authentication algorithm "
-                    f"{transform.auth_alg} with KDF {transform.kdf} cannot be used"
-                )
+    _check_proposals(after)
     for policy in after.ike_policies.values():
         _check_policy(policy)
     is_shared = _shares_what_peers_depend_on(before, after) and before.enabled
@@ -129,6 +125,7 @@ def _shares_what_peers_depend_on(before: EngineConfiguration, after: EngineConfi
         before.listeners == after.listeners
         and before.code_points == after.code_points
         and before.require_vendor_id == after.require_vendor_id
+        and before.private_algorithms == after.private_algorithms
         and before.local_identity == after.local_identity
         and before.pre_shared_keys == after.pre_shared_keys
         and before.certificates == after.certificates
@@ -146,6 +143,7 @@ def _credentials(configuration: EngineConfiguration, peer: PeerConfiguration, de
         listener_of(configuration, peer, default),
         configuration.code_points,
         configuration.require_vendor_id,
+        configuration.private_algorithms,
         configuration.local_identity,
         peer.remote_identity,
         _means(configuration, peer.local_authentication),
@@ -175,6 +173,23 @@ def _check_listeners(configuration: EngineConfiguration) -> None:
         other = bound.setdefault((address, listener.port), listener.name)
         if other != listener.name and listener.port != 0:
             raise EngineRefusal(f"listeners {other} and {listener.name} have the same address and port")
+
+
+def _check_proposals(configuration: EngineConfiguration) -> None:
+    private = configuration.private_algorithms
+    for pair, name in private.items():
+        if name not in PRIVATE_USE or pair in TCP_AO:
+            raise EngineRefusal(f"authentication algorithm {pair[0]} with KDF {pair[1]} cannot stand for {name}")
+    for proposal in configuration.proposals.values():
+        is_discovery = proposal.security_protocol is SecurityProtocol.LDP_DISCOVERY
+        known = LDP_HELLOS if is_discovery else {**TCP_AO, **private}
+        for transform in proposal.transforms:
+            if (transform.auth_alg, transform.kdf) not in known:
+                raise EngineRefusal(
+                    f"proposal {proposal.name}, transform {transform.name}: authentication algorithm "
+                    f"{transform.auth_alg} with KDF {transform.kdf} cannot be used for "
+                    f"{proposal.security_protocol.value}"
+                )
 
 
 def _check_policy(policy: IkePolicy) -> None:
@@ -272,6 +287,9 @@ def _check_association(
     for name in association.proposals:
         if name not in configuration.proposals:
             raise refusal(f"proposal {name} is missing")
+        is_discovery = configuration.proposals[name].security_protocol is SecurityProtocol.LDP_DISCOVERY
+        if is_discovery != (association.protocol == LDP_DISCOVERY):
+            raise refusal(f"proposal {name} is for {configuration.proposals[name].security_protocol.value}")
     if not any(configuration.proposals[name].transforms for name in association.proposals):
         raise refusal("there is no transform to offer")
     lifetime = association.key_lifetime

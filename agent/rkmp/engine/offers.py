@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 
 from rkmp.engine.configuration import AssociationConfiguration, ProposalConfiguration
-from rkmp.engine.send_ids import allocate_send_id
+from rkmp.engine.send_ids import allocate_id
 from rkmp.ike import ChildRequest
-from rkmp.wire import TcpAoTransform
+from rkmp.ike.purposes import transform_of
+from rkmp.wire import LdpDiscoveryTransform, TcpAoTransform
 
 
 def child_request(
@@ -26,18 +27,26 @@ def child_request(
     """
     taken = set(in_use)
     offered: set[tuple[int, int, bool]] = set()
-    offers: list[tuple[TcpAoTransform, ...]] = []
+    offers: list[tuple[TcpAoTransform | LdpDiscoveryTransform, ...]] = []
     for proposal in proposals:
         transforms = []
         for wanted in proposal.transforms:
             policy = (wanted.auth_alg, wanted.kdf, wanted.ignore_tcp_options)
-            send_id = allocate_send_id(taken, preferred=wanted.send_id, after=after)
+            send_id = allocate_id(association.protocol, taken, preferred=wanted.send_id, after=after)
             if policy in offered or send_id is None:
                 continue
             offered.add(policy)
             taken.add(send_id)
             after = send_id
-            transforms.append(TcpAoTransform(send_id, *policy))
+            transforms.append(
+                transform_of(
+                    association.protocol,
+                    send_id,
+                    wanted.auth_alg,
+                    wanted.kdf,
+                    ignore_tcp_options=wanted.ignore_tcp_options,
+                )
+            )
         if transforms:
             offers.append(tuple(transforms))
     if not offers:

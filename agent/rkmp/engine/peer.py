@@ -11,6 +11,7 @@ from collections import Counter
 from datetime import datetime
 from typing import Protocol
 
+from rkmp.engine.algorithms import algorithms_for, tcp_ao_key_lengths
 from rkmp.engine.association import Association
 from rkmp.engine.certificate_watch import CertificateWatch
 from rkmp.engine.closing import closing_moments
@@ -31,6 +32,7 @@ from rkmp.engine.reopening import Reopening
 from rkmp.engine.state import PeerSnapshot
 from rkmp.errors import EngineRefusal, KeyTableError, StorageError
 from rkmp.ike import ChildRequest, CloseReason, Identity, IkeSettings
+from rkmp.ike.purposes import LDP_DISCOVERY
 from rkmp.instant import Instant
 from rkmp.keytable import KeyRow, KeyTable
 
@@ -89,7 +91,8 @@ class Peer:
         self.associations: dict[int, Association] = {}
         self.statistics: Counter[str] = Counter()
         self.is_departed = False
-        self.last_send_id = 0
+        # KeyIDs, and SA IDs of LDP discovery, which begin with the time, so that a restart comes back to none.
+        self._last_send_ids = {False: 0, True: int(at.wall.timestamp())}
         self.reopening = Reopening(engine.jitter)
         self._try_table_again_at = float("-inf")
         for number, wanted in configuration.associations.items():
@@ -110,6 +113,7 @@ class Peer:
             proposals=policy.proposals,
             code_points=engine.code_points,
             require_vendor_id=engine.require_vendor_id,
+            algorithm_pairs=tcp_ao_key_lengths(engine.private_algorithms),
             retransmission=policy.retransmission,
             fragmentation=policy.fragmentation,
             datagram_size=policy.datagram_size,
@@ -138,6 +142,14 @@ class Peer:
         """Return what an association may use, the most wanted first."""
         proposals = self.engine.configuration.proposals
         return [transform for name in association.configuration.proposals for transform in proposals[name].transforms]
+
+    def last_announced(self, purpose: int) -> int:
+        """Return the identifier that was announced last, after which the next one is looked for."""
+        return self._last_send_ids[purpose == LDP_DISCOVERY]
+
+    def announced(self, purpose: int, send_id: int) -> None:
+        """Note an identifier that is announced."""
+        self._last_send_ids[purpose == LDP_DISCOVERY] = send_id
 
     def key_ids_in_use(self) -> set[int]:
         """Return every KeyID that a key with this peer carries in either direction, or that we have offered."""
@@ -195,6 +207,8 @@ class Peer:
             elif association.configuration != wanted:
                 self._reconfigure_association(association, wanted, at)
         self.associations = {number: self.associations[number] for number in configuration.associations}
+        for number, association in self.associations.items():
+            association.keys.algorithms = algorithms_for(number, self.engine.configuration.private_algorithms)
         self.reopening.now()
         for association in self.associations.values():
             association.retry_now()
@@ -250,9 +264,10 @@ class Peer:
         engine = self.engine
         association = Association(self.name, wanted, engine.key_table, engine.report, engine.jitter, at)
         self.associations[number] = association
+        association.keys.algorithms = algorithms_for(number, engine.configuration.private_algorithms)
         rows = association.keys.rows()
         if rows:
-            self.last_send_id = int(rows[-1].peer_key_name, 16)
+            self.announced(number, int(rows[-1].peer_key_name, 16))
         if not wanted.enabled:
             self._drop_keys(association, "association disabled", at)
 

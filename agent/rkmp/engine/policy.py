@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from rkmp.engine import credentials
 from rkmp.engine.configuration import NatPolicy
 from rkmp.engine.protocols import protocol_name
-from rkmp.engine.send_ids import allocate_send_id
+from rkmp.engine.send_ids import allocate_id
 from rkmp.errors import IkeError
 from rkmp.ike import (
     ChildChoice,
@@ -117,7 +117,7 @@ class ConversationPolicy:
                 ):
                     continue
                 in_use = peer.key_ids_in_use() | {transform.send_id}
-                send_id = allocate_send_id(in_use, preferred=wanted.send_id, after=transform.send_id)
+                send_id = allocate_id(offer.routing_protocol, in_use, preferred=wanted.send_id, after=transform.send_id)
                 if send_id is None:
                     raise IkeError(NotifyType.NO_ADDITIONAL_SAS, "all 256 KeyIDs towards this peer are in use")
                 return ChildChoice(offered, send_id)

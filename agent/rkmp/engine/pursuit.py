@@ -92,14 +92,14 @@ def _request(peer: Peer, association: Association, at: Instant) -> ChildRequest 
         [proposals[name] for name in association.configuration.proposals],
         peer.key_ids_in_use(),
         peer.peer_send_ids_in_use(association),
-        after=peer.last_send_id,
+        after=peer.last_announced(association.configuration.protocol),
     )
     if request is None:
         peer.statistics[PeerStatistic.NEGOTIATIONS_FAILED] += 1
         peer.statistics[failure_statistic(ChildRefusal.NO_ADDITIONAL_SAS)] += 1
         association.fail("all 256 KeyIDs towards this peer are in use", NotifyType.NO_ADDITIONAL_SAS, at)
         return None
-    peer.last_send_id = request.send_ids[-1]
+    peer.announced(request.routing_protocol, request.send_ids[-1])
     return request
 
 

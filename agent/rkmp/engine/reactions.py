@@ -218,7 +218,7 @@ def _keys_established(peer: Peer, conversation: Conversation, event: ChildKeysEs
         peer.engine.touch(conversation)
         return
     conversation.busy_at = at.monotonic
-    peer.last_send_id = child.send_id
+    peer.announced(child.routing_protocol, child.send_id)
     spis = (conversation.ike_sa.local_spi, conversation.ike_sa.remote_spi)
     progress = conversation.progress(requester=child.requester)
     try:
@@ -297,7 +297,7 @@ def _deleted(peer: Peer, conversation: Conversation, event: ChildDeleted, at: In
     association = peer.associations.get(event.child.routing_protocol)
     if association is None or event.reason is ChildDeletion.LOCAL:
         return
-    names = (f"{event.child.peer_send_id:02x}", f"{event.child.send_id:02x}")
+    names = (event.child.peer_spi.hex(), event.child.spi.hex())
     row = next((row for row in association.keys.rows() if (row.local_key_name, row.peer_key_name) == names), None)
     if row is None:
         return

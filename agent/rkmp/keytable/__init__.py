@@ -28,9 +28,11 @@ from rkmp.keytable.rules import (
     ALG_IDS,
     ALL_INTERFACES,
     KDFS,
+    LDP_ALG_IDS,
     PRIVATE_USE_PROTOCOLS,
     PROTOCOLS,
     TCP_AO_ALGORITHMS,
+    TCP_AO_PROTOCOLS,
 )
 from rkmp.keytable.table import KeyTable, KeyTableChange, PreparedManualRows
 
@@ -38,9 +40,11 @@ __all__ = [
     "ALG_IDS",
     "ALL_INTERFACES",
     "KDFS",
+    "LDP_ALG_IDS",
     "PRIVATE_USE_PROTOCOLS",
     "PROTOCOLS",
     "TCP_AO_ALGORITHMS",
+    "TCP_AO_PROTOCOLS",
     "Direction",
     "KeyActivated",
     "KeyEvent",

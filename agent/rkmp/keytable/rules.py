@@ -14,18 +14,28 @@ from rkmp.errors import KeyTableError
 
 ALL_INTERFACES = "all"
 
-PROTOCOLS = ("bgp", "ldp", "msdp", "pim-port", "pcep")
+TCP_AO_PROTOCOLS = ("bgp", "ldp", "msdp", "pim-port", "pcep")
 """The routing protocols that TCP-AO protects: their keys are TCP-AO's."""
+LDP_DISCOVERY = "ldp-discovery"
+"""The targeted Hellos of LDP, which have keys of their own (RFC 7349)."""
+PROTOCOLS = (*TCP_AO_PROTOCOLS, LDP_DISCOVERY)
 PRIVATE_USE_PROTOCOLS = range(240, 256)
 """Protocols without a name; the key table writes their number in decimal. What their keys are is local agreement."""
 
-KDFS = ("none", "aes-128-cmac", "hmac-sha-1")
-ALG_IDS = ("aes-128-cmac", "aes-128-cmac-96", "hmac-sha-1-96")
-TCP_AO_ALGORITHMS = (("hmac-sha-1", "hmac-sha-1-96"), ("aes-128-cmac", "aes-128-cmac-96"))
-"""The pairs (KDF, AlgID) that RFC 5926 section 3.1 allows; both KDFs take a master key of any length."""
+LDP_ALG_IDS = ("hmac-sha-1", "hmac-sha-256", "hmac-sha-384", "hmac-sha-512")
+"""The algorithms of RFC 7349 section 2.2."""
+KDFS = ("none", "aes-128-cmac", "hmac-sha-1", "hmac-sha-256")
+ALG_IDS = ("aes-128-cmac", "aes-128-cmac-96", "hmac-sha-1-96", "hmac-sha-256-128", *LDP_ALG_IDS)
+TCP_AO_ALGORITHMS = (
+    ("hmac-sha-1", "hmac-sha-1-96"),
+    ("aes-128-cmac", "aes-128-cmac-96"),
+    ("hmac-sha-256", "hmac-sha-256-128"),
+)
+"""The pairs (KDF, AlgID) of RFC 5926 section 3.1, and one beyond; all KDFs take a master key of any length."""
 
 _AES_128_KEY_OCTETS = 16
 _TCP_AO_KEY_NAME = re.compile(r"[0-9a-f]{2}")
+_SA_ID = re.compile(r"[0-9a-f]{8}")
 _KEY_NAME = re.compile(r"[0-9a-f]+")
 
 
@@ -41,9 +51,12 @@ def require_protocol(protocol: str) -> None:
 
 def require_algorithms(protocol: str, kdf: str, alg_id: str, key_octets: int) -> None:
     """Refuse algorithms that the protocol cannot use, and a key that they cannot."""
-    if protocol in PROTOCOLS:
+    if protocol in TCP_AO_PROTOCOLS:
         if (kdf, alg_id) not in TCP_AO_ALGORITHMS:
             raise KeyTableError(f"TCP-AO does not use KDF {kdf!r} with algorithm {alg_id!r}")
+    elif protocol == LDP_DISCOVERY:
+        if kdf != "none" or alg_id not in LDP_ALG_IDS:
+            raise KeyTableError(f"LDP discovery does not use KDF {kdf!r} with algorithm {alg_id!r}")
     elif kdf not in KDFS or alg_id not in ALG_IDS:
         raise KeyTableError(f"KDF {kdf!r} or algorithm {alg_id!r} is unknown")
     if not key_octets:
@@ -62,9 +75,12 @@ def require_names(protocol: str, admin_key_name: str, local_key_name: str, peer_
     except UnicodeEncodeError:
         raise KeyTableError("the administrative name is not valid Unicode") from None
     if protocol in PROTOCOLS:
+        form, what = (_SA_ID, "eight lowercase hexadecimal digits of an SA ID")
+        if protocol != LDP_DISCOVERY:
+            form, what = (_TCP_AO_KEY_NAME, "two lowercase hexadecimal digits of a KeyID")
         for field, name in (("local", local_key_name), ("peer", peer_key_name)):
-            if not _TCP_AO_KEY_NAME.fullmatch(name):
-                raise KeyTableError(f"{field} key name {name!r} is not the two lowercase hexadecimal digits of a KeyID")
+            if not form.fullmatch(name):
+                raise KeyTableError(f"{field} key name {name!r} is not the {what}")
         return
     if not _KEY_NAME.fullmatch(local_key_name):
         raise KeyTableError(f"local key name {local_key_name!r} is not lowercase hexadecimal")

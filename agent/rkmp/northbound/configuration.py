@@ -21,7 +21,7 @@ from rkmp.engine.configuration import EngineConfiguration
 from rkmp.errors import EngineRefusal, KeyTableError, RpcError
 from rkmp.keytable import KeyTable, PreparedManualRows
 from rkmp.northbound.engine_access import EngineAccess, PreparedEngine
-from rkmp.northbound.engine_configuration import EntryReaders
+from rkmp.northbound.engine_configuration import EntryReaders, private_algorithms
 from rkmp.northbound.manual_keys import read_key
 from rkmp.northbound.names import KeyTableNames, Rkmp
 from rkmp.northbound.reading import boolean, container, instance_of, value
@@ -143,6 +143,7 @@ class NorthboundConfiguration:
             "enabled": boolean(root, Rkmp.ENABLED),
             "code_points": self._readers.code_points(code_points),
             "require_vendor_id": boolean(code_points, Rkmp.REQUIRE_VENDOR_ID),
+            "private_algorithms": private_algorithms(code_points),
             "local_identity": self._readers.identity(root.container(Rkmp.LOCAL_IDENTITY)),
         }
 

@@ -27,6 +27,7 @@ from rkmp.crypto.suites import (
 )
 from rkmp.datastore.defaults import Instance
 from rkmp.datastore.schema import Schema
+from rkmp.engine.algorithms import NO_KDF
 from rkmp.engine.configuration import (
     AssociationConfiguration,
     CertificateName,
@@ -40,6 +41,7 @@ from rkmp.engine.configuration import (
     PpkName,
     PreSharedKeyName,
     ProposalConfiguration,
+    SecurityProtocol,
     TransformConfiguration,
     TrustAnchorNames,
 )
@@ -51,7 +53,9 @@ from rkmp.northbound.values import (
     ADDITIONAL_KEY_EXCHANGES,
     AUTH_ALGORITHMS,
     IGNORE_TCP_OPTIONS,
+    LDP_AUTH_ALGORITHMS,
     TCP_AO_KDFS,
+    code_point,
     routing_protocol_number,
     secret,
 )
@@ -149,10 +153,13 @@ class EntryReaders:
         return proposal
 
     def proposal(self, entry: Instance) -> ProposalConfiguration:
-        """Read an entry of ``proposal``; ``security-protocol`` has one value so far, which is what it is read as."""
+        """Read an entry of ``proposal``."""
+        security_protocol = SecurityProtocol(value(entry, Rkmp.SECURITY_PROTOCOL))
+        read = _hello_transform if security_protocol is SecurityProtocol.LDP_DISCOVERY else _transform
         return ProposalConfiguration(
             name=value(entry, Rkmp.NAME),
-            transforms=tuple(_transform(each) for each in entry.entries(Rkmp.TRANSFORM)),
+            transforms=tuple(read(each) for each in entry.entries(Rkmp.TRANSFORM)),
+            security_protocol=security_protocol,
         )
 
     def peer(self, entry: Instance) -> PeerConfiguration:
@@ -194,6 +201,14 @@ class EntryReaders:
         )
 
 
+def private_algorithms(numbers: Instance) -> dict[tuple[int, int], str]:
+    """Read the entries of ``private-algorithm``: what pairs of Auth Alg and KDF stand for."""
+    return {
+        (int(value(each, Rkmp.AUTH_ALG)), int(value(each, Rkmp.KDF))): value(each, Rkmp.ALGORITHM)
+        for each in numbers.entries(Rkmp.PRIVATE_ALGORITHM)
+    }
+
+
 def address(text: str) -> str:
     """Return an address as RFC 5952 writes it, so that equal addresses are equal strings."""
     return str(ip_address(text))
@@ -220,9 +235,18 @@ def _ppk(named: Instance | None) -> PpkName | None:
 def _transform(entry: Instance) -> TransformConfiguration:
     return TransformConfiguration(
         name=value(entry, Rkmp.NAME),
-        auth_alg=AUTH_ALGORITHMS[value(entry, Rkmp.AUTH_ALG)],
-        kdf=TCP_AO_KDFS[value(entry, Rkmp.KDF)],
+        auth_alg=code_point(value(entry, Rkmp.AUTH_ALG), AUTH_ALGORITHMS),
+        kdf=code_point(value(entry, Rkmp.KDF), TCP_AO_KDFS),
         ignore_tcp_options=IGNORE_TCP_OPTIONS in value(entry, Rkmp.FLAGS).split(),
+        send_id=number(entry, Rkmp.SEND_ID),
+    )
+
+
+def _hello_transform(entry: Instance) -> TransformConfiguration:
+    return TransformConfiguration(
+        name=value(entry, Rkmp.NAME),
+        auth_alg=LDP_AUTH_ALGORITHMS[value(entry, Rkmp.AUTH_ALG)],
+        kdf=NO_KDF,
         send_id=number(entry, Rkmp.SEND_ID),
     )
 

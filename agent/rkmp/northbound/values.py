@@ -15,7 +15,7 @@ from rkmp.engine.protocols import PROTOCOL_NAMES
 from rkmp.keytable import ALG_IDS, KDFS, PROTOCOLS
 from rkmp.northbound.names import KEY_TABLE_PREFIX
 from rkmp.secret import Secret
-from rkmp.wire import AuthAlg, Kdf, KeyExchangeId
+from rkmp.wire import AuthAlg, Kdf, KeyExchangeId, LdpAuthAlg
 
 AUTH_ALGORITHMS: Mapping[str, int] = {
     "hmac-sha-1-96": AuthAlg.HMAC_SHA_1_96,
@@ -25,7 +25,15 @@ TCP_AO_KDFS: Mapping[str, int] = {
     "kdf-hmac-sha1": Kdf.HMAC_SHA1,
     "kdf-aes-128-cmac": Kdf.AES_128_CMAC,
 }
-"""The draft's code points by the names of ``rkmp-types``."""
+"""The draft's code points by the names of ``rkmp-types``; private-use ones are plain numbers."""
+
+LDP_AUTH_ALGORITHMS: Mapping[str, int] = {
+    "hmac-sha-1": LdpAuthAlg.HMAC_SHA_1,
+    "hmac-sha-256": LdpAuthAlg.HMAC_SHA_256,
+    "hmac-sha-384": LdpAuthAlg.HMAC_SHA_384,
+    "hmac-sha-512": LdpAuthAlg.HMAC_SHA_512,
+}
+"""What authenticates the Hellos of LDP, by the names of ``rkmp-types``."""
 
 ADDITIONAL_KEY_EXCHANGES: Mapping[str, int] = {**KEY_EXCHANGE_BY_NAME, "none": KeyExchangeId.NONE}
 """Transform IDs of additional key exchanges, and of leaving one out, by the names of ``rkmp-types``."""
@@ -42,10 +50,15 @@ BEGINNING = datetime.min.replace(tzinfo=UTC)
 """The start of a lifetime that has none."""
 
 
-def routing_protocol_number(text: str) -> int:
-    """Return the Rtg. Prot. ID of a value of ``routing-protocol``."""
-    known = ROUTING_PROTOCOLS.get(text)
+def code_point(text: str, names: Mapping[str, int]) -> int:
+    """Return the number of an algorithm that is written by its name, or as a number for private use."""
+    known = names.get(text)
     return int(text) if known is None else known
+
+
+def routing_protocol_number(text: str) -> int:
+    """Return the Rtg. Prot. ID of a value of ``routing-protocol``, or what stands for one (``ldp-discovery``)."""
+    return code_point(text, ROUTING_PROTOCOLS)
 
 
 def key_table_name(text: str) -> str:
