@@ -11,7 +11,7 @@ import functools
 import heapq
 import itertools
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -116,6 +116,7 @@ class VirtualDriver:
         self._default = default
         self._listeners: dict[str, Listener] = {}
         self._subscribers: list[Callable[[EngineEvent, datetime], None]] = []
+        self._watchers: list[Callable[[], None]] = []
         self._requests: dict[int, asyncio.Future[str]] = {}
 
     def prepare(self, configuration: EngineConfiguration) -> PreparedFake:
@@ -156,6 +157,9 @@ class VirtualDriver:
     def subscribe(self, subscriber: Callable[[EngineEvent, datetime], None]) -> None:
         self._subscribers.append(subscriber)
 
+    def watch(self, watcher: Callable[[], None]) -> None:
+        self._watchers.append(watcher)
+
     def receive(self, data: bytes, destination: tuple[str, int], source: tuple[str, int]) -> None:
         for listener in self._listeners.values():
             if (listener.address, listener.port) == destination:
@@ -169,6 +173,8 @@ class VirtualDriver:
         for datagram in self.engine.datagrams():
             listener = self._listeners[datagram.listener]
             self._world.send((listener.address, listener.port), datagram.remote, datagram.data)
+        for watcher in self._watchers:
+            watcher()
 
     def _tell(self, event: EngineEvent) -> None:
         if not isinstance(event, RequestCompleted):
@@ -198,6 +204,16 @@ class Desk:
 
     def publish(self, event_time: datetime, event: etree._Element) -> None:
         self.heard.append((event_time, event))
+
+    def tell_state_changes(self, tag: str, excepted: Collection[tuple[str, ...]] = ()) -> None:
+        assert all(path[0] == tag for path in excepted)
+
+    def state_changed(self, tag: str) -> None:
+        assert tag
+
+    def is_watched(self, tag: str) -> bool:
+        assert tag
+        return False
 
 
 class Agent:

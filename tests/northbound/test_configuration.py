@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 
 import pytest
@@ -508,6 +508,13 @@ class NoServer:
     def handle(self, path: Sequence[str], handler: Handler) -> None: ...
 
     def publish(self, event_time: datetime, event: etree._Element) -> None: ...
+
+    def tell_state_changes(self, tag: str, excepted: Collection[tuple[str, ...]] = ()) -> None: ...
+
+    def state_changed(self, tag: str) -> None: ...
+
+    def is_watched(self, tag: str) -> bool:
+        return not tag
 
 
 def test_an_engine_that_cannot_start_keeps_no_manual_key_from_the_table() -> None:

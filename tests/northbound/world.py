@@ -114,6 +114,9 @@ class FakeEngine:
     def subscribe(self, subscriber: Callable[[EngineEvent, datetime], None]) -> None:
         self.subscribers.append(subscriber)
 
+    def watch(self, watcher: Callable[[], None]) -> None:
+        """Nothing happens in it by itself."""
+
     def _note(self, *call: object) -> None:
         if self.refusal is not None:
             raise self.refusal

@@ -44,5 +44,8 @@ class EngineAccess(Protocol):
     def statistics(self) -> Mapping[str, int]:
         """Return the engine's own counters."""
 
+    def watch(self, watcher: Callable[[], None]) -> None:
+        """Call ``watcher`` whenever the engine has done something, so that its state may not be what it was."""
+
     def subscribe(self, subscriber: Callable[[EngineEvent, datetime], None]) -> None:
         """Call ``subscriber`` with every event and the time at which it was reported."""
