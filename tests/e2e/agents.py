@@ -45,6 +45,8 @@ class AgentProcess:
         self.netconf_port = 0
         self.ike_port = 0
         self.log = directory.with_name(f"{directory.name}.log")
+        self.options: tuple[str, ...] = ()
+        """What is behind the addresses on its command line."""
         self._process: subprocess.Popen[str] | None = None
 
     def initialise(self, *, password: str | None = None) -> None:
@@ -67,7 +69,7 @@ class AgentProcess:
                 [
                     *(sys.executable, "-m", "rkmp.daemon", "--state-dir", str(self.directory)),
                     *("--netconf-listen", f"127.0.0.1:{self.netconf_port}"),
-                    *("--ike-listen", f"127.0.0.1:{self.ike_port}", "--exit-on-stdin-eof"),
+                    *("--ike-listen", f"127.0.0.1:{self.ike_port}", "--exit-on-stdin-eof", *self.options),
                 ],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,

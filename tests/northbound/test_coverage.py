@@ -104,7 +104,7 @@ def operational() -> etree._Element:
     with running.key_table.transaction(NOON) as change:
         change.install(negotiated_row("r2-bgp-1", peers=("192.0.2.22",), provenance=provenance(association="bgp")))
     root = running.tree.root
-    EngineState(running.engine, lambda: running.configuration).provide(root)
+    EngineState(running.engine, lambda: running.configuration, "/lab/keys").provide(root)
     KeyTableState(running.key_table, lambda: NOON).provide(root)
     return root
 

@@ -21,6 +21,7 @@ from rkmp.daemon.agent import Agent
 from rkmp.daemon.initialise import initialise
 from rkmp.daemon.listen_address import ListenAddress, parse_listen_address
 from rkmp.daemon.state_directory import EXIT_STATE, StateDirectory
+from rkmp.daemon.watching import KeyLog, Watching
 from rkmp.errors import CommandError, RkmpError, SchemaError, StorageError
 from rkmp.secret import Secret
 
@@ -52,6 +53,13 @@ def serve_parser() -> argparse.ArgumentParser:
         help="where IKE listens while the configuration names no listener (default 0.0.0.0:500)",
     )
     parser.add_argument("--log-format", choices=log.FORMATS, default="text", help="how log lines look (default text)")
+    parser.add_argument("--trace", action="store_true", help="log every IKE message, decoded, without its secrets")
+    parser.add_argument(
+        "--key-log",
+        type=Path,
+        metavar="FILE",
+        help="DANGER: write the keys of IKE SAs to FILE, with which Wireshark can decrypt them; for a lab only",
+    )
     parser.add_argument(
         "--exit-on-stdin-eof",
         action="store_true",
@@ -139,7 +147,9 @@ async def _serve(directory: StateDirectory, arguments: argparse.Namespace) -> No
             loop.add_reader(sys.stdin.fileno(), _stop_at_end_of_input, stop)
         except OSError as error:
             raise CommandError("--exit-on-stdin-eof needs a pipe or a terminal for standard input", 2) from error
-    agent = Agent(directory, netconf=arguments.netconf_listen, ike=arguments.ike_listen)
+    key_log = None if arguments.key_log is None else KeyLog(arguments.key_log)
+    watching = Watching(has_trace=arguments.trace, key_log=key_log)
+    agent = Agent(directory, netconf=arguments.netconf_listen, ike=arguments.ike_listen, watching=watching)
     try:
         await agent.start()
         with contextlib.suppress(BrokenPipeError):
@@ -147,6 +157,7 @@ async def _serve(directory: StateDirectory, arguments: argparse.Namespace) -> No
         await stop.wait()
     finally:
         await agent.stop()
+        watching.close()
 
 
 def _stop_at_end_of_input(stop: asyncio.Event) -> None:

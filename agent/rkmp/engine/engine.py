@@ -33,6 +33,7 @@ from rkmp.engine.switchboard import Switchboard
 from rkmp.engine.timers import Timers
 from rkmp.errors import EngineRefusal, KeyTableError, StorageError
 from rkmp.ike import ChildRequest, CloseReason, IkeSaEstablished
+from rkmp.ike.observation import Observer
 from rkmp.instant import Instant, Random
 from rkmp.keytable import KeyRow, KeyTable
 
@@ -52,15 +53,17 @@ class Engine:
 
     ``random`` is the source of everything that must not be guessed. ``default_listener`` is what peers are talked to
     through while the configuration has no listener; its name is the one that :meth:`receive` is called with. Not
-    configured at first: nothing happens before :meth:`apply`.
+    configured at first: nothing happens before :meth:`apply`. ``observer`` watches every IKE SA.
     """
 
-    def __init__(self, key_table: KeyTable, random: Random, *, default_listener: Listener) -> None:
+    def __init__(
+        self, key_table: KeyTable, random: Random, *, default_listener: Listener, observer: Observer | None = None
+    ) -> None:
         self.key_table = key_table
         self.configuration = EngineConfiguration(enabled=False)
         self._random = random
         self._default_listener = default_listener
-        self._switchboard = Switchboard(random, self._candidates)
+        self._switchboard = Switchboard(random, self._candidates, observer)
         self._strangers = Strangers(self.report)
         self._peers: dict[str, Peer] = {}
         self._by_address: dict[str, dict[str, Peer]] = {}

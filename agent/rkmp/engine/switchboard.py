@@ -21,6 +21,7 @@ from rkmp.engine.statistics import EngineStatistic
 from rkmp.errors import WireError
 from rkmp.ike import ChildRequest, IkeSa, IkeSettings, Role, stateless
 from rkmp.ike.addressing import is_opening_request
+from rkmp.ike.observation import Observer
 from rkmp.instant import Random
 from rkmp.wire import MAJOR_VERSION, Header, PayloadType
 
@@ -32,8 +33,9 @@ Candidates = Callable[[str, str], Sequence[Peer]]
 class Switchboard:
     """Every IKE SA there is, whoever began it; ``candidates`` finds the peers that may begin one."""
 
-    def __init__(self, random: Random, candidates: Candidates) -> None:
+    def __init__(self, random: Random, candidates: Candidates, observer: Observer | None = None) -> None:
         self._random = random
+        self._observer = observer
         self._candidates = candidates
         self._admission = Admission(random)
         self._conversations: dict[bytes, Conversation] = {}
@@ -109,7 +111,7 @@ class Switchboard:
             self._send(listener, remote, challenge, is_marked)
             return None
         policy = ConversationPolicy(candidates)
-        ike_sa = IkeSa.respond(_settings_for(candidates), policy, self._random)
+        ike_sa = IkeSa.respond(_settings_for(candidates), policy, self._random, observer=self._observer)
         policy.ike_sa = ike_sa.local_spi
         conversation = Conversation(ike_sa, policy, listener, remote, role=Role.RESPONDER, marked=is_marked)
         self._add(conversation)
@@ -137,7 +139,7 @@ class Switchboard:
     ) -> Conversation:
         """Begin an IKE SA with ``peer``."""
         policy = ConversationPolicy((), peer)
-        ike_sa = IkeSa.initiate(peer.settings, policy, self._random, request, now)
+        ike_sa = IkeSa.initiate(peer.settings, policy, self._random, request, now, observer=self._observer)
         policy.ike_sa = ike_sa.local_spi
         marked = needs_marker(listener.port, remote[1])
         conversation = Conversation(ike_sa, policy, listener.name, remote, role=Role.INITIATOR, marked=marked)
@@ -225,7 +227,6 @@ def _settings_for(candidates: Sequence[Peer]) -> IkeSettings:
         proposals=tuple(proposals),
         code_points=settings.code_points,
         require_vendor_id=settings.require_vendor_id,
-        algorithm_pairs=settings.algorithm_pairs,
         retransmission=settings.retransmission,
         fragmentation=all(each.fragmentation for each in of_each),
         datagram_size=min(sizes, default=None),

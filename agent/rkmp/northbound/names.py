@@ -40,8 +40,6 @@ class Rkmp(enum.StrEnum):
     TCP_AO_PROTOCOL_ID = enum.auto()
     LDP_DISCOVERY_PROTOCOL_ID = enum.auto()
     TRAFFIC_SELECTOR_TYPE = enum.auto()
-    PRIVATE_ALGORITHM = enum.auto()
-    ALGORITHM = enum.auto()
     REQUIRE_VENDOR_ID = enum.auto()
     LOCAL_IDENTITY = enum.auto()
     TYPE = enum.auto()
@@ -133,6 +131,7 @@ class Rkmp(enum.StrEnum):
     IKE_SPI_LOCAL = enum.auto()
     IKE_SPI_REMOTE = enum.auto()
     NEGOTIATED_AT = enum.auto()
+    KEY_LOG = enum.auto()
     # Inside of it the leaves have the names of the engine's counters.
     STATISTICS = enum.auto()
     RECEIVED_NOTIFY = enum.auto()

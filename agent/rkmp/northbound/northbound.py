@@ -21,10 +21,9 @@ from rkmp.northbound.key_export import KeyExport
 from rkmp.northbound.names import KeyTableNames, Rkmp
 from rkmp.northbound.notifications import Notifications
 from rkmp.northbound.state import EngineState, KeyTableState
-from rkmp.northbound.state_changes import StateChanges, Watched
 
 
-class Server(Watched, Protocol):
+class Server(Protocol):
     """What the northbound needs of the NETCONF server (:class:`rkmp.netconf.server.NetconfServer`)."""
 
     def provide_state(self, tag: str, provider: StateProvider) -> None:
@@ -51,7 +50,7 @@ class _ManualKeys:
 class Northbound:
     """Binds the modules to the engine and the key table; ``clock`` returns the time now, aware, in UTC.
 
-    Nothing happens until :meth:`start`.
+    Nothing happens until :meth:`start`. ``key_log`` is the file that IKE keys are written to, where there is one.
     """
 
     def __init__(
@@ -61,15 +60,16 @@ class Northbound:
         key_table: KeyTable,
         server: Server,
         clock: Callable[[], datetime],
+        *,
+        key_log: str | None = None,
     ) -> None:
         self.configuration = NorthboundConfiguration(datastores.schema, engine, key_table, clock)
         self._datastores = datastores
         notifications = Notifications(server.publish)
         engine.subscribe(notifications.tell_engine_event)
         key_table.subscribe(notifications.tell_key_event)
-        server.provide_state(Rkmp.RKMP, EngineState(engine, lambda: self.configuration.current).provide)
+        server.provide_state(Rkmp.RKMP, EngineState(engine, lambda: self.configuration.current, key_log).provide)
         server.provide_state(KeyTableNames.KEY_TABLE, KeyTableState(key_table, clock).provide)
-        StateChanges(engine, key_table, server)
         for path, handler in {**Actions(engine).handlers, **KeyExport(key_table).handlers}.items():
             server.handle(path, handler)
 

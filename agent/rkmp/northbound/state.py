@@ -26,10 +26,16 @@ RECEIVED_NOTIFY = re.compile("notify-[0-9]+-received")
 
 
 class EngineState:
-    """Provides the state below ``/rkmp``; ``configuration`` returns what the engine is configured with."""
+    """Provides the state below ``/rkmp``.
 
-    def __init__(self, engine: EngineAccess, configuration: Callable[[], EngineConfiguration]) -> None:
+    ``configuration`` returns what the engine is configured with, ``key_log`` is the file that IKE keys are written to.
+    """
+
+    def __init__(
+        self, engine: EngineAccess, configuration: Callable[[], EngineConfiguration], key_log: str | None = None
+    ) -> None:
         self._engine = engine
+        self._key_log = key_log
         self._configuration = configuration
 
     def provide(self, root: etree._Element) -> None:
@@ -40,6 +46,7 @@ class EngineState:
             entry = entries.get(snapshot.name)
             if entry is not None:
                 _add_peer(entry, snapshot)
+        add(top, Rkmp.KEY_LOG, self._key_log)
         _add_counters(etree.SubElement(top, Rkmp.STATISTICS), self._engine.statistics())
         self._add_certificates(top)
 
