@@ -12,6 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from rkmp.daemon import garbage
 from rkmp.engine import (
     AssociationConfiguration,
     Engine,
@@ -88,5 +89,6 @@ async def serve(address: str, port: int, peers: int, folder: Path) -> None:
 
 
 if __name__ == "__main__":
+    garbage.look_rarely()
     with tempfile.TemporaryDirectory(prefix="rkmp-benchmark-") as directory:
         asyncio.run(serve(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), Path(directory)))

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from rkmp.daemon import garbage
 from rkmp.errors import WireError
 from rkmp.ike import (
     ChildKeysEstablished,
@@ -152,6 +153,8 @@ def open_each(bound: socket.socket, openers: Iterable[Opener], child: ChildReque
 
 
 if __name__ == "__main__":
+    # As the agent does.
+    garbage.look_rarely()
     with socket.socket(fileno=int(sys.argv[1])) as listener:
         responder = Responder(policy(Authentication(sys.argv[2]), CHARON_NAME, ROUTER_NAME, Path(sys.argv[3])))
         while True:

@@ -28,8 +28,8 @@ from rkmp.ike.policy import ChildRequest
 from rkmp.ike.refusals import negotiation_failure, notify_name
 from rkmp.ike.vendor_id import announced_code_points, describe, vendor_id
 from rkmp.wire import (
+    SPI_LENGTH,
     ExchangeType,
-    Header,
     KeyExchange,
     Nonce,
     Notify,
@@ -147,7 +147,7 @@ class IkeSaInit(Exchange):
         answered, key_exchange = only(SecurityAssociation, payloads), only(KeyExchange, payloads)
         if answered is None or key_exchange is None:
             raise IkeError(NotifyType.INVALID_SYNTAX, "SecurityAssociation or KeyExchange is missing")
-        remote_spi = Header.parse(message).responder_spi
+        remote_spi = message[SPI_LENGTH : 2 * SPI_LENGTH]
         if len(answered.proposals) != 1 or answered.proposals[0].spi or not any(remote_spi):
             return _doubt(NegotiationFailure.INCONSISTENT_ANSWER, "the answer lacks an SPI, or one accepted proposal")
         try:
@@ -222,7 +222,7 @@ class IkeSaInit(Exchange):
             public_value, shared_secret = respond(suite.key_exchange, key_exchange.data, context.random)
         except CryptoError as fault:
             raise IkeError(NotifyType.INVALID_SYNTAX, str(fault)) from fault
-        remote_spi = Header.parse(message).initiator_spi
+        remote_spi = message[:SPI_LENGTH]
         nat = _detect_nat(context, remote_spi, NO_SPI, payloads)
         self._response = (
             SecurityAssociation((answer,)),
