@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import rkmp
-from rkmp.daemon import log
+from rkmp.daemon import garbage, log
 from rkmp.daemon.agent import Agent
 from rkmp.daemon.initialise import initialise
 from rkmp.daemon.listen_address import ListenAddress, parse_listen_address
@@ -122,6 +122,7 @@ def _authorized_keys(path: Path) -> tuple[str, ...]:
 def run_agent(arguments: argparse.Namespace) -> None:
     """Run the agent until it is told to stop; raises :class:`CommandError` when it cannot start."""
     log.configure(arguments.log_format)
+    garbage.look_rarely()
     directory = StateDirectory(arguments.state_dir)
     directory.require()
     with directory.locked():
