@@ -222,7 +222,7 @@ class IkeSaCore:
                 self.move(IkeSaState.AUTH_SENT if context.is_initiator else IkeSaState.HALF_OPEN)
             if not context.is_initiator:
                 self.deadline = now + context.settings.half_open_timeout
-        if outcome.keys is not None:
+        if outcome.keys is not None and outcome.keys is not context.negotiated.keys:
             context.secrets = replace(context.negotiated, keys=outcome.keys)
         if outcome.identities is not None:
             context.local_identity, context.remote_identity = outcome.identities.local, outcome.identities.remote
