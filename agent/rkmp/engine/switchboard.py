@@ -227,6 +227,7 @@ def _settings_for(candidates: Sequence[Peer]) -> IkeSettings:
         proposals=tuple(proposals),
         code_points=settings.code_points,
         require_vendor_id=settings.require_vendor_id,
+        algorithm_pairs=settings.algorithm_pairs,
         retransmission=settings.retransmission,
         fragmentation=all(each.fragmentation for each in of_each),
         datagram_size=min(sizes, default=None),

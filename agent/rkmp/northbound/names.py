@@ -40,6 +40,8 @@ class Rkmp(enum.StrEnum):
     TCP_AO_PROTOCOL_ID = enum.auto()
     LDP_DISCOVERY_PROTOCOL_ID = enum.auto()
     TRAFFIC_SELECTOR_TYPE = enum.auto()
+    PRIVATE_ALGORITHM = enum.auto()
+    ALGORITHM = enum.auto()
     REQUIRE_VENDOR_ID = enum.auto()
     LOCAL_IDENTITY = enum.auto()
     TYPE = enum.auto()

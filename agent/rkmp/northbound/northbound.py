@@ -21,9 +21,10 @@ from rkmp.northbound.key_export import KeyExport
 from rkmp.northbound.names import KeyTableNames, Rkmp
 from rkmp.northbound.notifications import Notifications
 from rkmp.northbound.state import EngineState, KeyTableState
+from rkmp.northbound.state_changes import StateChanges, Watched
 
 
-class Server(Protocol):
+class Server(Watched, Protocol):
     """What the northbound needs of the NETCONF server (:class:`rkmp.netconf.server.NetconfServer`)."""
 
     def provide_state(self, tag: str, provider: StateProvider) -> None:
@@ -70,6 +71,7 @@ class Northbound:
         key_table.subscribe(notifications.tell_key_event)
         server.provide_state(Rkmp.RKMP, EngineState(engine, lambda: self.configuration.current, key_log).provide)
         server.provide_state(KeyTableNames.KEY_TABLE, KeyTableState(key_table, clock).provide)
+        StateChanges(engine, key_table, server)
         for path, handler in {**Actions(engine).handlers, **KeyExport(key_table).handlers}.items():
             server.handle(path, handler)
 
