@@ -247,24 +247,27 @@ def test_a_key_for_a_prefix_serves_every_address_in_it() -> None:
 
 def test_a_key_for_one_vrf_serves_no_other() -> None:
     script = """
-    ip link add red type vrf table 10; ip link set red up; ip addr add 127.0.0.1/8 dev red
-    ip link add blue type vrf table 20; ip link set blue up; ip addr add 127.0.0.1/8 dev blue
+    ip link add red type vrf table 10; ip link set red up
+    ip link add blue type vrf table 20; ip link set blue up
+    ip link add in-red type veth peer name in-blue
+    ip link set in-red master red up; ip addr add 10.2.0.1/24 dev in-red
+    ip link set in-blue master blue up; ip addr add 10.2.0.2/24 dev in-blue
     """
     subprocess.run(["sh", "-ec", script], check=True)
     red, blue = socket.if_nametoindex("red"), socket.if_nametoindex("blue")
-    for vrf, succeeds in (("red", True), ("blue", False)):
+    for keyed in (red, blue):
         with socket.socket() as listener, socket.socket() as client:
-            for each in (listener, client):
+            for each, vrf in ((listener, b"red"), (client, b"blue")):
                 each.settimeout(3)
-                each.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, vrf.encode())
-            listener.bind(("127.0.0.1", 0))
-            sockets = NeighborSockets(Neighbor.of("127.0.0.1", interface_index=red))
+                each.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, vrf)
+            listener.bind(("10.2.0.1", 0))
+            sockets = NeighborSockets(Neighbor.of("10.2.0.2", interface_index=keyed))
             sockets.hold(after(after(Holding(), Add(mirrored(key(1)))), Prefer("key-1")))
             sockets.listening(listener)
             listener.listen()
-            index = red if succeeds else blue
-            tcp_ao.add_key(client, Neighbor.of("127.0.0.1", interface_index=index), key(1), selected=True)
-            if not succeeds:
+            tcp_ao.add_key(client, Neighbor.of("10.2.0.1", interface_index=blue), key(1), selected=True)
+            if keyed == blue:
+                # The segments come from the other VRF, for which there is no key.
                 with pytest.raises(TimeoutError):
                     client.connect(listener.getsockname())
                 continue
