@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import logging
 from datetime import UTC, datetime
 
 import pytest
 
 from rkmp.daemon.event_log import describe, log_engine_event, log_key_event
+from rkmp.daemon.log import JsonFormatter
 from rkmp.engine import events
 from rkmp.engine.association_states import AssociationState
-from rkmp.keytable import KeyRemoved
+from rkmp.keytable import KeyEvent, KeyRemoved
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -59,6 +61,24 @@ def test_a_certificate_that_expires_is_a_warning_that_says_when(caplog: pytest.L
     assert record.levelname == "WARNING"
     says = 'certificate-expiring certificate=own subject="CN=r1" expires-at=2026-04-01T00:00:00+00:00'
     assert record.getMessage() == says
+
+
+def test_collectors_get_an_event_field_by_field(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    log_key_event(KeyRemoved(NOW, "key 1", "bgp", ("192.0.2.1", "192.0.2.2"), "01", "02", True, "replaced"))
+    log_engine_event(events.AuthenticationFailure(None, "192.0.2.1", "r2\nforged", "no such peer"), NOW)
+    removed, failed = (json.loads(JsonFormatter().format(record)) for record in caplog.records)
+    assert removed["event"] == "key-removed"
+    assert (removed["peers"], removed["is-negotiated"]) == (["192.0.2.1", "192.0.2.2"], True)
+    assert removed["level"] == "info"
+    assert (failed["event"], failed["identity"], failed["level"]) == ("authentication-failure", "r2\nforged", "warning")
+    assert "peer" not in failed
+
+
+@pytest.mark.parametrize("kind", [*events.EngineEvent.__subclasses__(), *KeyEvent.__subclasses__()])
+def test_no_field_of_an_event_hides_one_of_the_log(kind: type[events.EngineEvent | KeyEvent]) -> None:
+    told = {field.name.replace("_", "-") for field in dataclasses.fields(kind)}
+    assert not told & {"time", "level", "logger", "message", "traceback", "event"}
 
 
 def test_every_event_of_the_engine_can_be_described() -> None:

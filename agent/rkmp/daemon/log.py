@@ -1,5 +1,7 @@
 """Log lines for people (``text``) or for collectors (``json``), one event a line, on standard error.
 
+A record that has fields of its own, under :data:`EVENT`, has them as members of its JSON object.
+
 Keys cannot reach a log line by formatting: they travel as :class:`rkmp.secret.Secret`.
 """
 
@@ -11,6 +13,8 @@ import sys
 from datetime import UTC, datetime
 
 FORMATS = ("text", "json")
+EVENT = "rkmp_event"
+"""The attribute of a log record that holds an event's fields: a dictionary that JSON can write."""
 
 
 class JsonFormatter(logging.Formatter):
@@ -23,6 +27,7 @@ class JsonFormatter(logging.Formatter):
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
+            **getattr(record, EVENT, {}),
         }
         if record.exc_info:
             entry["traceback"] = self.formatException(record.exc_info)
