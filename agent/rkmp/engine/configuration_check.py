@@ -26,6 +26,7 @@ from rkmp.engine.configuration import (
 )
 from rkmp.engine.credentials import Trust
 from rkmp.engine.protocols import PROTOCOL_NAMES, protocol_name
+from rkmp.engine.revised import may_differ
 from rkmp.errors import EngineRefusal
 from rkmp.ike import Identity
 from rkmp.ike.purposes import LDP_DISCOVERY
@@ -75,14 +76,16 @@ def differences(before: EngineConfiguration, after: EngineConfiguration, default
     """Return what has to be done to come from ``before`` to ``after``."""
     old = before.peers if before.enabled else {}
     new = after.peers if after.enabled else {}
-    removed = [name for name, peer in old.items() if peer.enabled and not _is_enabled(new.get(name))]
+    is_shared = _shares_what_peers_depend_on(before, after)
+    is_same_list = is_shared and before.enabled and after.enabled
+    names = may_differ(before.peers, after.peers) if is_same_list else dict.fromkeys([*old, *new])
+    removed = [name for name in names if _is_enabled(old.get(name)) and not _is_enabled(new.get(name))]
     added: list[str] = []
     changed: dict[str, bool] = {}
-    is_shared = _shares_what_peers_depend_on(before, after)
-    for name, peer in new.items():
-        if not peer.enabled:
+    for name in names:
+        peer, previous = new.get(name), old.get(name)
+        if peer is None or not peer.enabled:
             continue
-        previous = old.get(name)
         if previous is None or not previous.enabled:
             added.append(name)
         elif previous is not peer or not is_shared:
@@ -110,8 +113,9 @@ def check(before: EngineConfiguration, after: EngineConfiguration, default: List
         _check_policy(policy)
     is_shared = _shares_what_peers_depend_on(before, after) and before.enabled
     same_names = before.proposals.keys() == after.proposals.keys()
-    for peer in after.peers.values():
-        if peer.enabled and not (is_shared and same_names and before.peers.get(peer.name) is peer):
+    names = may_differ(before.peers, after.peers) if is_shared and same_names else after.peers
+    for peer in map(after.peers.get, names):
+        if peer is not None and peer.enabled:
             _check_peer(after, peer, default, trust)
     return differences(before, after, default)
 
@@ -121,17 +125,22 @@ def _is_enabled(peer: PeerConfiguration | None) -> bool:
 
 
 def _shares_what_peers_depend_on(before: EngineConfiguration, after: EngineConfiguration) -> bool:
+    # Tuples, whose members are equal without a look into them where they are the same object.
+    return _surroundings(before) == _surroundings(after)
+
+
+def _surroundings(configuration: EngineConfiguration) -> tuple[object, ...]:
     return (
-        before.listeners == after.listeners
-        and before.code_points == after.code_points
-        and before.require_vendor_id == after.require_vendor_id
-        and before.private_algorithms == after.private_algorithms
-        and before.local_identity == after.local_identity
-        and before.pre_shared_keys == after.pre_shared_keys
-        and before.certificates == after.certificates
-        and before.trust_anchors == after.trust_anchors
-        and before.ppks == after.ppks
-        and before.ike_policies == after.ike_policies
+        configuration.listeners,
+        configuration.code_points,
+        configuration.require_vendor_id,
+        configuration.private_algorithms,
+        configuration.local_identity,
+        configuration.pre_shared_keys,
+        configuration.certificates,
+        configuration.trust_anchors,
+        configuration.ppks,
+        configuration.ike_policies,
     )
 
 

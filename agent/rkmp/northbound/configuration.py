@@ -18,6 +18,7 @@ from rkmp.datastore.schema import Schema, SchemaNode
 from rkmp.datastore.subscribers import Change, PreparedChange
 from rkmp.datastore.xpath.syntax import quoted
 from rkmp.engine.configuration import EngineConfiguration
+from rkmp.engine.revised import Revised
 from rkmp.errors import EngineRefusal, KeyTableError, RpcError
 from rkmp.keytable import KeyTable, PreparedManualRows
 from rkmp.northbound.engine_access import EngineAccess, PreparedEngine
@@ -124,7 +125,8 @@ class NorthboundConfiguration:
             before: Mapping[str, object] = getattr(self.current, field)
             if node in touched.whole:
                 entries = {value(entry, node.keys[0]): entry for entry in _entries(self._schema, change.after, path)}
-                fields[field] = {name: _kept(before, name, read(entry)) for name, entry in entries.items()}
+                kept = Revised({}, {name: _kept(before, name, read(entry)) for name, entry in entries.items()})
+                fields[field] = before if kept == before else kept
             elif node in touched.entries:
                 changed = {
                     name: None
@@ -133,7 +135,7 @@ class NorthboundConfiguration:
                     for name, element in touched.entries[node].items()
                 }
                 fields[field] = _updated(before, changed)
-        different = {field: value for field, value in fields.items() if value != getattr(self.current, field)}
+        different = {field: value for field, value in fields.items() if _differs(value, getattr(self.current, field))}
         return replace(self.current, **different) if different else self.current  # type: ignore[arg-type]
 
     def _read_globals(self, after: etree._Element) -> dict[str, object]:
@@ -234,11 +236,12 @@ def _updated(before: Mapping[str, object], changed: Mapping[str, object | None])
     """Return ``before`` with the entries in ``changed``, of which None are gone; itself where nothing is different."""
     if all(before.get(name) is entry for name, entry in changed.items()):
         return before
-    updated = {**before, **changed}
-    for name, entry in changed.items():
-        if entry is None:
-            del updated[name]
-    return updated
+    return Revised(before, changed)
+
+
+def _differs(value: object, before: object) -> bool:
+    # Entries of which none is different are the same object.
+    return value is not before and (isinstance(value, Revised) or value != before)
 
 
 def _kept(before: Mapping[str, object], name: str, value: object) -> object:
