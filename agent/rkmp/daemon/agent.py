@@ -27,10 +27,12 @@ from rkmp.datastore.schema import load_schema
 from rkmp.engine import Engine, EngineConfiguration, EngineDriver, Listener, system_clock
 from rkmp.errors import CommandError, EngineRefusal, RpcError, RpcErrors
 from rkmp.keytable import KeyTable
+from rkmp.metrics import Metrics, Sources
 from rkmp.netconf import NETCONF_MODULES, EventLog, NetconfServer
 from rkmp.northbound import MODULES, AgentManagement, Northbound, protect_passwords
 from rkmp.northbound.agent_names import AgentNames
 from rkmp.northbound.consumers import bind_southbound
+from rkmp.northbound.monitoring import bind_metrics
 from rkmp.secret import Secret
 from rkmp.southbound import Southbound
 from rkmp.storage import Database, KeyEncryptionKey, Sealer, require_key
@@ -62,6 +64,23 @@ def _require_default_listener(driver: EngineDriver, refusal: EngineRefusal) -> N
             raise CommandError(refusal.reason) from refusal
 
 
+def _metrics(driver: EngineDriver, key_table: KeyTable, server: NetconfServer) -> Metrics:
+    """Return the metrics of these rooms, told what takes time."""
+    metrics = Metrics(
+        Sources(
+            version=rkmp.__version__,
+            clock=_wall_clock,
+            peers=driver.peers,
+            engine_statistics=driver.statistics,
+            key_counts=key_table.counts,
+            sessions=lambda: (session.client.transport for session in server.sessions),
+        )
+    )
+    driver.subscribe(metrics.latencies.engine_event)
+    server.observe_operations(metrics.latencies.operation_answered)
+    return metrics
+
+
 class Agent:
     """The whole of ``rkmpd`` but its process; ``start`` and ``stop`` belong to a running event loop."""
 
@@ -81,6 +100,7 @@ class Agent:
         self._server: NetconfServer | None = None
         self._management: RunningManagement | None = None
         self._southbound: Southbound | None = None
+        self._metrics: Metrics | None = None
         self._closing = ExitStack()
 
     @property
@@ -134,6 +154,8 @@ class Agent:
         datastores.on_commit(configuration.running_changed)
         self._southbound = Southbound(key_table, _wall_clock, f"rkmpd {rkmp.__version__}")
         bind_southbound(datastores, self._southbound, server)
+        self._metrics = _metrics(self._driver, key_table, server)
+        bind_metrics(datastores, self._metrics, server)
         self._closing.callback(KeyClock(key_table, _wall_clock).close)
         self._closing.callback(CommitClock(datastores, _wall_clock).close)
         bound = self._driver.addresses().get(DEFAULT_LISTENER)
@@ -168,6 +190,8 @@ class Agent:
             await self._management.close()
         if self._server is not None:
             await self._server.close()
+        if self._metrics is not None:
+            await self._metrics.close()
         if self._southbound is not None:
             await self._southbound.close()
         if self._driver is not None:

@@ -111,7 +111,8 @@ class Metrics:
         if configuration == self._wanted:
             return
         self._wanted = configuration
-        self._status = MetricsStatus("opening" if configuration.enabled else "disabled")
+        if configuration.enabled:
+            self._status = MetricsStatus("opening")
         self._settled.clear()
         self._wake.set()
 
@@ -139,7 +140,9 @@ class Metrics:
                 if watching is not None:
                     watching.cancel()
                     watching = None
-                if self._wanted.enabled and self._open(self._wanted):
+                if not self._wanted.enabled:
+                    self._status = MetricsStatus("disabled")
+                elif self._open(self._wanted):
                     watching = asyncio.create_task(self.latencies.watch_event_loop(), name="event loop lag")
                 if not self._wake.is_set():
                     self._settled.set()

@@ -7,8 +7,9 @@ becomes rpc-errors of this one request. It must not know framing, transports, or
 from __future__ import annotations
 
 import logging
+import time
 import traceback
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from lxml import etree
 
@@ -37,6 +38,11 @@ class Dispatcher:
     def __init__(self, context: ServerContext, operations: Iterable[Operation] = OPERATIONS) -> None:
         self._context = context
         self._operations: Mapping[str, Operation] = {operation.tag: operation for operation in operations}
+        self._observers: list[Callable[[str, float], None]] = []
+
+    def observe(self, observer: Callable[[str, float], None]) -> None:
+        """Call ``observer`` with the name of every operation of the schema that was carried out, and its seconds."""
+        self._observers.append(observer)
 
     async def answer(self, session: Session, message: bytes | OversizedMessage) -> Answer:
         """Return the answer to one message that came where an ``<rpc>`` is expected."""
@@ -53,7 +59,12 @@ class Dispatcher:
         except RpcError as error:
             # RFC 6241 4.1: the attributes go back, if only there is an element that can have had them.
             return _refusal(rpc if rpc.tag == RPC else None, error)
-        return await self._carry(session, rpc, operation)
+        begun = time.perf_counter()
+        answer = await self._carry(session, rpc, operation)
+        if self._observers and (operation.tag in self._operations or operation.tag in self._context.schema.rpcs):
+            for observer in self._observers:
+                observer(etree.QName(operation).localname, time.perf_counter() - begun)
+        return answer
 
     async def _carry(self, session: Session, rpc: etree._Element, operation: etree._Element) -> Answer:
         access = self._context.access_control.access_of(session.client)

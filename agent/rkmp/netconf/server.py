@@ -217,6 +217,10 @@ class NetconfServer:
         """Whether anyone listens; a costly event need not be built otherwise."""
         return self._hub.has_subscribers
 
+    def observe_operations(self, observer: Callable[[str, float], None]) -> None:
+        """Call ``observer`` with the name of every operation that was carried out, and how many seconds it took."""
+        self._dispatcher.observe(observer)
+
     @property
     def capabilities(self) -> tuple[str, ...]:
         """The URIs of the server's hello."""

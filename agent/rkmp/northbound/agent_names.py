@@ -103,6 +103,8 @@ class AgentNames(enum.StrEnum):
     CONSUMER = enum.auto()
     REASON = enum.auto()
 
+    METRICS = enum.auto()
+
     # State
     STATE = enum.auto()
     ALGORITHM = enum.auto()
