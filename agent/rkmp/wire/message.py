@@ -180,8 +180,7 @@ def _parse_chain(
     while following != PayloadType.NONE:
         start = reader.offset
         current = following
-        following, flags, length = reader.unpack(_GENERIC_HEADER)
-        body = reader.nested(length - _GENERIC_HEADER.size)
+        (following, flags, _), body = reader.structure(_GENERIC_HEADER)
         if (parse := _PARSERS.get(current)) is not None:
             payloads.append(parse(body))
         elif (parse_with_code_points := _CODE_POINT_PARSERS.get(current)) is not None:

@@ -73,6 +73,23 @@ class Reader:
         self._position = end
         return Reader(self._data, start, end)
 
+    def structure(self, layout: struct.Struct) -> tuple[tuple[Any, ...], Reader]:
+        """Read a header whose last field is the length of all, its own included; return it, and a reader of the rest.
+
+        The two steps in one: nearly all that is read is read so. WireError as either would raise it.
+        """
+        start = self._position
+        body = start + layout.size
+        if body > self._end:
+            raise WireError(f"{layout.size} octets expected, {self._end - start} left", start)
+        header = layout.unpack_from(self._data, start)
+        end = start + header[-1]
+        if not body <= end <= self._end:
+            self._position = body
+            return header, self.nested(end - body)
+        self._position = end
+        return header, Reader(self._data, body, end)
+
     def finish(self) -> None:
         """WireError unless everything was read."""
         if self._position != self._end:

@@ -174,8 +174,7 @@ def _parse_transforms(body: Reader, count: int, parse: Callable[[Reader], _Trans
     transforms: list[_TransformT] = []
     for index in range(count):
         start = body.offset
-        last_substruc, length = body.unpack(_SUBSTRUCTURE)
-        transform = body.nested(length - _SUBSTRUCTURE.size)
+        (last_substruc, _), transform = body.structure(_SUBSTRUCTURE)
         if _more_follow(last_substruc, _MORE_TRANSFORMS, start) != (index < count - 1):
             raise WireError(f"Last Substruc {last_substruc} in transform {index + 1} of {count}", start)
         transforms.append(parse(transform))

@@ -105,8 +105,7 @@ class TrafficSelectorsResponder(_TrafficSelectors):
 
 
 def _parse_selector(reader: Reader, code_points: CodePoints) -> Selector:
-    selector_type, ip_protocol, length = reader.unpack(_SELECTOR)
-    body = reader.nested(length - _SELECTOR.size)
+    (selector_type, ip_protocol, _), body = reader.structure(_SELECTOR)
     selector: Selector
     if selector_type == code_points.traffic_selector_type and not body.remaining:
         selector = RoutingProtocolSelector(ROUTING_PROTOCOLS.get(ip_protocol, ip_protocol), selector_type)
