@@ -70,10 +70,13 @@ class KeySocket:
             self.is_listening, self.last_error = True, None
             return
 
-    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None  # noqa: S101 - asyncio calls this in a task of its own
+    def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        # A task of our own, since one of asyncio's that is cancelled is reported as a fault.
+        task = asyncio.get_running_loop().create_task(self._serve(reader, writer))
         self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             refusal = self._refusal(writer)
             if refusal is not None:
@@ -87,7 +90,6 @@ class KeySocket:
             finally:
                 self.sessions.discard(session)
         finally:
-            self._tasks.discard(task)
             writer.close()
             with contextlib.suppress(OSError):
                 await writer.wait_closed()

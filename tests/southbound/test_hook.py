@@ -1,0 +1,144 @@
+"""The hook: a real program is run once a step; what it answers is believed, and what it fails at is tried again."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rkmp.errors import SouthboundError
+from rkmp.southbound import FeedState, HookConfiguration, Southbound, SouthboundConfiguration
+from rkmp.southbound.hook import HookConsumer
+from tests.keytable.rows import PEER, memory_table
+from tests.southbound.test_key_api import World, at, row, until
+
+PROGRAM = """
+import json, pathlib, sys
+folder = pathlib.Path(sys.argv[1])
+told = json.load(sys.stdin)
+with (folder / "steps").open("a") as log:
+    log.write(json.dumps(told) + "\\n")
+if (folder / "fail").exists():
+    sys.exit(5)
+answer = folder / told["step"]
+if answer.exists():
+    print(answer.read_text())
+"""
+
+
+def configuration(folder: Path, timeout: float = 20) -> HookConfiguration:
+    program = folder / "hook.py"
+    program.write_text(PROGRAM)
+    return HookConfiguration("frr", (sys.executable, str(program), str(folder)), timeout, ((PEER, "bgp"),))
+
+
+def told(folder: Path) -> list[dict[str, Any]]:
+    lines = (folder / "steps").read_text().splitlines() if (folder / "steps").exists() else []
+    return [each for line in lines if (each := json.loads(line))["step"] not in ("holds", "usage")]
+
+
+async def hooked(world: World, folder: Path) -> Southbound:
+    southbound = Southbound(world.table, lambda: world.now, "rkmpd of a test")
+    southbound.subscribe(lambda report, _: world.reports.append(report))
+    southbound.configure(SouthboundConfiguration(hooks={"frr": configuration(folder)}))
+    return southbound
+
+
+async def test_a_daemon_is_given_its_keys_by_a_program(tmp_path: Path) -> None:
+    world = World(tmp_path / "unused")
+    world.install(row(1))
+    southbound = await hooked(world, tmp_path)
+    await until(lambda: len(told(tmp_path)) == 2)
+    world.now = at(6)
+    world.install(row(1, end=5), row(2, start=5))
+    await until(lambda: len(told(tmp_path)) == 5)
+    world.remove("key-1")
+    await until(lambda: len(told(tmp_path)) == 6)
+    await southbound.close()
+    steps = told(tmp_path)
+    assert [(each["step"], each["holds"]) for each in steps] == [
+        ("add", ["key-1"]),
+        ("prefer", ["key-1"]),
+        ("add", ["key-1", "key-2"]),
+        ("prefer", ["key-1", "key-2"]),
+        ("retire", ["key-1", "key-2"]),
+        ("remove", ["key-2"]),
+    ]
+    assert steps[0] == {
+        "version": 1,
+        "step": "add",
+        "neighbor": PEER,
+        "protocol": "bgp",
+        "holds": ["key-1"],
+        "key": {
+            "name": "key-1",
+            "send-id": 17,
+            "recv-id": 1,
+            "algorithm": "hmac-sha-1-96",
+            "kdf": "hmac-sha-1",
+            "ignore-tcp-options": False,
+            "secret": row(1).key.reveal().hex(),
+        },
+    }
+    assert steps[1]["key"] == "key-1"
+
+
+async def test_a_daemon_that_has_keys_already_is_not_given_them_again(tmp_path: Path) -> None:
+    world = World(tmp_path / "unused")
+    world.install(row(2))
+    (tmp_path / "holds").write_text('["key-1", "key-2"]')
+    (tmp_path / "usage").write_text('{"sending": ["key-2"], "connections": 1, "good": 3}')
+    southbound = await hooked(world, tmp_path)
+    await until(lambda: len(told(tmp_path)) == 2)
+    assert [(each["step"], each["key"]) for each in told(tmp_path)] == [("prefer", "key-2"), ("remove", "key-1")]
+    await until(lambda: southbound.hooks()[0][1].state is FeedState.SYNCHRONISED)
+    await southbound.close()
+
+
+async def test_a_program_that_fails_is_reported_and_run_again(tmp_path: Path) -> None:
+    world = World(tmp_path / "unused")
+    world.install(row(1))
+    (tmp_path / "fail").touch()
+    southbound = await hooked(world, tmp_path)
+    await until(lambda: bool(world.reports))
+    assert "exits with 5 for holds" in (world.reports[0].reason or "")
+    (tmp_path / "fail").unlink()
+    await until(lambda: len(told(tmp_path)) == 2)
+    await until(lambda: [report.reason for report in world.reports[1:]] == [None])
+    await southbound.close()
+
+
+@pytest.mark.parametrize(("question", "answer"), [("holds", "{}"), ("holds", "[1]"), ("usage", "[]"), ("usage", "{}")])
+async def test_answers_that_mean_nothing_are_faults_of_the_program(tmp_path: Path, question: str, answer: str) -> None:
+    (tmp_path / question).write_text(answer)
+    consumer = HookConsumer(configuration(tmp_path), PEER, "bgp", memory_table())
+    with pytest.raises(SouthboundError, match=f"answers {question} with something else"):
+        await (consumer.holding() if question == "holds" else consumer.usage())
+
+
+async def test_a_program_that_takes_too_long_is_ended_with_all_that_it_started(tmp_path: Path) -> None:
+    script = tmp_path / "slow"
+    script.write_text(f"#!/bin/sh\nsleep 60 &\necho $! >{tmp_path}/pid\nwait\n")
+    script.chmod(0o755)
+    consumer = HookConsumer(HookConfiguration("slow", (str(script),), 0.5, ()), PEER, "bgp", memory_table())
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(consumer.holding(), 1)
+    pid = int((tmp_path / "pid").read_text())
+    await until(lambda: not running(pid))
+
+
+def running(pid: int) -> bool:
+    try:
+        return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+
+
+async def test_a_program_that_is_not_there_is_said_so() -> None:
+    consumer = HookConsumer(HookConfiguration("no", ("/there-is-no-such-program",), 1, ()), PEER, "bgp", memory_table())
+    with pytest.raises(SouthboundError, match="cannot run"):
+        await consumer.holding()

@@ -1,0 +1,323 @@
+"""The local key API over its socket, client and agent as they are: steps, restarts on either side, refusals."""
+
+from __future__ import annotations
+
+import asyncio
+import grp
+import json
+import os
+import pwd
+import socket
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rkmp.errors import SouthboundError
+from rkmp.keytable import KeyRow, KeyTable, Lifetime
+from rkmp.southbound import (
+    Add,
+    ConsumerReport,
+    FeedState,
+    FeedStatus,
+    KeyClient,
+    KeySocketConfiguration,
+    MasterKeyTuple,
+    Prefer,
+    Remove,
+    Retire,
+    Southbound,
+    SouthboundConfiguration,
+    Told,
+    Usage,
+)
+from rkmp.southbound import key_session as key_session_module
+from tests.keytable.rows import NOON, PEER, SECRET_OCTETS, memory_table, negotiated_row
+
+ME = pwd.getpwuid(os.geteuid()).pw_name
+
+
+def row(number: int, start: float = 0, end: float = 3600, overlap: float = 60) -> KeyRow:
+    """Return a key that is sent with from ``start`` to ``end`` and accepted from noon on, in seconds after noon."""
+    return negotiated_row(
+        f"key-{number}",
+        local_key_name=f"{number:02x}",
+        peer_key_name=f"{number + 16:02x}",
+        send_lifetime=Lifetime(at(start), at(end)),
+        accept_lifetime=Lifetime(at(0), at(end + overlap)),
+    )
+
+
+def at(seconds: float) -> datetime:
+    return NOON + timedelta(seconds=seconds)
+
+
+@dataclass
+class World:
+    """An agent's key table and southbound with a clock that the test sets."""
+
+    path: Path
+    table: KeyTable = field(default_factory=memory_table)
+    now: datetime = NOON
+    reports: list[ConsumerReport] = field(default_factory=list)
+    southbound: Southbound | None = None
+
+    def start(self, users: frozenset[str] = frozenset({ME}), groups: frozenset[str] = frozenset()) -> Southbound:
+        self.southbound = Southbound(self.table, lambda: self.now, "rkmpd of a test")
+        self.southbound.subscribe(lambda report, _: self.reports.append(report))
+        self.southbound.configure(
+            SouthboundConfiguration(key_socket=KeySocketConfiguration(str(self.path), users, groups))
+        )
+        return self.southbound
+
+    def install(self, *rows: KeyRow) -> None:
+        with self.table.transaction(self.now) as change:
+            for each in rows:
+                known = self.table.get(each.admin_key_name)
+                (change.install if known is None else change.update)(each)
+
+    def remove(self, name: str) -> None:
+        self.table.remove(name, self.now, "replaced")
+
+    async def stop(self) -> None:
+        if self.southbound is not None:
+            await self.southbound.close()
+            self.southbound = None
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    made = World(tmp_path / "keys.sock")
+    made.start()
+    await until(made.path.exists)
+    yield made
+    await made.stop()
+
+
+async def in_thread(deed: Callable[..., Any], *arguments: Any) -> Any:
+    """Call what blocks; the agent runs meanwhile."""
+    return await asyncio.get_running_loop().run_in_executor(None, deed, *arguments)
+
+
+async def take(client: KeyClient, *, seconds: float = 5.0) -> list[Told]:
+    """Do and acknowledge steps until the agent says that there are no more."""
+    done: list[Told] = []
+    subscriptions = list(client._subscriptions.values())
+    deadline = asyncio.get_running_loop().time() + seconds
+    while asyncio.get_running_loop().time() < deadline:
+        for told in await in_thread(client.wait, 0.05):
+            client.acknowledge(told)
+            done.append(told)
+        if all(each.is_synchronised for each in subscriptions):
+            break
+    return done
+
+
+def steps(done: list[Told]) -> list[Any]:
+    return [told.step for told in done]
+
+
+def tuple_of(one: KeyRow) -> MasterKeyTuple:
+    found = MasterKeyTuple.of(one)
+    assert found is not None
+    return found
+
+
+def status(world: World) -> FeedStatus:
+    assert world.southbound is not None
+    ((client_name, found),) = world.southbound.clients()
+    assert client_name == "bgpd"
+    return found
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not condition():  # noqa: ASYNC110 - what is waited for is the outer behaviour
+            await asyncio.sleep(0.01)
+
+
+async def test_a_rollover_comes_in_steps_and_is_seen_by_the_agent(world: World) -> None:
+    world.install(row(1))
+    with KeyClient(str(world.path), "bgpd") as client:
+        subscription = client.subscribe("bgp", PEER)
+        assert steps(await take(client)) == [Add(tuple_of(row(1))), Prefer("key-1")]
+        client.report(subscription, Usage(frozenset({"key-1"}), connections=1, good=7))
+        await until(lambda: status(world).usage == Usage(frozenset({"key-1"}), connections=1, good=7))
+
+        world.install(row(1, end=5), row(2, start=5))
+        world.now = at(1)
+        assert steps(await take_after(world, client)) == [Add(tuple_of(row(2)))]
+        world.now = at(6)
+        world.table.handle_time(world.now)
+        assert steps(await take_after(world, client)) == [Prefer("key-2")]
+        await until(lambda: status(world).state is FeedState.AWAITING_PEER)
+
+        client.report(subscription, Usage(frozenset({"key-2"}), connections=1))
+        assert steps(await take_after(world, client)) == [Retire("key-1")]
+        world.remove("key-1")
+        assert steps(await take_after(world, client)) == [Remove("key-1")]
+        await until(lambda: status(world).state is FeedState.SYNCHRONISED)
+        assert [held.key.name for held in subscription.holding.keys] == ["key-2"]
+    assert world.reports == []
+
+
+async def take_after(world: World, client: KeyClient) -> list[Told]:
+    """Take the steps of a change that was just made."""
+    for subscription in client._subscriptions.values():
+        subscription.is_synchronised = False
+    return await take(client)
+
+
+async def test_a_client_whose_agent_restarts_goes_on_from_what_it_has(world: World) -> None:
+    world.install(row(1))
+    with KeyClient(str(world.path), "bgpd") as client:
+        client.subscribe("bgp", PEER)
+        await take(client)
+        await world.stop()
+        assert await in_thread(client.wait, 0.1) == []
+        world.install(row(1, end=5), row(2, start=5))
+        world.now = at(6)
+        world.start()
+        assert steps(await take(client)) == [Add(tuple_of(row(2))), Prefer("key-2"), Retire("key-1")]
+
+
+async def test_a_client_that_restarts_is_told_everything_again(world: World) -> None:
+    world.install(row(1))
+    for _ in range(2):
+        with KeyClient(str(world.path), "bgpd") as client:
+            client.subscribe("bgp", PEER)
+            assert steps(await take(client)) == [Add(tuple_of(row(1))), Prefer("key-1")]
+
+
+async def test_a_key_that_was_replaced_under_its_name_is_known_by_its_fingerprint(world: World) -> None:
+    world.install(row(1))
+    with KeyClient(str(world.path), "bgpd") as client:
+        client.subscribe("bgp", PEER)
+        await take(client)
+        await world.stop()
+        world.remove("key-1")
+        changed = negotiated_row("key-1", key=type(row(1).key)(b"another secret of 20"))
+        world.install(changed)
+        world.start()
+        assert steps(await take(client)) == [Remove("key-1"), Add(tuple_of(changed)), Prefer("key-1")]
+
+
+async def test_a_step_that_is_refused_is_reported_and_comes_again(world: World) -> None:
+    world.install(row(1))
+    with KeyClient(str(world.path), "bgpd") as client:
+        client.subscribe("bgp", PEER)
+        (told,) = await in_thread(client.wait, 5.0)
+        client.refuse(told, "no memory")
+        await until(lambda: len(world.reports) == 1)
+        assert world.reports[0] == ConsumerReport("bgpd", PEER, "bgp", "refused: no memory")
+        assert steps(await take(client)) == [Add(tuple_of(row(1))), Prefer("key-1")]
+        assert world.reports[1:] == [ConsumerReport("bgpd", PEER, "bgp", None)]
+
+
+async def test_a_client_that_does_not_answer_is_reported(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(key_session_module._Subscriber, "timeout", 0.1)
+    world.install(row(1))
+    with KeyClient(str(world.path), "bgpd") as client:
+        client.subscribe("bgp", PEER)
+        await in_thread(client.wait, 5.0)
+        await until(lambda: [report.reason for report in world.reports] == ["no answer within 0.1 s"])
+
+
+async def test_lookups_select_as_rfc_7210_does(world: World) -> None:
+    world.install(row(1), row(2, start=100))
+    with KeyClient(str(world.path), "bgpd") as client:
+        keys, preferred = await in_thread(client.look_up, "bgp", PEER)
+        assert (keys, preferred) == ([tuple_of(row(1)), tuple_of(row(2, start=100))], "key-1")
+        assert keys[0].secret.reveal() == SECRET_OCTETS
+        named, _ = await in_thread(lambda: client.look_up("bgp", PEER, recv_id=2))
+        assert [key.name for key in named] == ["key-2"]
+        assert await in_thread(lambda: client.look_up("bgp", PEER, recv_id=99)) == ([], "key-1")
+        assert await in_thread(client.look_up, "ldp", PEER) == ([], None)
+
+
+async def test_the_last_key_is_taken_away_at_the_end_of_its_accept_lifetime(world: World) -> None:
+    world.install(row(1))
+    with KeyClient(str(world.path), "bgpd") as client:
+        client.subscribe("bgp", PEER)
+        await take(client)
+        world.now = at(3660.5)
+        world.table.handle_time(world.now)
+        assert steps(await take_after(world, client)) == [Remove("key-1")]
+
+
+async def test_whoever_is_not_permitted_is_told_so_and_gets_nothing(tmp_path: Path) -> None:
+    world = World(tmp_path / "keys.sock")
+    world.start(users=frozenset({"nobody-that-runs-this"}))
+    await until(world.path.exists)
+    with KeyClient(str(world.path), "bgpd") as client:
+        client.subscribe("bgp", PEER)
+        with pytest.raises(SouthboundError, match="is not permitted"):
+            await in_thread(client.wait, 5.0)
+    await world.stop()
+
+
+async def test_groups_permit_too(tmp_path: Path) -> None:
+    world = World(tmp_path / "keys.sock")
+    world.start(users=frozenset(), groups=frozenset({grp.getgrgid(os.getegid()).gr_name, "there-is-no-such-group"}))
+    await until(world.path.exists)
+    world.install(row(1))
+    with KeyClient(str(world.path), "bgpd") as client:
+        assert (await in_thread(client.look_up, "bgp", PEER))[1] == "key-1"
+    await world.stop()
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        (b"nonsense\n", "no JSON object"),
+        (b"[]\n", "no JSON object"),
+        (b'{"type":"dance"}\n', "no message of type 'dance'"),
+        (b'{"type":"subscribe","id":1,"protocol":"bgp"}\n', "lacks 'neighbor'"),
+        (b'{"type":"subscribe","id":true,"protocol":"bgp","neighbor":"x"}\n', "'id' is not a whole number"),
+        (b'{"type":"subscribe","id":-1,"protocol":"bgp","neighbor":"x"}\n', "'id' is negative"),
+        (b'{"type":"subscribe","id":1,"protocol":"bgp","neighbor":"x","holds":[1]}\n', "'holds' lists objects"),
+        (b'{"type":"acknowledge","subscription":9,"sequence":1}\n', "no such subscription"),
+        (b'{"type":"hello","version":1,"name":"again"}\n', "a hello already"),
+        (b"[" * 60000 + b"\n", "no JSON object"),
+        (b"x" * 70000 + b"\n", "too long"),
+    ],
+)
+async def test_what_is_no_message_ends_the_session_with_a_reason(world: World, line: bytes, reason: str) -> None:
+    reader, writer = await asyncio.open_unix_connection(str(world.path), limit=200000)
+    assert json.loads(await reader.readline())["type"] == "hello"
+    writer.write(b'{"type":"hello","version":1,"name":"odd"}\n' + line)
+    said = json.loads(await reader.readline())
+    assert said["type"] == "error"
+    assert reason in said["reason"]
+    assert await reader.read() == b""
+    writer.close()
+
+
+async def test_another_version_is_refused(world: World) -> None:
+    reader, writer = await asyncio.open_unix_connection(str(world.path))
+    await reader.readline()
+    writer.write(b'{"type":"hello","version":2,"name":"odd"}\n')
+    assert "version 1" in json.loads(await reader.readline())["reason"]
+    writer.close()
+
+
+async def test_a_socket_that_an_earlier_agent_left_is_no_obstacle(tmp_path: Path) -> None:
+    world = World(tmp_path / "keys.sock")
+    with socket.socket(socket.AF_UNIX) as left:
+        left.bind(str(world.path))
+    southbound = world.start()
+    await until(lambda: (found := southbound.key_socket()) is not None and found.is_listening)
+    await world.stop()
+    assert not world.path.exists()
+
+
+async def test_a_place_that_cannot_be_had_is_said_and_no_file_is_lost(tmp_path: Path) -> None:
+    world = World(tmp_path / "keys.sock")
+    world.path.write_text("somebody's file")
+    southbound = world.start()
+    await until(lambda: (found := southbound.key_socket()) is not None and found.last_error is not None)
+    await world.stop()
+    assert world.path.read_text() == "somebody's file"
