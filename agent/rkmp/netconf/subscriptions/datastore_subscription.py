@@ -18,7 +18,7 @@ from rkmp.netconf.subscriptions.messages import push_change_update, push_update
 from rkmp.netconf.subscriptions.refusals import Refusal
 from rkmp.netconf.subscriptions.subscription import Subscriber, Subscription, Surroundings
 from rkmp.netconf.subscriptions.terms import DatastoreTerms, FilterTerms, OnChange
-from rkmp.netconf.subscriptions.updates import OnChangeUpdates, PeriodicUpdates
+from rkmp.netconf.subscriptions.updates import OnChangeUpdates, Outcome, PeriodicUpdates
 from rkmp.netconf.subscriptions.views import Views
 
 
@@ -144,13 +144,20 @@ class DatastoreSubscription(Subscription):
         too_big = "sync-too-big" if self.is_on_change else "update-too-big"
         return self._record(push_update(self._writer, self._surroundings.clock().wall, self.number, tree), too_big)
 
-    def push_changes(self, patch: int, found: Sequence[Change]) -> bool:
-        """Queue a push-change-update."""
+    def push_changes(self, patch: int, found: Sequence[Change], everything: etree._Element | None) -> Outcome:
+        """Queue a push-change-update, or a push-update of ``everything`` where that is smaller than it may be."""
         wall = self._surroundings.clock().wall
-        return self._record(push_change_update(self._writer, wall, self.number, patch, found), "update-too-big")
+        record, done = push_change_update(self._writer, wall, self.number, patch, found), Outcome.TOLD
+        if everything is not None and self._is_too_big(record):
+            # RFC 8641 3.11.1: effectively replacing the previous contents.
+            record, done = push_update(self._writer, wall, self.number, everything), Outcome.SYNCHRONISED
+        return done if self._record(record, "update-too-big") else Outcome.UNTOLD
+
+    def _is_too_big(self, record: bytes) -> bool:
+        return len(record) > self._surroundings.limits.record_octets
 
     def _record(self, record: bytes, too_big: str) -> bool:
-        if len(record) > self._surroundings.limits.record_octets:
+        if self._is_too_big(record):
             self._suspend(too_big)
             return False
         if self.is_suspended and not self._waits_for_reader:
@@ -176,8 +183,7 @@ class DatastoreSubscription(Subscription):
         self._first = None
 
     def _resumed(self) -> None:
-        # RFC 8641 3.11.1: a complete patch from the previous update record.
-        self._updates.changed()
+        self._updates.resumed(self._surroundings.clock())
 
 
 def require_size(octets: int, limit: int, identity: str) -> None:

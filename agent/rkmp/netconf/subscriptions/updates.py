@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from enum import Enum
 from typing import Protocol
 
 from lxml import etree
@@ -22,17 +23,27 @@ _CENTISECONDS = 100
 _PATCHES = 2**32
 
 
+class Outcome(Enum):
+    """What has become of changes that were to be told."""
+
+    TOLD = "told"
+    SYNCHRONISED = "synchronised"
+    """Everything that is selected was sent in their place."""
+    UNTOLD = "untold"
+    """Neither could be; the receiver is told that."""
+
+
 class Records(Protocol):
-    """Makes the records; each method returns None or False where none could be made, and the receiver is told why."""
+    """Makes the records; where one cannot be made, the receiver is told why."""
 
     def look(self) -> etree._Element | None:
-        """Return what is selected now, a new ``config`` element."""
+        """Return what is selected now, a new ``config`` element; None where it cannot be had."""
 
     def push(self, tree: etree._Element) -> bool:
-        """Send a push-update with all of ``tree``."""
+        """Send a push-update with all of ``tree``; return whether it could be."""
 
-    def push_changes(self, patch: int, found: Sequence[Change]) -> bool:
-        """Send a push-change-update."""
+    def push_changes(self, patch: int, found: Sequence[Change], everything: etree._Element | None) -> Outcome:
+        """Send a push-change-update, or where that is too big ``everything``, unless it is None."""
 
 
 class PeriodicUpdates:
@@ -59,6 +70,10 @@ class PeriodicUpdates:
 
     def changed(self) -> None:
         """Take note that data may have changed, which is of no matter here."""
+
+    def resumed(self, now: Instant) -> None:
+        """Go on after a suspension: records that were due meanwhile are not made up for."""
+        self._due = self._next(now.wall)
 
     def delay(self, now: Instant) -> float | None:
         """Return the seconds to the next record."""
@@ -98,6 +113,7 @@ class OnChangeUpdates:
         self._told: etree._Element | None = None
         self._seen: etree._Element | None = None
         self._is_dirty = False
+        self._is_stuck = False
         self._wants_sync = False
         self._patch = 0
         self._quiet_until = -math.inf
@@ -119,6 +135,10 @@ class OnChangeUpdates:
         """Take note that something selected may have changed."""
         self._is_dirty = True
 
+    def resumed(self, now: Instant) -> None:  # noqa: ARG002
+        """Go on after a suspension with a complete patch from the last record (RFC 8641 3.11.1)."""
+        self._is_dirty = True
+
     def resynchronise(self) -> None:
         """Send everything that is selected, soon."""
         self._wants_sync = True
@@ -133,7 +153,7 @@ class OnChangeUpdates:
             return 0.0
         if self._is_dirty:
             return max(0.0, self._next_look - now.monotonic)
-        if self._pending:
+        if self._pending and not self._is_stuck:
             return max(0.0, self._quiet_until - now.monotonic)
         return None
 
@@ -148,7 +168,7 @@ class OnChangeUpdates:
                 self._is_dirty = True
             return
         if self._is_dirty and now.monotonic >= self._next_look:
-            self._is_dirty = False
+            self._is_dirty = self._is_stuck = False
             tree = self._records.look()
             if tree is None:
                 return
@@ -164,13 +184,16 @@ class OnChangeUpdates:
         if self._told is None or self._seen is None:
             return
         found = self._pending.between(self._told, self._seen)
-        if found and not self._records.push_changes(self._patch, found):
-            # What could not be told is part of the next record.
+        everything = self._seen if self.terms.sync_on_start else None
+        outcome = self._records.push_changes(self._patch, found, everything) if found else None
+        if outcome is Outcome.UNTOLD:
+            # What could not be told is part of the next record, which is made when something has changed again.
+            self._is_stuck = True
             return
         self._pending.clear()
         self._told = self._seen
-        if found:
-            self._patch = (self._patch + 1) % _PATCHES
+        if outcome is not None:
+            self._patch = (self._patch + 1) % _PATCHES if outcome is Outcome.TOLD else 0
             self._dampen(now)
 
     def _synchronise(self, now: Instant, tree: etree._Element) -> None:
