@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from lxml import etree
+from ncclient.manager import Manager
 
 from tests.e2e.agents import NETCONF, RKMP, AgentProcess, make_user_key, peer_configuration, wait_for
 
@@ -56,6 +58,15 @@ def listening_on(port: int) -> str:
     return peer_configuration("r1", "r2", port=9, initiate="never", top=listen)
 
 
+def listening(agent: AgentProcess, session: Manager) -> dict[str, str]:
+    """Return what the agent shows of its one listener, and of whether it does what it is configured to."""
+    leaves = "<in-force/><why-not-in-force/><listen><state/><reason/></listen>"
+    data = agent.get(session, f'<rkmp xmlns="{RKMP}">{leaves}</rkmp>')
+    names = ("state", "reason", "in-force", "why-not-in-force")
+    found = data.iterdescendants(*(f"{{{RKMP}}}{name}" for name in names))
+    return {etree.QName(leaf).localname: leaf.text or "" for leaf in found}
+
+
 def test_an_agent_whose_address_is_not_there_yet_serves_netconf_and_goes_on_trying(make_agent: MakeAgent) -> None:
     agent = make_agent("r1")
     with taken_port() as port:
@@ -69,7 +80,13 @@ def test_an_agent_whose_address_is_not_there_yet_serves_netconf_and_goes_on_tryi
         assert f"cannot listen on 127.0.0.1 port {port}" in agent.log.read_text()
         with agent.connect() as session:
             assert session.get_config("running").data_xml == before
+            shown = listening(agent, session)
+            assert (shown["state"], shown["in-force"]) == ("closed", "false")
+            assert f"cannot listen on 127.0.0.1 port {port}" in shown["reason"]
+            assert f"cannot listen on 127.0.0.1 port {port}" in shown["why-not-in-force"]
     wait_for("the configuration is in force", lambda: "is in force now" in agent.log.read_text())
+    with agent.connect() as session:
+        assert listening(agent, session) == {"state": "listening", "in-force": "true"}
     assert agent.stop() == 0
 
 

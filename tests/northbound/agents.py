@@ -148,6 +148,9 @@ class VirtualDriver:
         self.engine.clear(peer, self._world.instant())
         self.pump()
 
+    def addresses(self) -> Mapping[str, tuple[str, int]]:
+        return {name: (listener.address, listener.port) for name, listener in self._listeners.items()}
+
     def peers(self) -> tuple[PeerSnapshot, ...]:
         return self.engine.peers(self._world.instant())
 

@@ -104,7 +104,9 @@ def operational() -> etree._Element:
     with running.key_table.transaction(NOON) as change:
         change.install(negotiated_row("r2-bgp-1", peers=("192.0.2.22",), provenance=provenance(association="bgp")))
     root = running.tree.root
-    EngineState(running.engine, lambda: running.configuration, "/lab/keys").provide(root)
+    EngineState(
+        running.engine, lambda: running.configuration, "/lab/keys", why_not_in_force=lambda: "no such address"
+    ).provide(root)
     KeyTableState(running.key_table, lambda: NOON).provide(root)
     return root
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import itertools
 from dataclasses import replace
 from datetime import timedelta
 
@@ -182,3 +184,26 @@ def test_configured_keys_are_intended_and_negotiated_ones_are_learned() -> None:
     for leaf in root.xpath("k:key-table/k:key/*[self::k:state or self::k:fingerprint]", namespaces=NAMESPACES):
         assert leaf.get(ORIGIN_ATTRIBUTE) is None
     assert text(root, "k:key-table/k:key[k:admin-key-name='r2-bgp-1']/k:state") == "active"
+
+
+def listeners(root: etree._Element) -> dict[str, tuple[str | None, str | None]]:
+    entries = root.xpath("r:rkmp/r:listen", namespaces=NAMESPACES)
+    return {text(entry, "r:name") or "": (text(entry, "r:state"), text(entry, "r:reason")) for entry in entries}
+
+
+def test_a_listener_tells_whether_it_listens_and_why_not() -> None:
+    running = Running(FakeEngine(listening={"loopback": ("192.0.2.1", 500)}))
+    running.change(document("full"))
+    refused = "cannot listen on 2001:db8::1 port 500: no such address"
+    for why_not, reason in (
+        (refused, f"the configuration is not in force: {refused}"),
+        (None, "RKMP is not enabled"),
+    ):
+        root = copy.deepcopy(running.tree.root)
+        state = EngineState(
+            running.engine, lambda: running.configuration, why_not_in_force=itertools.repeat(why_not).__next__
+        )
+        state.provide(root)
+        assert text(root, "r:rkmp/r:in-force") == ("false" if why_not else "true")
+        assert text(root, "r:rkmp/r:why-not-in-force") == why_not
+        assert listeners(root) == {"loopback": ("listening", None), "loopback6": ("closed", reason)}

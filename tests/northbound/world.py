@@ -82,6 +82,7 @@ class FakeEngine:
     refusal: EngineRefusal | None = None
     snapshots: tuple[PeerSnapshot, ...] = ()
     counters: Mapping[str, int] = field(default_factory=dict)
+    listening: Mapping[str, tuple[str, int]] = field(default_factory=dict)
     calls: list[tuple[object, ...]] = field(default_factory=list)
     configuration: EngineConfiguration = field(default_factory=EngineConfiguration)
     subscribers: list[Callable[[EngineEvent, datetime], None]] = field(default_factory=list)
@@ -104,6 +105,9 @@ class FakeEngine:
 
     def clear(self, peer: str) -> None:
         self._note("clear", peer)
+
+    def addresses(self) -> Mapping[str, tuple[str, int]]:
+        return self.listening
 
     def peers(self) -> tuple[PeerSnapshot, ...]:
         return self.snapshots

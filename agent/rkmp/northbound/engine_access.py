@@ -38,6 +38,9 @@ class EngineAccess(Protocol):
     def clear(self, peer: str) -> None:
         """Drop the IKE SAs and keys of a peer; raises EngineRefusal."""
 
+    def addresses(self) -> Mapping[str, tuple[str, int]]:
+        """Return where datagrams are taken in, by the name of the listener."""
+
     def peers(self) -> tuple[PeerSnapshot, ...]:
         """Return a snapshot of every peer."""
 

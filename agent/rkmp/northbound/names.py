@@ -102,6 +102,8 @@ class Rkmp(enum.StrEnum):
     PERFECT_FORWARD_SECRECY = enum.auto()
 
     # State
+    IN_FORCE = enum.auto()
+    WHY_NOT_IN_FORCE = enum.auto()
     SUBJECT = enum.auto()
     ISSUER = enum.auto()
     SERIAL_NUMBER = enum.auto()

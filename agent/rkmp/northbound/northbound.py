@@ -66,10 +66,15 @@ class Northbound:
     ) -> None:
         self.configuration = NorthboundConfiguration(datastores.schema, engine, key_table, clock)
         self._datastores = datastores
+        self._server = server
+        self._why_not_in_force: str | None = "the agent is starting"
         notifications = Notifications(server.publish)
         engine.subscribe(notifications.tell_engine_event)
         key_table.subscribe(notifications.tell_key_event)
-        server.provide_state(Rkmp.RKMP, EngineState(engine, lambda: self.configuration.current, key_log).provide)
+        state = EngineState(
+            engine, lambda: self.configuration.current, key_log, why_not_in_force=lambda: self._why_not_in_force
+        )
+        server.provide_state(Rkmp.RKMP, state.provide)
         server.provide_state(KeyTableNames.KEY_TABLE, KeyTableState(key_table, clock).provide)
         StateChanges(engine, key_table, server)
         for path, handler in {**Actions(engine).handlers, **KeyExport(key_table).handlers}.items():
@@ -86,6 +91,13 @@ class Northbound:
             self._datastores.replay(self.configuration)
             self.configuration.start()
         except RpcError as error:
+            self._note(error.message)
             # There is no request to answer.
             raise EngineRefusal(error.message) from error
+        self._note(None)
         self._datastores.subscribe(self.configuration)
+
+    def _note(self, why_not_in_force: str | None) -> None:
+        if why_not_in_force != self._why_not_in_force:
+            self._why_not_in_force = why_not_in_force
+            self._server.state_changed(Rkmp.RKMP)

@@ -29,11 +29,18 @@ class EngineState:
     """Provides the state below ``/rkmp``.
 
     ``configuration`` returns what the engine is configured with, ``key_log`` is the file that IKE keys are written to.
+    ``why_not_in_force`` returns what stands in the way of the configuration that is stored, None where nothing does.
     """
 
     def __init__(
-        self, engine: EngineAccess, configuration: Callable[[], EngineConfiguration], key_log: str | None = None
+        self,
+        engine: EngineAccess,
+        configuration: Callable[[], EngineConfiguration],
+        key_log: str | None = None,
+        *,
+        why_not_in_force: Callable[[], str | None] = lambda: None,
     ) -> None:
+        self._why_not_in_force = why_not_in_force
         self._engine = engine
         self._key_log = key_log
         self._configuration = configuration
@@ -46,9 +53,21 @@ class EngineState:
             entry = entries.get(snapshot.name)
             if entry is not None:
                 _add_peer(entry, snapshot)
+        why_not = self._why_not_in_force()
+        add(top, Rkmp.IN_FORCE, why_not is None)
+        add(top, Rkmp.WHY_NOT_IN_FORCE, why_not)
+        self._add_listeners(top, why_not)
         add(top, Rkmp.KEY_LOG, self._key_log)
         _add_counters(etree.SubElement(top, Rkmp.STATISTICS), self._engine.statistics())
         self._add_certificates(top)
+
+    def _add_listeners(self, top: etree._Element, why_not_in_force: str | None) -> None:
+        addresses = self._engine.addresses()
+        for listener in top.iterchildren(Rkmp.LISTEN):
+            is_listening = listener.findtext(Rkmp.NAME) in addresses
+            add(listener, Rkmp.STATE, "listening" if is_listening else "closed")
+            if not is_listening:
+                add(listener, Rkmp.REASON, _why_closed(why_not_in_force))
 
     def _add_certificates(self, top: etree._Element) -> None:
         configuration = self._configuration()
@@ -62,6 +81,12 @@ class EngineState:
                     certificate = certificates.get(entry.findtext(Rkmp.NAME) or "")
                     if certificate is not None:
                         _add_summary(entry, summary_of(certificate))
+
+
+def _why_closed(why_not_in_force: str | None) -> str:
+    if why_not_in_force is None:
+        return "RKMP is not enabled"
+    return f"the configuration is not in force: {why_not_in_force}"
 
 
 def _add_summary(entry: etree._Element, summary: CertificateSummary) -> None:
