@@ -57,7 +57,7 @@ def run(
     kernel = folder() / "linux"
     if not kernel.exists():
         raise Unavailable(f"there is no {kernel}: tests/guest/build-guest FOLDER makes one, and RKMP_GUEST names it")
-    with tempfile.TemporaryDirectory(prefix="rkmp-guest-", dir="/dev/shm") as directory:
+    with tempfile.TemporaryDirectory(prefix="rkmp-guest-", dir=_place_for_memory()) as directory:
         out = Path(directory)
         settings = {"PYTHONPATH": str(REPOSITORY / "agent"), "RKMP_GUEST": str(folder()), **(environment or {})}
         exports = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in settings.items())
@@ -69,6 +69,16 @@ def run(
                 return Outcome(-1, f"{output}\nthe guest did not end within {seconds:g} s, or broke down: {log}")
             raise Unavailable(f"the guest does not boot: {log.strip() or 'it says nothing'}")
         return Outcome(int((out / "status").read_text()), output)
+
+
+def _place_for_memory() -> str | None:
+    """Return a folder for the file that is the guest's memory, which has to be executable: in memory where possible."""
+    shared = Path("/dev/shm")
+    if shared.is_dir():
+        file_system = os.statvfs(shared)
+        if not file_system.f_flag & os.ST_NOEXEC and file_system.f_bavail * file_system.f_frsize > 2**30:
+            return str(shared)
+    return None
 
 
 def _boot(kernel: Path, out: Path, time_travel: bool, seconds: float) -> str:
