@@ -44,6 +44,8 @@ BGP, LDP, MSDP = 1, 2, 3
 NAMES = {BGP: "bgp", LDP: "ldp", MSDP: "msdp"}
 LISTENER = "ike"
 
+Address = tuple[str, int]
+
 SHA1 = TransformConfiguration("sha1", 1, 1)
 AES = TransformConfiguration("aes", 2, 2)
 BOTH = ProposalConfiguration("ao", (SHA1, AES))
@@ -108,6 +110,7 @@ class Router:
     def __init__(self, name: str, seed: int, *, skew: float = 0.0) -> None:
         self.name = name
         self.address = address_of(name)
+        self.addresses = {self.address}
         self.skew = skew
         self.random = random.Random(f"{seed} {name}")
         self.configuration = EngineConfiguration(enabled=False)
@@ -182,6 +185,7 @@ class Network:
     """How datagrams fare. ``loss`` and ``duplication`` are probabilities; delays are in seconds.
 
     ``cuts`` are (from, until) times in which nothing arrives; ``filter`` may drop (return None) or change a datagram.
+    ``translator`` stands before the router whose address it hides.
     """
 
     loss: float = 0.0
@@ -189,6 +193,31 @@ class Network:
     delay: tuple[float, float] = (0.01, 0.02)
     cuts: list[tuple[float, float]] = field(default_factory=list)
     filter: Callable[[str, str, bytes], bytes | None] = lambda _source, _destination, data: data
+    translator: Translator | None = None
+
+
+@dataclass
+class Translator:
+    """A NAT: what comes from ``inside`` seems to come from ``outside``, at a port of its own for each port inside."""
+
+    inside: str
+    outside: str
+    ports: dict[int, int] = field(default_factory=dict)
+    seen: list[tuple[int, int, bytes]] = field(default_factory=list)
+
+    def outgoing(self, source: Address, destination: Address, data: bytes) -> Address:
+        """Return what the source of a datagram turns into; remember the ports, and what it carries."""
+        if source[0] != self.inside:
+            return source
+        self.seen.append((source[1], destination[1], data))
+        return self.outside, self.ports.setdefault(source[1], 40000 + len(self.ports))
+
+    def incoming(self, destination: Address) -> Address | None:
+        """Return whom a datagram is for behind us, None where nobody has opened that port."""
+        if destination[0] != self.outside:
+            return destination
+        inside = {outside: port for port, outside in self.ports.items()}.get(destination[1])
+        return None if inside is None else (self.inside, inside)
 
 
 class Violation(AssertionError):
@@ -209,7 +238,7 @@ class Simulation:
             name: Router(name, seed, skew=self.random.uniform(-skew, skew)) for name in names
         }
         self.sent = 0
-        self._in_flight: list[tuple[float, int, str, OutgoingDatagram]] = []
+        self._in_flight: list[tuple[float, int, Address, OutgoingDatagram]] = []
         self._planned: list[tuple[float, int, Callable[[], None]]] = []
         self._order = itertools.count()
         self._working: set[tuple[str, str, int]] = set()
@@ -299,15 +328,22 @@ class Simulation:
         for _ in range(copies):
             if chance.random() >= network.loss:
                 arrives = self.now + chance.uniform(*network.delay)
-                heapq.heappush(self._in_flight, (arrives, next(self._order), router.address, datagram))
+                heapq.heappush(self._in_flight, (arrives, next(self._order), datagram.local, datagram))
 
-    def _deliver(self, source: str, datagram: OutgoingDatagram) -> None:
+    def _deliver(self, source: Address, datagram: OutgoingDatagram) -> None:
         if any(start <= self.now < end for start, end in self.network.cuts):
             return
-        data = self.network.filter(source, datagram.remote[0], datagram.data)
-        destination = next((r for r in self.routers.values() if r.address == datagram.remote[0]), None)
+        data = self.network.filter(source[0], datagram.remote[0], datagram.data)
+        translator, to = self.network.translator, datagram.remote
+        if translator is not None:
+            there = translator.incoming(to)
+            source = translator.outgoing(source, to, datagram.data)
+            if there is None:
+                return
+            to = there
+        destination = next((r for r in self.routers.values() if to[0] in r.addresses), None)
         if destination is not None and destination.is_up and data is not None:
-            destination.engine.receive(data, LISTENER, (source, 500), destination.at(self.now))
+            destination.engine.receive(data, LISTENER, source, destination.at(self.now), to)
 
     # -- what must hold ------------------------------------------------------------------------------------------
 

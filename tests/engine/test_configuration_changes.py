@@ -327,7 +327,7 @@ def test_peers_that_are_not_enabled_may_be_unfit() -> None:
 
 def test_listeners_serve_peers_of_their_ip_version_the_first_by_name() -> None:
     simulation = Simulation(1)
-    listeners = {"b": Listener("b", "192.0.2.1"), "a": Listener("a", "192.0.2.1", 4500), "ike6": V6}
+    listeners = {"b": Listener("b", "192.0.2.1"), "a": Listener("a", "192.0.2.1", 4501), "ike6": V6}
     router = simulation["r1"]
     peers = [peer("r2"), peer("r3", address="2001:db8::3", neighbor="2001:db8::3"), peer("r4", listener="b")]
     router.configure(configuration("r1", peers, listeners=listeners), 0.0)

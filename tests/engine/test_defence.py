@@ -20,7 +20,7 @@ from rkmp.engine.admission import (
 from rkmp.engine.conversation import Conversation
 from rkmp.engine.peer import Peer
 from rkmp.engine.strangers import MOST_REMEMBERED, Strangers
-from rkmp.ike import AuthenticationFailed, AuthenticationFailure, ChildKeysEstablished
+from rkmp.ike import AuthenticationFailed, AuthenticationFailure, ChildKeysEstablished, Path
 from rkmp.instant import Instant
 from tests.engine.simulation import BGP, LISTENER, Router, Simulation, address_of, configuration, peer, two_routers
 
@@ -214,10 +214,10 @@ def test_a_fault_of_ours_ends_one_ike_sa_and_nothing_else(
     r2 = simulation["r2"]
     real: Callable[..., None] = Conversation.receive
 
-    def broken(self: Conversation, message: bytes, remote: tuple[str, int], now: float, *, is_marked: bool) -> None:
-        if remote[0] == address_of("r1"):
+    def broken(self: Conversation, message: bytes, path: Path, now: float, *, is_marked: bool) -> None:
+        if path.remote[0] == address_of("r1"):
             raise ZeroDivisionError
-        real(self, message, remote, now, is_marked=is_marked)
+        real(self, message, path, now, is_marked=is_marked)
 
     monkeypatch.setattr(Conversation, "receive", broken)
     r1 = simulation["r1"]
@@ -303,7 +303,7 @@ def test_reports_of_strangers_are_remembered_within_bounds() -> None:
     (conversation,) = router.engine._switchboard.all()
     event = AuthenticationFailed(None, AuthenticationFailure.WRONG_KEY, "no")
     for number in range(MOST_REMEMBERED + 10):
-        conversation.remote = (f"203.0.{number >> 8}.{number & 255}", 500)
+        conversation.path = Path(("192.0.2.2", 500), (f"203.0.{number >> 8}.{number & 255}", 500))
         strangers.react(conversation, None, event, 0.0)
     assert len(told) == MOST_REMEMBERED + 10
     assert len(strangers._reported_at) <= MOST_REMEMBERED

@@ -18,6 +18,7 @@ from rkmp.engine import (
     EngineConfiguration,
     EngineDriver,
     EngineEvent,
+    EngineStatistic,
     IkeSaUp,
     Initiate,
     Listener,
@@ -264,7 +265,9 @@ async def test_an_unreachable_port_is_a_hint_only(make: Callable[[str], Agent]) 
         closed = probe.getsockname()[1]
     agent.configure(settings("r1", neighbor("r2", closed), neighbor("r3", 0x7FFF, address="240.0.0.1")))
     await asyncio.sleep(0.05)
-    assert agent.association("r2") is AssociationState.NEGOTIATING
+    assert agent.association("r2") is agent.association("r3") is AssociationState.NEGOTIATING
+    # The host has no way to the second one, and says so at once.
+    assert agent.driver.statistics()[EngineStatistic.NETWORK_ERRORS] >= 1
 
 
 async def test_identities_other_than_names_work(make: Callable[[str], Agent]) -> None:
@@ -292,7 +295,7 @@ async def test_an_error_on_a_socket_is_a_hint_only(make: Callable[[str], Agent])
 
         calls = 0
 
-        def recvfrom(self, _octets: int) -> tuple[bytes, tuple[str, int]]:
+        def receive(self) -> tuple[bytes, tuple[str, int], tuple[str, int]]:
             self.calls += 1
             if self.calls == 1:
                 raise ConnectionRefusedError
@@ -301,5 +304,45 @@ async def test_an_error_on_a_socket_is_a_hint_only(make: Callable[[str], Agent])
     complaining = Complaining()
     r1.driver._readable("default", complaining)  # type: ignore[arg-type]
     assert complaining.calls == 2
+    assert r1.driver.statistics()[EngineStatistic.NETWORK_ERRORS] == 1
     assert r1.driver.statistics()["ike-sas"] == 1
     assert r2.driver.statistics()["ike-sas"] == 1
+
+
+@pytest.mark.parametrize(("anywhere", "ours", "theirs"), [("0.0.0.0", "127.0.0.8", "127.0.0.9"), ("::", "::1", "::1")])  # noqa: S104
+async def test_a_listener_on_all_addresses_answers_from_the_one_that_was_asked(
+    make: Callable[[str], Agent], anywhere: str, ours: str, theirs: str
+) -> None:
+    r1, r2 = make("r1"), make("r2")
+    six = {"neighbor": "2001:db8::1"} if ":" in ours else {}
+    try:
+        r2.configure(settings("r2", listeners={"any": Listener("any", anywhere, 0)}))
+        r1.configure(settings("r1", listeners={"one": Listener("one", theirs, 0)}))
+    except EngineRefusal:
+        pytest.skip("the machine has no IPv6 on loopback")
+    to, back = r2.driver.addresses()["any"][1], r1.driver.addresses()["one"][1]
+    answering = neighbor("r1", back, address=theirs, initiate=Initiate.NEVER, **six)
+    r2.configure(settings("r2", answering, listeners={"any": Listener("any", anywhere, 0)}))
+    r1.configure(settings("r1", neighbor("r2", to, address=ours, **six), listeners={"one": Listener("one", theirs, 0)}))
+    await until(lambda: bool(r1.key_table.rows()) and bool(r2.key_table.rows()))
+    # It knows where it was asked, and so that nothing was translated on the way.
+    (shown,) = (ike_sa for peer in r2.driver.peers() for ike_sa in peer.ike_sas)
+    assert (shown.nat_local, shown.nat_remote) == (False, False)
+    # And it opens from whichever address leads there.
+    await r2.driver.rekey("r1", BGP)
+
+
+async def test_a_second_port_serves_peers_behind_translators(make: Callable[[str], Agent]) -> None:
+    free: list[int] = []
+    for _ in range(2):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            probe.bind((LOOPBACK, 0))
+            free.append(probe.getsockname()[1])
+    agent, other = make("r1"), make("r2")
+    listeners = {"a": Listener("a", LOOPBACK, *free)}
+    agent.configure(settings("r1", neighbor("r2", other.port, initiate=Initiate.NEVER), listeners=listeners))
+    assert agent.driver.addresses() == {"a": (LOOPBACK, free[0])}
+    other.configure(settings("r2", neighbor("r1", free[1])))
+    await until(lambda: bool(agent.key_table.rows()) and bool(other.key_table.rows()))
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken, pytest.raises(OSError, match="in use"):
+        taken.bind((LOOPBACK, free[1]))

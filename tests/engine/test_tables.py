@@ -34,7 +34,7 @@ from rkmp.engine.key_schedule import (
 from rkmp.engine.offers import child_request
 from rkmp.engine.send_ids import allocate_send_id
 from rkmp.engine.timers import Timers
-from rkmp.ike import Event
+from rkmp.ike import Event, Path
 from rkmp.keytable import Direction, KeyRow, Lifetime, Provenance
 from rkmp.secret import Secret
 from tests.engine.simulation import AES, BASE, BGP, BOTH, SHA1
@@ -162,9 +162,9 @@ def test_private_use_protocols_are_written_in_decimal() -> None:
 def test_markers() -> None:
     assert without_marker(bytes(4) + b"x") == (b"x", True)
     assert without_marker(b"x") == (b"x", False)
-    assert needs_marker(4500, 4500)
-    assert not needs_marker(500, 4500)
-    assert not needs_marker(4500, 500)
+    assert needs_marker(Path(("192.0.2.1", 4500), ("192.0.2.2", 4500)))
+    assert not needs_marker(Path(("192.0.2.1", 500), ("192.0.2.2", 4500)))
+    assert not needs_marker(Path(("192.0.2.1", 4500), ("192.0.2.2", 500)))
 
 
 # -- the times of a key ------------------------------------------------------------------------------------------------

@@ -72,7 +72,7 @@ def test_a_whole_document_becomes_the_configuration_of_the_engine(running: Runni
     assert running.configuration == EngineConfiguration(
         enabled=True,
         listeners={
-            "loopback": Listener("loopback", "192.0.2.1", 500),
+            "loopback": Listener("loopback", "192.0.2.1", 500, 4501),
             "loopback6": Listener("loopback6", "2001:db8::1", 500),
         },
         code_points=CodePoints(211, 212, 242),
@@ -160,6 +160,7 @@ def test_a_whole_document_becomes_the_configuration_of_the_engine(running: Runni
                     241: AssociationConfiguration(protocol=241, neighbor="192.0.2.2", proposals=("ao",), enabled=False),
                 },
                 listener="loopback",
+                non_esp_marker=True,
                 initiate=Initiate.ON_DEMAND,
                 remote_identity=Identity.parse("key-id", "0a0b0c"),
             ),

@@ -13,6 +13,7 @@ from __future__ import annotations
 from rkmp.engine.association_states import TRANSITIONS, AssociationInput, AssociationState
 from rkmp.engine.configuration import (
     IKE_PORT,
+    NAT_PORT,
     AssociationConfiguration,
     CertificateName,
     Childless,
@@ -42,6 +43,7 @@ from rkmp.engine.events import (
     IkeSaDown,
     IkeSaReplaced,
     IkeSaUp,
+    NatFound,
     NegotiationFailure,
     RequestCompleted,
     RolloverCompleted,
@@ -53,6 +55,7 @@ from rkmp.engine.statistics import EngineStatistic, PeerStatistic, failure_stati
 
 __all__ = [
     "IKE_PORT",
+    "NAT_PORT",
     "TRANSITIONS",
     "AssociationConfiguration",
     "AssociationInput",
@@ -75,6 +78,7 @@ __all__ = [
     "IkeSaUp",
     "Initiate",
     "Listener",
+    "NatFound",
     "NatPolicy",
     "NegotiationFailure",
     "OutgoingDatagram",

@@ -36,6 +36,8 @@ _Value = TypeVar("_Value")
 
 IKE_PORT = 500
 """UDP port of IKE (RFC 7296 section 2)."""
+NAT_PORT = 4500
+"""UDP port of IKE and ESP with a peer behind a translator of addresses (RFC 7296 2.23)."""
 
 
 DEFAULT_RETRANSMISSION = Retransmission()
@@ -80,11 +82,26 @@ class NatPolicy(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """A UDP address and port on which the engine speaks IKE."""
+    """A UDP address and port on which the engine speaks IKE.
+
+    ``nat_port`` is a second port, for peers behind a translator; of None it is the usual one beside the usual port, and
+    there is none beside another.
+    """
 
     name: str
     address: str
     port: int = IKE_PORT
+    nat_port: int | None = None
+
+    @property
+    def marked_port(self) -> int | None:
+        """The port on which all messages have a non-ESP marker, if there is one."""
+        return NAT_PORT if self.nat_port is None and self.port == IKE_PORT else self.nat_port
+
+    @property
+    def ports(self) -> tuple[int, ...]:
+        """Every port that it takes, the one for IKE first."""
+        return (self.port,) if self.marked_port is None else (self.port, self.marked_port)
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +220,8 @@ class PeerConfiguration:
     """A router that we negotiate with.
 
     ``remote_identity`` of None stands for the peer's address as its identity. The two sides may authenticate by
-    different methods.
+    different methods. ``non_esp_marker`` is whether messages begin with one when we open an IKE SA; of None they do
+    where neither port is that of IKE (protocol.md G37).
     """
 
     name: str
@@ -218,6 +236,7 @@ class PeerConfiguration:
     initiate: Initiate = Initiate.ON_DEMAND
     remote_identity: Identity | None = None
     ppk: PpkName | None = None
+    non_esp_marker: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

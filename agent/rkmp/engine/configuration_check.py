@@ -149,6 +149,7 @@ def _credentials(configuration: EngineConfiguration, peer: PeerConfiguration, de
     return (
         peer.address,
         peer.port,
+        peer.non_esp_marker,
         listener_of(configuration, peer, default),
         configuration.code_points,
         configuration.require_vendor_id,
@@ -179,9 +180,12 @@ def _check_listeners(configuration: EngineConfiguration) -> None:
             address = str(ip_address(listener.address))
         except ValueError as error:
             raise EngineRefusal(f"listener {listener.name}: {error}") from error
-        other = bound.setdefault((address, listener.port), listener.name)
-        if other != listener.name and listener.port != 0:
-            raise EngineRefusal(f"listeners {other} and {listener.name} have the same address and port")
+        if listener.marked_port == listener.port:
+            raise EngineRefusal(f"listener {listener.name}: port and nat-port have to differ")
+        for port in filter(None, listener.ports):
+            other = bound.setdefault((address, port), listener.name)
+            if other != listener.name:
+                raise EngineRefusal(f"listeners {other} and {listener.name} both take port {port} of {address}")
 
 
 def _check_proposals(configuration: EngineConfiguration) -> None:

@@ -11,13 +11,15 @@ from rkmp.engine.configuration import IkePolicy
 from rkmp.engine.policy import ConversationPolicy
 from rkmp.engine.renewal import Renewal
 from rkmp.engine.state import IkeSaSnapshot
-from rkmp.ike import CloseReason, Identity, IkeSa, IkeSaEstablished, IkeSaRekeyed, IkeSaState, Role, Statistic
+from rkmp.ike import CloseReason, Identity, IkeSa, IkeSaEstablished, IkeSaRekeyed, IkeSaState, Path, Role, Statistic
 from rkmp.instant import Instant
 
 if TYPE_CHECKING:
     from rkmp.engine.peer import Peer
 
 _OPENING = (IkeSaState.NEW, IkeSaState.INIT_SENT, IkeSaState.INTERMEDIATE, IkeSaState.AUTH_SENT)
+KEEPALIVE_INTERVAL = 20.0
+"""Seconds of silence after which a translator before us is reminded of us (RFC 3948 section 4)."""
 HINT_PATIENCE = 2.0
 """Seconds in which a peer that somebody says has forgotten the IKE SA may prove the contrary."""
 RESPONDER_PATIENCE = 1.1
@@ -33,12 +35,13 @@ class Failure:
 
 
 class Conversation:
-    """An IKE SA with the address that it talks to.
+    """An IKE SA with the way on which its messages travel.
 
-    ``marked``: messages travel with a non-ESP marker (G37). ``role`` is ours. ``retired_because``: nothing new is begun
-    over it, and it is closed when what it owes the peer is done. ``is_mute``: what it wants to say must not be said.
-    ``busy_at`` is when it was last used for its purpose. ``owner`` is the peer once it is sure who that is: from the
-    start where we are the initiator, and for a responder when the IKE SA is established.
+    ``path`` is from where to where, ``marked``: behind a non-ESP marker (G37). ``said_at`` is when the last was sent.
+    ``role`` is ours. ``retired_because``: nothing new is begun over it, and it is closed when what it owes the peer is
+    done. ``is_mute``: what it wants to say must not be said. ``busy_at`` is when it was last used for its purpose.
+    ``owner`` is the peer once it is sure who that is: from the start where we are the initiator, and for a responder
+    when the IKE SA is established.
     """
 
     def __init__(
@@ -46,7 +49,7 @@ class Conversation:
         ike_sa: IkeSa,
         policy: ConversationPolicy,
         listener: str,
-        remote: tuple[str, int],
+        path: Path,
         *,
         role: Role,
         marked: bool,
@@ -55,7 +58,7 @@ class Conversation:
         self._key = ike_sa.local_spi
         self.policy = policy
         self.listener = listener
-        self.remote = remote
+        self.path = path
         self.role = role
         self.marked = marked
         self.owner: Peer | None = policy.peer
@@ -66,6 +69,7 @@ class Conversation:
         self.retired_because: str | None = None
         self.is_mute = False
         self.busy_at = float("-inf")
+        self.said_at = float("-inf")
         self._deleted: set[int] = set()
         self._progress = (0, 0)
         self._opened_at = float("-inf")
@@ -76,6 +80,11 @@ class Conversation:
     def key(self) -> bytes:
         """What names this conversation: our first SPI, 8 octets, which stays its name when the IKE SA is rekeyed."""
         return self._key
+
+    @property
+    def remote(self) -> tuple[str, int]:
+        """Address and port of the peer."""
+        return self.path.remote
 
     @property
     def claimed_peer(self) -> Peer | None:
@@ -140,7 +149,7 @@ class Conversation:
         """Return for how long it has been established."""
         return now - self._opened_at if self.established is not None else 0.0
 
-    def receive(self, message: bytes, remote: tuple[str, int], now: float, *, is_marked: bool) -> None:
+    def receive(self, message: bytes, path: Path, now: float, *, is_marked: bool) -> None:
         """Hand a message to the IKE SA; one that it accepts shows that the peer is there, at which port, and how."""
         before = self.ike_sa.last_heard
         self.ike_sa.receive(message, now)
@@ -148,8 +157,11 @@ class Conversation:
             self._heard_at = now
             self._doubted_until = None
             # RFC 7296 2.23: a translator may have given the peer another port meanwhile.
-            self.remote = remote
-            self.marked = is_marked
+            self.take(path, marked=is_marked)
+
+    def take(self, path: Path, *, marked: bool) -> None:
+        """Let what is sent from now on travel like this."""
+        self.path, self.marked = path, marked
 
     def doubt(self, now: float) -> None:
         """Take an unauthenticated hint that the peer has lost this IKE SA (RFC 7296 2.4, 2.21.4).
@@ -175,11 +187,17 @@ class Conversation:
 
     def next_timer(self, policy: IkePolicy | None) -> float | None:
         """Return when :meth:`handle_timer` has something to do."""
-        moments = [self.ike_sa.next_timer(), self._doubted_until]
+        moments = [self.ike_sa.next_timer(), self._doubted_until, self.keepalive_at]
         if self.is_open and policy is not None and policy.liveness_interval:
             moments.append(self._heard_at + _patience(policy.liveness_interval, self.role))
         known = [moment for moment in moments if moment is not None]
         return min(known) if known else None
+
+    @property
+    def keepalive_at(self) -> float | None:
+        """When the translator before us has to be reminded of us; None where there is none."""
+        nat = self.ike_sa.nat if self.is_open else None
+        return self.said_at + KEEPALIVE_INTERVAL if nat is not None and nat.local else None
 
     def expires_at(self, policy: IkePolicy) -> float:
         """Return when the lifetime of the IKE SA ends on this side."""
@@ -226,7 +244,7 @@ class Conversation:
 
     def snapshot(self, policy: IkePolicy) -> IkeSaSnapshot:
         """Return what is shown of the IKE SA."""
-        event, count = self.established, self.ike_sa.statistics
+        event, count, nat = self.established, self.ike_sa.statistics, self.ike_sa.nat
         suite: IkeSuite | None = event.suite if event else None
         identity: Identity | None = event.remote_identity if event else None
         renews_at = expires_at = None
@@ -251,6 +269,8 @@ class Conversation:
             auth_method=event.remote_method.value if event else None,
             certificate_expires_at=self.certificate_expires_at,
             uses_ppk=event.uses_ppk if event else None,
+            nat_local=None if nat is None else nat.local,
+            nat_remote=None if nat is None else nat.remote,
             messages_in=count.get(Statistic.MESSAGES_IN, 0),
             messages_out=count.get(Statistic.MESSAGES_OUT, 0),
             octets_in=count.get(Statistic.OCTETS_IN, 0),

@@ -1,38 +1,37 @@
 """The engine's edge: UDP sockets, the clocks and the one timer, on asyncio.
 
 It pumps datagrams in and out, re-arms a single timer after each event, and hands on what the engine reports. All
-decisions are the engine's; nothing here knows a protocol. One socket a listener serves every peer.
+decisions are the engine's; nothing here knows a protocol. One socket for each port of a listener serves every peer.
 """
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
-import os
-import socket
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from rkmp.engine.configuration import EngineConfiguration, Listener
 from rkmp.engine.configuration_check import PreparedConfiguration
-from rkmp.engine.datagrams import OutgoingDatagram
+from rkmp.engine.datagrams import Address, OutgoingDatagram
 from rkmp.engine.engine import Engine
 from rkmp.engine.events import EngineEvent, RequestCompleted
+from rkmp.engine.sockets import UdpEndpoint, bound_socket
 from rkmp.engine.state import PeerSnapshot
 from rkmp.errors import EngineRefusal
 from rkmp.instant import Instant
 
 _log = logging.getLogger(__name__)
 
-DATAGRAM_OCTETS = 65535
 DATAGRAMS_A_WAKE = 64
 """How many datagrams one socket may take in before others get their turn."""
 LONGEST_SLEEP = 30.0
 """Seconds after which the civil clock is looked at again: it may have been set."""
 
-Address = tuple[str, int]
 Binding = tuple[str, int, str]
 Subscriber = Callable[[EngineEvent, datetime], None]
 
@@ -62,8 +61,9 @@ class EngineDriver:
         self._clock = clock
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
-        self._sockets: dict[Binding, socket.socket] = {}
-        self._by_name: dict[str, socket.socket] = {}
+        self._endpoints: dict[Binding, UdpEndpoint] = {}
+        self._by_port: dict[tuple[str, int], UdpEndpoint] = {}
+        self._listening: dict[str, Address] = {}
         self._subscribers: list[Subscriber] = []
         self._watchers: list[Callable[[], None]] = []
         self._requests: dict[int, asyncio.Future[str]] = {}
@@ -71,7 +71,7 @@ class EngineDriver:
 
     def addresses(self) -> dict[str, Address]:
         """Return the address and port that each listener is bound to, by listener name."""
-        return {name: bound.getsockname()[:2] for name, bound in self._by_name.items()}
+        return dict(self._listening)
 
     def subscribe(self, subscriber: Subscriber) -> None:
         """Call ``subscriber`` with every event of the engine and the time at which it was reported."""
@@ -89,15 +89,19 @@ class EngineDriver:
         wanted = self._listeners(configuration)
         prepared = self._engine.prepare(configuration)
         with ExitStack() as undo:
-            opened: dict[Binding, socket.socket] = {}
-            for listener in wanted:
-                if _binding(listener) not in self._sockets:
-                    opened[_binding(listener)] = undo.enter_context(_bound_socket(listener))
+            endpoints: dict[Binding, UdpEndpoint] = {}
+            for binding in itertools.chain.from_iterable(map(_bindings, wanted)):
+                known = self._endpoints.get(binding)
+                endpoints[binding] = known or undo.enter_context(UdpEndpoint(bound_socket(*binding[:2])))
+            if not all(listener.port for listener in wanted):
+                # Peers are told which port it is (RFC 7296 2.23), so the engine has to know what was chosen.
+                chosen = {each.name: replace(each, port=endpoints[_bindings(each)[0]].address[1]) for each in wanted}
+                prepared = self._engine.prepare(replace(configuration, listeners=chosen))
             unused = undo.pop_all()
 
         def apply() -> None:
             unused.pop_all()
-            self._switch_sockets(wanted, opened)
+            self._switch(wanted, endpoints)
             self._apply(prepared)
 
         return PreparedChange(apply, unused.close)
@@ -144,9 +148,9 @@ class EngineDriver:
         self._closed = True
         if self._timer is not None:
             self._timer.cancel()
-        for bound in self._sockets.values():
-            self._loop.remove_reader(bound)
-            bound.close()
+        for endpoint in self._endpoints.values():
+            self._loop.remove_reader(endpoint)
+            endpoint.close()
         for outcome in self._requests.values():
             if not outcome.done():
                 outcome.set_exception(EngineRefusal("the agent is stopping"))
@@ -156,34 +160,38 @@ class EngineDriver:
             return ()
         return tuple(configuration.listeners.values()) or (self._default_listener,)
 
-    def _switch_sockets(self, wanted: Iterable[Listener], opened: Mapping[Binding, socket.socket]) -> None:
-        before, self._sockets, self._by_name = self._sockets, {}, {}
-        available = {**before, **opened}
+    def _switch(self, wanted: Iterable[Listener], endpoints: Mapping[Binding, UdpEndpoint]) -> None:
+        before, self._endpoints = self._endpoints, dict(endpoints)
+        self._by_port.clear()
+        self._listening.clear()
         for listener in wanted:
-            binding = _binding(listener)
-            bound = self._sockets[binding] = self._by_name[listener.name] = available[binding]
-            # Also for a socket that stays: its listener may have another name.
-            self._loop.add_reader(bound, self._readable, listener.name, bound)
-        for binding, bound in before.items():
-            if binding not in self._sockets:
-                self._loop.remove_reader(bound)
-                bound.close()
+            for binding in _bindings(listener):
+                endpoint = endpoints[binding]
+                self._by_port[listener.name, endpoint.address[1]] = endpoint
+                self._listening.setdefault(listener.name, endpoint.address)
+                # Also for a socket that stays: its listener may have another name.
+                self._loop.add_reader(endpoint, self._readable, listener.name, endpoint)
+        for binding, endpoint in before.items():
+            if binding not in endpoints:
+                self._loop.remove_reader(endpoint)
+                endpoint.close()
 
     def _apply(self, prepared: PreparedConfiguration) -> None:
         self._engine.apply(prepared, self._clock())
         self._pump()
 
-    def _readable(self, listener: str, bound: socket.socket) -> None:
+    def _readable(self, listener: str, endpoint: UdpEndpoint) -> None:
         for _ in range(DATAGRAMS_A_WAKE):
             try:
-                data, remote = bound.recvfrom(DATAGRAM_OCTETS)
+                data, local, remote = endpoint.receive()
             except BlockingIOError:
                 break
             except OSError as error:
                 # An ICMP error of an earlier datagram: a hint only (RFC 7296 2.4), retransmission decides.
                 _log.debug("listener %s: %s", listener, error)
+                self._engine.note_network_error()
                 continue
-            self._engine.receive(data, listener, (remote[0], remote[1]), self._clock())
+            self._engine.receive(data, listener, remote, self._clock(), local)
         self._pump()
 
     def _wake(self) -> None:
@@ -216,14 +224,15 @@ class EngineDriver:
             subscriber(event, wall)
 
     def _send(self, datagram: OutgoingDatagram) -> None:
-        bound = self._by_name.get(datagram.listener)
-        if bound is None:
+        endpoint = self._by_port.get((datagram.listener, datagram.local[1]))
+        if endpoint is None:
             return
         try:
-            bound.sendto(datagram.data, datagram.remote)
+            endpoint.send(datagram.data, datagram.local[0], datagram.remote)
         except OSError as error:
             # UDP may lose anything, so this is a lost datagram; retransmission or its end tells the operator.
             _log.debug("to %s port %d: %s", *datagram.remote, error)
+            self._engine.note_network_error()
 
     def _arm(self, now: Instant) -> None:
         if self._timer is not None:
@@ -236,23 +245,6 @@ class EngineDriver:
         self._timer = self._loop.call_later(delay, self._wake)
 
 
-def _binding(listener: Listener) -> Binding:
-    """Return what makes two listeners share a socket; one that takes any free port shares with none but itself."""
-    return listener.address, listener.port, "" if listener.port else listener.name
-
-
-def _bound_socket(listener: Listener) -> socket.socket:
-    """Return a non-blocking UDP socket bound to ``listener``; raise :class:`EngineRefusal` when it can't be."""
-    family = socket.AF_INET6 if ":" in listener.address else socket.AF_INET
-    bound = socket.socket(family, socket.SOCK_DGRAM)
-    try:
-        bound.setblocking(False)
-        if family == socket.AF_INET6:
-            bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        bound.bind((listener.address, listener.port))
-    except OSError as error:
-        bound.close()
-        raise EngineRefusal(
-            f"cannot listen on {listener.address} port {listener.port}: {os.strerror(error.errno or 0)}"
-        ) from error
-    return bound
+def _bindings(listener: Listener) -> tuple[Binding, ...]:
+    """Return what makes listeners share sockets; one that takes any free port shares it with none but itself."""
+    return tuple((listener.address, port, "" if port else listener.name) for port in listener.ports)

@@ -22,20 +22,22 @@ from rkmp.engine.configuration_check import PreparedConfiguration, check, differ
 from rkmp.engine.containment import contained
 from rkmp.engine.conversation import Conversation
 from rkmp.engine.credentials import Trust
-from rkmp.engine.datagrams import OutgoingDatagram
+from rkmp.engine.datagrams import Address, OutgoingDatagram
 from rkmp.engine.events import EngineEvent
+from rkmp.engine.orphans import remove_orphans
 from rkmp.engine.peer import Peer
 from rkmp.engine.protocols import protocol_name
 from rkmp.engine.reactions import react
 from rkmp.engine.state import PeerSnapshot
+from rkmp.engine.statistics import EngineStatistic
 from rkmp.engine.strangers import Strangers
 from rkmp.engine.switchboard import Switchboard
 from rkmp.engine.timers import Timers
-from rkmp.errors import EngineRefusal, KeyTableError, StorageError
-from rkmp.ike import ChildRequest, CloseReason, IkeSaEstablished
+from rkmp.errors import EngineRefusal
+from rkmp.ike import ChildRequest, CloseReason, IkeSaEstablished, Path
 from rkmp.ike.observation import Observer
 from rkmp.instant import Instant, Random
-from rkmp.keytable import KeyRow, KeyTable
+from rkmp.keytable import KeyTable
 
 _log = logging.getLogger(__name__)
 
@@ -113,7 +115,7 @@ class Engine:
                 self._stir(peer)
         if self.configuration.enabled and not self._has_restored:
             self._has_restored = True
-            self._remove_orphans(at)
+            remove_orphans(self.key_table, self._peers, at.wall)
         self._settle(at)
 
     def _add_peer(self, configuration: PeerConfiguration, at: Instant) -> None:
@@ -156,32 +158,18 @@ class Engine:
                 conversation.ike_sa.abandon("the configuration has changed", at.monotonic, CloseReason.REPLACED)
                 self.touch(conversation)
 
-    def _remove_orphans(self, at: Instant) -> None:
-        """Remove negotiated keys from before a restart that no association is configured for any more."""
-        orphans = [row for row in self.key_table.rows() if row.provenance is not None and not self._is_owned(row)]
-        try:
-            for row in orphans:
-                self.key_table.remove(row.admin_key_name, at.wall, "no longer configured")
-        except (StorageError, KeyTableError) as error:
-            _log.error("keys that are no longer configured cannot be removed: %s", error)
-
-    def _is_owned(self, row: KeyRow) -> bool:
-        peer = self._peers.get(row.provenance.peer) if row.provenance is not None else None
-        if peer is None:
-            return False
-        return any(
-            association.protocol == row.protocol
-            and _canonical(association.configuration.neighbor) in map(_canonical, row.peers)
-            for association in peer.associations.values()
-            if association.configuration.enabled
-        )
-
     # -- datagrams and time --------------------------------------------------------------------------------------
 
-    def receive(self, data: bytes, listener: str, remote: tuple[str, int], at: Instant) -> None:
-        """Take in a datagram that came to ``listener`` (its name) from an address and port. Never raises."""
+    def receive(self, data: bytes, listener: str, remote: Address, at: Instant, local: Address | None = None) -> None:
+        """Take in a datagram that came to ``listener`` (its name) from an address and port. Never raises.
+
+        ``local`` is the address and port of ours that it came to; None stands for those of the listener.
+        """
         self._enter(at)
-        conversation = self._switchboard.receive(data, listener, remote, at.monotonic)
+        if local is None:
+            served = self.configuration.listeners.get(listener, self._default_listener)
+            local = (served.address, served.port)
+        conversation = self._switchboard.receive(data, listener, Path(local, remote), at.monotonic)
         if conversation is not None:
             self.touch(conversation)
         self._settle(at)
@@ -292,6 +280,10 @@ class Engine:
         peer = self._peers.get(name)
         return None if peer is None else peer.snapshot(at)
 
+    def note_network_error(self) -> None:
+        """Count what the network or the host says of a datagram of ours: a hint, and no more (RFC 7296 2.4)."""
+        self._switchboard.count(EngineStatistic.NETWORK_ERRORS)
+
     def statistics(self) -> Mapping[str, int]:
         """Return the counters of the engine and of all IKE SAs together, by name."""
         return self._switchboard.statistics()
@@ -360,9 +352,9 @@ class Engine:
         self._stirred |= {id(owner): owner for owner in owners}
         names = ", ".join(sorted(peer.name for peer in self._stirred.values()))
         _log.error("internal error: peers %s do not come to rest; they are left alone for a while", names)
-        self._switchboard.count_internal_error()
+        self._switchboard.count(EngineStatistic.INTERNAL_ERRORS)
         for conversation in self._touched.values():
-            self._switchboard.flush(conversation)
+            self._switchboard.flush(conversation, at.monotonic)
         for peer in self._stirred.values():
             if not peer.is_departed:
                 self._timers.set(peer.name, at.monotonic + PATIENCE_AFTER_AN_ERROR)
@@ -371,7 +363,7 @@ class Engine:
 
     def _pursue(self, peer: Peer, at: Instant) -> None:
         if not contained(lambda: peer.pursue(at), f"peer {peer.name} is left alone for a while"):
-            self._switchboard.count_internal_error()
+            self._switchboard.count(EngineStatistic.INTERNAL_ERRORS)
             self._timers.set(peer.name, at.monotonic + PATIENCE_AFTER_AN_ERROR)
         elif not peer.is_departed:
             self._timers.set(peer.name, peer.next_timer(at))
@@ -394,7 +386,7 @@ class Engine:
         else:
             for event in events:
                 self._strangers.react(conversation, conversation.claimed_peer, event, at.monotonic)
-        self._switchboard.flush(conversation)
+        self._switchboard.flush(conversation, at.monotonic)
         is_known = self._switchboard.get(conversation.key) is not None
         self._timers.set(conversation.key, conversation.next_timer(conversation.ike_policy) if is_known else None)
 

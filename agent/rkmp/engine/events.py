@@ -39,6 +39,20 @@ class IkeSaDown(EngineEvent):
 
 
 @dataclass(frozen=True, slots=True)
+class NatFound(EngineEvent):
+    """Addresses are translated between us and ``peer``, who is seen at ``address``: ours (``nat_local``), its, or both.
+
+    ``refused``: no key is negotiated because of that, as the IKE policy says (protocol.md G30).
+    """
+
+    peer: str
+    address: str
+    nat_local: bool
+    nat_remote: bool
+    refused: bool
+
+
+@dataclass(frozen=True, slots=True)
 class IkeSaReplaced(EngineEvent):
     """The IKE SA with ``old_local_spi`` was rekeyed, by whichever side: it goes on under the other SPIs, 8 octets each.
 

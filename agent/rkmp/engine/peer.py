@@ -16,6 +16,8 @@ from rkmp.engine.association import Association
 from rkmp.engine.certificate_watch import CertificateWatch
 from rkmp.engine.closing import closing_moments
 from rkmp.engine.configuration import (
+    IKE_PORT,
+    NAT_PORT,
     AssociationConfiguration,
     Childless,
     EngineConfiguration,
@@ -109,6 +111,8 @@ class Peer:
     def settings(self) -> IkeSettings:
         """The policy as an IKE SA takes it."""
         policy, engine = self.ike_policy, self.engine.configuration
+        listener = self.engine.listener_of(self.configuration)
+        is_on_usual_ports = listener.marked_port is not None and self.configuration.port == IKE_PORT
         return IkeSettings(
             proposals=policy.proposals,
             code_points=engine.code_points,
@@ -118,6 +122,7 @@ class Peer:
             fragmentation=policy.fragmentation,
             datagram_size=policy.datagram_size,
             childless=policy.childless is not Childless.NEVER,
+            nat_port=NAT_PORT if is_on_usual_ports else None,
             allow_sha1=policy.allow_sha1,
             initial_contact=not any(conversation.is_open for conversation in self.conversations.values()),
         )

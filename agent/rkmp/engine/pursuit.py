@@ -15,6 +15,7 @@ from rkmp.engine.closing import is_overdue, is_to_be_renewed, why_close
 from rkmp.engine.configuration import Childless
 from rkmp.engine.conversation import Conversation
 from rkmp.engine.offers import child_request
+from rkmp.engine.policy import why_nat_refuses
 from rkmp.engine.statistics import PeerStatistic, failure_statistic
 from rkmp.ike import ChildRefusal, ChildRequest
 from rkmp.instant import Instant
@@ -46,6 +47,10 @@ def _negotiate(peer: Peer, association: Association, at: Instant) -> None:
         is_asked = association.is_asked_for
         if peer.reopening.may_open(peer.configuration.initiate, at.monotonic, is_asked=is_asked):
             _open_for(peer, association, at)
+        return
+    refusal = why_nat_refuses(conversation.ike_sa.nat, peer.ike_policy.nat)
+    if refusal is not None:
+        association.fail(refusal, None, at)
         return
     request = _request(peer, association, at)
     if request is None:

@@ -12,7 +12,8 @@ from typing import Any
 from rkmp.crypto.certificates import first_to_expire
 from rkmp.engine.association import Association
 from rkmp.engine.conversation import Conversation, Failure
-from rkmp.engine.events import AuthenticationFailure, IkeSaDown, IkeSaReplaced, IkeSaUp, NegotiationFailure
+from rkmp.engine.datagrams import moved_path
+from rkmp.engine.events import AuthenticationFailure, IkeSaDown, IkeSaReplaced, IkeSaUp, NatFound, NegotiationFailure
 from rkmp.engine.peer import CROSSING_WINDOW, Peer
 from rkmp.engine.policy import why_nat_refuses
 from rkmp.engine.protocols import protocol_name
@@ -99,6 +100,10 @@ def _established(peer: Peer, conversation: Conversation, event: IkeSaEstablished
     peer.engine.report(
         IkeSaUp(peer.name, event.local_spi, event.remote_spi, event.role.value, event.remote_identity.text)
     )
+    nat = conversation.ike_sa.nat
+    if nat is not None and (nat.local or nat.remote):
+        is_refused = why_nat_refuses(nat, peer.ike_policy.nat) is not None
+        peer.engine.report(NatFound(peer.name, conversation.remote[0], nat.local, nat.remote, is_refused))
     for other in others:
         if other.is_open and event.initial_contact and other.seconds_open(at.monotonic) > CROSSING_WINDOW:
             # RFC 7296 2.4. One that is younger crossed: the peer could not know of it when it said so.
@@ -122,9 +127,12 @@ def _rekeyed(peer: Peer, conversation: Conversation, event: IkeSaRekeyed, at: In
 
 
 def _nat_detected(peer: Peer, conversation: Conversation, event: NatDetected, _at: Instant) -> None:
-    # protocol.md G30: TCP-AO covers addresses, so keys for translated ones would fail every segment.
-    whose = " and ".join(name for name, is_so in (("our", event.local), ("the peer's", event.remote)) if is_so)
-    _log.warning("peer %s: %s address %s is translated on the way", peer.name, whose, conversation.remote[0])
+    """Move to where both sides expect translated messages (RFC 7296 2.23), before another is sent."""
+    moved = None
+    if event.move_to is not None:
+        moved = moved_path(peer.engine.listener_of(peer.configuration), conversation.path, event.move_to)
+    if moved is not None:
+        conversation.take(moved, marked=True)
 
 
 def _rekey_failed(peer: Peer, conversation: Conversation, event: IkeSaRekeyFailed, at: Instant) -> None:
@@ -267,7 +275,7 @@ def _refused(peer: Peer, conversation: Conversation, event: ChildRefused, at: In
     attempt = association.attempt if association is not None else None
     if association is None or attempt is None or set(attempt.send_ids) != set(event.send_ids):
         return
-    reason = explain(event.reason, event.message)
+    reason = why_nat_refuses(conversation.ike_sa.nat, peer.ike_policy.nat) or explain(event.reason, event.message)
     if event.reason in LOST_WITH_THE_IKE_SA:
         _lost(conversation, association, event.message, at)
     elif event.reason in TRIED_AGAIN_AT_ONCE:

@@ -40,4 +40,6 @@ def may_differ(before: Mapping[str, _Entry], after: Mapping[str, _Entry]) -> Col
     if before is after:
         return ()
     known = after.changed_since(before) if isinstance(after, Revised) else None
-    return dict.fromkeys([*before, *after]) if known is None else known
+    if known is not None:
+        return known
+    return [name for name in dict.fromkeys([*before, *after]) if before.get(name) is not after.get(name)]

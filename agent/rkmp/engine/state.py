@@ -15,7 +15,8 @@ class IkeSaSnapshot:
 
     ``rekey_at`` is when this side is going to rekey it, None where it is not retained; ``expires_at`` when it
     ends, should nothing come of that. ``auth_method`` is how the peer has proved who it is; ``certificate_expires_at``
-    when the first certificate of its chain expires, where that was by certificate.
+    when the first certificate of its chain expires, where that was by certificate. ``nat_local`` and ``nat_remote`` are
+    whether our address or the peer's is translated on the way, None where that has not been found out.
     """
 
     local_spi: bytes
@@ -34,6 +35,8 @@ class IkeSaSnapshot:
     auth_method: str | None
     certificate_expires_at: datetime | None
     uses_ppk: bool | None
+    nat_local: bool | None
+    nat_remote: bool | None
     messages_in: int
     messages_out: int
     octets_in: int

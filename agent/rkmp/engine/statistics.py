@@ -30,6 +30,8 @@ class EngineStatistic(enum.StrEnum):
     COOKIES_SENT = "cookies-sent"
     ERRORS_SENT = "errors-sent"
     """Notifies outside of any IKE SA: INVALID_IKE_SPI and INVALID_MAJOR_VERSION."""
+    NETWORK_ERRORS = "network-errors"
+    """What the network or the host said of datagrams, such as that nobody is there: nothing follows from it alone."""
     HALF_OPEN_IKE_SAS = "half-open-ike-sas"
     """A gauge: IKE SAs that a peer began and whose peer is not authenticated yet."""
     IKE_SAS = "ike-sas"

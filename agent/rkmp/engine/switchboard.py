@@ -14,18 +14,25 @@ from rkmp.engine.admission import Admission
 from rkmp.engine.configuration import Listener
 from rkmp.engine.containment import contained
 from rkmp.engine.conversation import Conversation
-from rkmp.engine.datagrams import NON_ESP_MARKER, OutgoingDatagram, needs_marker, without_marker
+from rkmp.engine.datagrams import (
+    NAT_KEEPALIVE,
+    NON_ESP_MARKER,
+    Address,
+    OutgoingDatagram,
+    needs_marker,
+    opening_path,
+    without_marker,
+)
 from rkmp.engine.peer import Peer
 from rkmp.engine.policy import ConversationPolicy
 from rkmp.engine.statistics import EngineStatistic
 from rkmp.errors import WireError
-from rkmp.ike import ChildRequest, IkeSa, IkeSettings, Role, stateless
+from rkmp.ike import ChildRequest, IkeSa, IkeSettings, Path, Role, stateless
 from rkmp.ike.addressing import is_opening_request
 from rkmp.ike.observation import Observer
 from rkmp.instant import Random
 from rkmp.wire import MAJOR_VERSION, Header, PayloadType
 
-Address = tuple[str, int]
 Candidates = Callable[[str, str], Sequence[Peer]]
 """Given an address and the name of a listener, returns the peers that may call from there."""
 
@@ -48,30 +55,32 @@ class Switchboard:
 
     # -- what comes in -------------------------------------------------------------------------------------------
 
-    def receive(self, data: bytes, listener: str, remote: Address, now: float) -> Conversation | None:
+    def receive(self, data: bytes, listener: str, path: Path, now: float) -> Conversation | None:
         """Hand a datagram to its IKE SA and return that, so that its events can be dealt with."""
         self._count[EngineStatistic.DATAGRAMS_IN] += 1
+        if data == NAT_KEEPALIVE:
+            return None
         message, is_marked = without_marker(data)
         try:
             header = Header.parse(message)
         except WireError:
             self._count[EngineStatistic.DROPPED_NOT_IKE] += 1
             return None
-        conversation = self._find(header, listener, remote)
+        conversation = self._find(header, listener, path.remote)
         if conversation is None:
             if not is_opening_request(header) or header.major_version != MAJOR_VERSION:
-                self._answer_stranger(message, is_marked, listener, remote, now)
+                self._answer_stranger(message, is_marked, listener, path, now)
                 return None
-            conversation = self._admit(message, header, is_marked, listener, remote, now)
+            conversation = self._admit(message, header, is_marked, listener, path, now)
             if conversation is None:
                 return None
-        elif conversation.remote[0] != remote[0]:
+        elif conversation.remote[0] != path.remote[0]:
             self._count[EngineStatistic.DROPPED_OTHER_ADDRESS] += 1
             return None
         is_hint = header.is_response and header.first_payload == PayloadType.NOTIFY
         if is_hint and stateless.hints_at_lost_state(message):
             conversation.doubt(now)
-        self.contain(conversation, lambda: conversation.receive(message, remote, now, is_marked=is_marked), now)
+        self.contain(conversation, lambda: conversation.receive(message, path, now, is_marked=is_marked), now)
         return conversation
 
     def contain(self, conversation: Conversation, deed: Callable[[], object], now: float) -> bool:
@@ -79,14 +88,14 @@ class Switchboard:
         address, port = conversation.remote
         if contained(deed, f"the IKE SA with {address} port {port} is given up"):
             return True
-        self.count_internal_error()
+        self.count(EngineStatistic.INTERNAL_ERRORS)
         conversation.is_mute = True
         conversation.ike_sa.abandon("an internal error, which the log describes", now)
         return False
 
-    def count_internal_error(self) -> None:
-        """Count a fault of ours."""
-        self._count[EngineStatistic.INTERNAL_ERRORS] += 1
+    def count(self, statistic: EngineStatistic) -> None:
+        """Count what happened elsewhere in the engine."""
+        self._count[statistic] += 1
 
     def _find(self, header: Header, listener: str, remote: Address) -> Conversation | None:
         if is_opening_request(header):
@@ -94,9 +103,10 @@ class Switchboard:
         return self._by_spi.get(header.responder_spi if header.is_initiator else header.initiator_spi)
 
     def _admit(
-        self, message: bytes, header: Header, is_marked: bool, listener: str, remote: Address, now: float
+        self, message: bytes, header: Header, is_marked: bool, listener: str, path: Path, now: float
     ) -> Conversation | None:
         """Return state for a first message, unless its sender has to be known better first."""
+        remote = path.remote
         candidates = self._candidates(remote[0], listener)
         if not candidates:
             self._count[EngineStatistic.DROPPED_UNKNOWN_ADDRESS] += 1
@@ -108,12 +118,12 @@ class Switchboard:
         challenge = self._admission.challenge(message, remote, now)
         if challenge is not None:
             self._count[EngineStatistic.COOKIES_SENT] += 1
-            self._send(listener, remote, challenge, is_marked)
+            self._send(listener, path, challenge, is_marked)
             return None
         policy = ConversationPolicy(candidates)
-        ike_sa = IkeSa.respond(_settings_for(candidates), policy, self._random, observer=self._observer)
+        ike_sa = IkeSa.respond(_settings_for(candidates), policy, self._random, path, self._observer)
         policy.ike_sa = ike_sa.local_spi
-        conversation = Conversation(ike_sa, policy, listener, remote, role=Role.RESPONDER, marked=is_marked)
+        conversation = Conversation(ike_sa, policy, listener, path, role=Role.RESPONDER, marked=is_marked)
         self._add(conversation)
         opening = (header.initiator_spi, remote[0], listener)
         self._by_opening[opening] = conversation
@@ -121,16 +131,16 @@ class Switchboard:
         self._admission.begin(conversation.key, remote[0])
         return conversation
 
-    def _answer_stranger(self, message: bytes, is_marked: bool, listener: str, remote: Address, now: float) -> None:
+    def _answer_stranger(self, message: bytes, is_marked: bool, listener: str, path: Path, now: float) -> None:
         is_old = Header.parse(message).major_version == MAJOR_VERSION
         self._count[EngineStatistic.DROPPED_UNKNOWN_SPI if is_old else EngineStatistic.DROPPED_WRONG_VERSION] += 1
         # RFC 7296 1.5 and 2.5 let us answer anybody; we answer where a peer is configured, so as to be no mirror.
-        if not self._candidates(remote[0], listener) or not self._admission.may_answer(now):
+        if not self._candidates(path.remote[0], listener) or not self._admission.may_answer(now):
             return
         answer = stateless.answer_unknown(message)
         if answer is not None:
             self._count[EngineStatistic.ERRORS_SENT] += 1
-            self._send(listener, remote, answer, is_marked)
+            self._send(listener, path, answer, is_marked)
 
     # -- what goes out -------------------------------------------------------------------------------------------
 
@@ -139,21 +149,29 @@ class Switchboard:
     ) -> Conversation:
         """Begin an IKE SA with ``peer``."""
         policy = ConversationPolicy((), peer)
-        ike_sa = IkeSa.initiate(peer.settings, policy, self._random, request, now, observer=self._observer)
+        path = opening_path(listener, remote)
+        ike_sa = IkeSa.initiate(peer.settings, policy, self._random, request, now, path, self._observer)
         policy.ike_sa = ike_sa.local_spi
-        marked = needs_marker(listener.port, remote[1])
-        conversation = Conversation(ike_sa, policy, listener.name, remote, role=Role.INITIATOR, marked=marked)
+        wanted = peer.configuration.non_esp_marker
+        marked = needs_marker(path) if wanted is None else wanted
+        conversation = Conversation(ike_sa, policy, listener.name, path, role=Role.INITIATOR, marked=marked)
         self._add(conversation)
         return conversation
 
-    def flush(self, conversation: Conversation) -> None:
+    def flush(self, conversation: Conversation, now: float) -> None:
         """Take what ``conversation`` has to send; it is forgotten when it is over."""
         datagrams = conversation.ike_sa.datagrams()
         # Before the message leaves that tells the peer of a new SPI.
         self._index(conversation)
         if not conversation.is_mute:
             for data in datagrams:
-                self._send(conversation.listener, conversation.remote, data, conversation.marked)
+                self._send(conversation.listener, conversation.path, data, conversation.marked)
+            keepalive_at = conversation.keepalive_at
+            if datagrams:
+                conversation.said_at = now
+            elif keepalive_at is not None and keepalive_at <= now:
+                self._send(conversation.listener, conversation.path, NAT_KEEPALIVE, is_marked=False)
+                conversation.said_at = now
         if conversation.ike_sa.is_closed or conversation.established is not None:
             self._admission.end(conversation.key)
         if conversation.ike_sa.is_finished:
@@ -185,9 +203,10 @@ class Switchboard:
         total[EngineStatistic.IKE_SAS] = sum(conversation.is_open for conversation in self._conversations.values())
         return total
 
-    def _send(self, listener: str, remote: Address, data: bytes, is_marked: bool) -> None:
+    def _send(self, listener: str, path: Path, data: bytes, is_marked: bool) -> None:
         self._count[EngineStatistic.DATAGRAMS_OUT] += 1
-        self._outgoing.append(OutgoingDatagram(listener, remote, NON_ESP_MARKER + data if is_marked else data))
+        data = NON_ESP_MARKER + data if is_marked else data
+        self._outgoing.append(OutgoingDatagram(listener, path.local, path.remote, data))
 
     def _add(self, conversation: Conversation) -> None:
         self._conversations[conversation.key] = conversation

@@ -48,7 +48,7 @@ from rkmp.engine.configuration import (
 from rkmp.ike import AuthenticationMethod, Identity, Retransmission
 from rkmp.ike.post_quantum import PPK_ID_FIXED
 from rkmp.northbound.names import Rkmp
-from rkmp.northbound.reading import boolean, container, instance_error, invalid_value, number, value
+from rkmp.northbound.reading import boolean, container, instance_error, invalid_value, number, optional_boolean, value
 from rkmp.northbound.values import (
     ADDITIONAL_KEY_EXCHANGES,
     AUTH_ALGORITHMS,
@@ -75,6 +75,7 @@ class EntryReaders:
             name=value(entry, Rkmp.NAME),
             address=address(value(entry, Rkmp.ADDRESS)),
             port=int(value(entry, Rkmp.PORT)),
+            nat_port=number(entry, Rkmp.NAT_PORT),
         )
 
     def pre_shared_key(self, entry: Instance) -> Secret:
@@ -181,6 +182,7 @@ class EntryReaders:
             initiate=Initiate(value(entry, Rkmp.INITIATE)),
             remote_identity=self.identity(remote.container(Rkmp.IDENTITY)),
             ppk=_ppk(authentication.container(Rkmp.PPK)),
+            non_esp_marker=optional_boolean(entry, Rkmp.NON_ESP_MARKER),
         )
 
     def identity(self, identity: Instance | None) -> Identity | None:
@@ -210,8 +212,11 @@ def private_algorithms(numbers: Instance) -> dict[tuple[int, int], str]:
 
 
 def address(text: str) -> str:
-    """Return an address as RFC 5952 writes it, so that equal addresses are equal strings."""
-    return str(ip_address(text))
+    """Return an address as RFC 5952 writes it, so that equal addresses are equal strings.
+
+    Of an IPv4 address the model admits no other form.
+    """
+    return str(ip_address(text)) if ":" in text else text
 
 
 def _local_authentication(local: Instance) -> PreSharedKeyName | CertificateName:

@@ -36,6 +36,8 @@ class Rkmp(enum.StrEnum):
     NAME = enum.auto()
     ADDRESS = enum.auto()
     PORT = enum.auto()
+    NAT_PORT = enum.auto()
+    NON_ESP_MARKER = enum.auto()
     CODE_POINTS = enum.auto()
     TCP_AO_PROTOCOL_ID = enum.auto()
     LDP_DISCOVERY_PROTOCOL_ID = enum.auto()
@@ -128,6 +130,8 @@ class Rkmp(enum.StrEnum):
     AUTH_METHOD = enum.auto()
     CERTIFICATE_EXPIRES_AT = enum.auto()
     USES_PPK = enum.auto()
+    NAT_LOCAL = enum.auto()
+    NAT_REMOTE = enum.auto()
     MESSAGES_IN = enum.auto()
     MESSAGES_OUT = enum.auto()
     OCTETS_IN = enum.auto()
@@ -149,6 +153,8 @@ class Rkmp(enum.StrEnum):
 
     # Notifications
     IKE_SA_UP = enum.auto()
+    NAT_DETECTED = enum.auto()
+    REFUSED = enum.auto()
     IKE_SA_REKEYED = enum.auto()
     OLD_LOCAL_SPI = enum.auto()
     IKE_SA_DOWN = enum.auto()

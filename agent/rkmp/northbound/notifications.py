@@ -18,6 +18,7 @@ from rkmp.engine.events import (
     IkeSaDown,
     IkeSaReplaced,
     IkeSaUp,
+    NatFound,
     NegotiationFailure,
     RequestCompleted,
     RolloverCompleted,
@@ -40,6 +41,16 @@ ENGINE_NOTIFICATIONS: Mapping[type[EngineEvent], tuple[str, Mapping[str, str]] |
             Rkmp.REMOTE_SPI: "remote_spi",
             Rkmp.ROLE: "role",
             Rkmp.REMOTE_IDENTITY: "remote_identity",
+        },
+    ),
+    NatFound: (
+        Rkmp.NAT_DETECTED,
+        {
+            Rkmp.PEER: "peer",
+            Rkmp.ADDRESS: "address",
+            Rkmp.NAT_LOCAL: "nat_local",
+            Rkmp.NAT_REMOTE: "nat_remote",
+            Rkmp.REFUSED: "refused",
         },
     ),
     IkeSaReplaced: (

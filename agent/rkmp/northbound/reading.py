@@ -39,6 +39,12 @@ def boolean(instance: Instance, tag: str) -> bool:
     return value(instance, tag) == "true"
 
 
+def optional_boolean(instance: Instance, tag: str) -> bool | None:
+    """Return the value of a boolean leaf, if it has one."""
+    found = instance.value(tag)
+    return None if found is None else found == "true"
+
+
 def container(instance: Instance, tag: str) -> Instance:
     """Return a container without presence, which is always there."""
     found = instance.container(tag)

@@ -151,6 +151,8 @@ def _add_ike_sa(entry: etree._Element, snapshot: IkeSaSnapshot) -> None:
     add(entry, Rkmp.AUTH_METHOD, snapshot.auth_method)
     add(entry, Rkmp.CERTIFICATE_EXPIRES_AT, snapshot.certificate_expires_at)
     add(entry, Rkmp.USES_PPK, snapshot.uses_ppk)
+    add(entry, Rkmp.NAT_LOCAL, snapshot.nat_local)
+    add(entry, Rkmp.NAT_REMOTE, snapshot.nat_remote)
     add(entry, Rkmp.MESSAGES_IN, snapshot.messages_in)
     add(entry, Rkmp.MESSAGES_OUT, snapshot.messages_out)
     add(entry, Rkmp.OCTETS_IN, snapshot.octets_in)

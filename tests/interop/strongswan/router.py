@@ -111,7 +111,7 @@ class Router:
         path = Path(self.address, remote)
         ike_sa = IkeSa.initiate(self.settings, self._policy, os.urandom, child_request, self.now, path)
         self.ike_sas.append(ike_sa)
-        self._ways[ike_sa] = (remote, needs_marker(self.address[1], remote[1]))
+        self._ways[ike_sa] = (remote, needs_marker(path))
         self._flush()
         return ike_sa
 

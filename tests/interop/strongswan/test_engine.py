@@ -112,12 +112,12 @@ async def agent(
 ) -> AsyncIterator[Agent]:
     """Return an agent in the test's network, to be configured."""
 
-    def bind(listener: Listener) -> socket.socket:
-        bound = network.udp_socket(listener.address, listener.port)
+    def bind(address: str, port: int) -> socket.socket:
+        bound = network.udp_socket(address, port)
         bound.setblocking(False)
         return bound
 
-    monkeypatch.setattr("rkmp.engine.driver._bound_socket", bind)
+    monkeypatch.setattr("rkmp.engine.driver.bound_socket", bind)
     key_table = KeyTable(Database(":memory:"), Sealer(KeyEncryptionKey(Secret(os.urandom(32))), "keys"), os.urandom)
     listener = Listener("ike", ADDRESS, request.param)
     driver = EngineDriver(Engine(key_table, os.urandom, default_listener=listener), listener)
@@ -127,8 +127,8 @@ async def agent(
 
 @pytest.fixture
 def charon(make_charon: MakeCharon) -> Charon:
-    """Return a charon that leaves port 500 to the agent."""
-    return make_charon(port=15500)
+    """Return a charon that leaves ports 500 and 4500 to the agent."""
+    return make_charon(port=15500, nat_port=15501)
 
 
 async def test_it_opens_an_ike_sa_and_keeps_it_when_the_child_is_refused(agent: Agent, charon: Charon) -> None:
