@@ -6,12 +6,13 @@ anything in the tree.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 from lxml import etree
 
 from rkmp.datastore.data_tree import DataTree
-from rkmp.datastore.schema.nodes import Schema, SchemaNode
+from rkmp.datastore.schema.nodes import NodeKind, Schema, SchemaNode
 from rkmp.datastore.validation.accessible_tree import AccessibleTree
 from rkmp.datastore.validation.constraints import Constraints, constraints_of
 
@@ -22,7 +23,7 @@ class Instance:
     Children are named by their local name where they are of the same module, by their tag otherwise.
     """
 
-    __slots__ = ("_constraints", "_tree", "above", "element", "node")
+    __slots__ = ("_children", "_constraints", "_tree", "above", "element", "node")
 
     def __init__(
         self,
@@ -37,6 +38,7 @@ class Instance:
         self.above = above
         self.node = node
         self.element = element
+        self._children: dict[Any, list[etree._Element]] | None = None
 
     @classmethod
     def root(cls, schema: Schema, tree: etree._Element) -> Instance:
@@ -45,25 +47,27 @@ class Instance:
 
     def value(self, name: str) -> str | None:
         """The value in use of a leaf, canonical; None where it has none."""
-        values = self.values(name)
-        return values[0] if values else None
+        node = self._child_node(name)
+        found = self._found(node)
+        if found:
+            return found[0].text or ""
+        return node.defaults[0] if node.defaults and self.is_in_use(node) else None
 
     def values(self, name: str) -> tuple[str, ...]:
         """The values in use of a leaf-list, in its order."""
         node = self._child_node(name)
-        if self.element is not None:
-            found = tuple(leaf.text or "" for leaf in self.element.iterchildren(node.tag))
-            if found:
-                return found
+        found = self._found(node)
+        if found:
+            return tuple([leaf.text or "" for leaf in found])
         return node.defaults if node.defaults and self.is_in_use(node) else ()
 
     def container(self, name: str) -> Instance | None:
         """A container; None where it has presence and is not there, or cannot be there."""
         node = self._child_node(name)
-        element = next(self.element.iterchildren(node.tag), None) if self.element is not None else None
-        if element is None and (node.presence or not self.is_in_use(node)):
+        found = self._found(node)
+        if not found and (node.presence or not self.is_in_use(node)):
             return None
-        return Instance(self._constraints, self._tree, node, element, self)
+        return Instance(self._constraints, self._tree, node, found[0] if found else None, self)
 
     def entries(self, name: str) -> Iterator[Instance]:
         """The entries of a list, in their order."""
@@ -82,6 +86,20 @@ class Instance:
         tree = DataTree(self._constraints.layouts, self._tree)
         with AccessibleTree(tree, self._constraints.whens) as accessible:
             return accessible.is_in_use(_stand(self, accessible), layout)
+
+    def _found(self, node: SchemaNode) -> Sequence[etree._Element]:
+        """The instances of a child that is no list; all children are looked through once, up to the first entry."""
+        children = self._children
+        if children is None:
+            children = self._children = {}
+            known = self.node.data_children
+            for child in self.element if self.element is not None else ():
+                tag = child.tag
+                # Lists come last in a datastore.
+                if known[tag].kind is NodeKind.LIST:
+                    break
+                children.setdefault(tag, []).append(child)
+        return children.get(node.tag, ())
 
     def _child_node(self, name: str) -> SchemaNode:
         tag = name if name.startswith("{") else f"{{{self.node.namespace}}}{name}"
