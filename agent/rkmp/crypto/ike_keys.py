@@ -6,14 +6,15 @@ With what several key exchanges (RFC 9370 2.2) and a post-quantum pre-shared key
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from rkmp.crypto.prf import PRFS, prf, prf_plus
 from rkmp.crypto.suites import IkeSuite
 from rkmp.secret import Secret
+from rkmp.value import value
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class IkeKeys:
     """The seven keys of an IKE SA.
 

@@ -15,6 +15,7 @@ from rkmp.crypto.ciphers import ENCRYPTIONS, INTEGRITIES, Encryption, Integrity
 from rkmp.crypto.key_exchange import KEY_EXCHANGES
 from rkmp.crypto.prf import PRFS
 from rkmp.errors import CryptoError
+from rkmp.value import value
 from rkmp.wire import (
     Attribute,
     AttributeType,
@@ -105,7 +106,7 @@ HYBRID_IKE_PROPOSALS: tuple[IkeProposal, ...] = (
 """The same with ML-KEM-768 on top where the peer knows it: what an operator's policy without proposals means."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class IkeSuite:
     """The algorithms of one IKE SA, by transform ID; ``integrity`` is 0 with a cipher that does without.
 

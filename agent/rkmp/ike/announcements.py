@@ -8,12 +8,12 @@ agreed is what both sides announced.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rkmp.crypto.signatures import encode_hash_algorithms, parse_hash_algorithms
 from rkmp.errors import CryptoError, IkeError
 from rkmp.ike.occurrence import notify_of
+from rkmp.value import value
 from rkmp.wire import CertEncoding, CertificateRequest, Notify, NotifyType, Payload
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from rkmp.ike.settings import IkeSettings
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Announcements:
     """What both sides have announced.
 

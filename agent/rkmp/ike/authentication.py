@@ -8,7 +8,6 @@ the wire every failure is AUTHENTICATION_FAILED.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from rkmp.crypto.authentication import shared_key_auth, signed_octets, verify_shared_key_auth
 from rkmp.crypto.certificate_names import require_identity
@@ -29,6 +28,7 @@ from rkmp.ike.policy import (
     RemoteAuthentication,
 )
 from rkmp.secret import Secret
+from rkmp.value import value
 from rkmp.wire import (
     Authentication,
     AuthMethod,
@@ -63,7 +63,7 @@ class NotAuthenticated(IkeError):
         self.event = AuthenticationFailed(identity, failure, reason)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Proof:
     """What goes out to prove who we are: CERT payloads, where there are any, and AUTH."""
 
@@ -71,7 +71,7 @@ class Proof:
     authentication: Authentication
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Claim:
     """Who the peer says it is in ``id_payload``, and how it has to prove that."""
 
@@ -80,7 +80,7 @@ class Claim:
     id_payload: IdInitiator | IdResponder
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Evidence:
     """What the peer proves it with: its AUTH, and the keys of the IKE SA that went into it.
 

@@ -7,7 +7,7 @@ CREATE_CHILD_SA carries it lives here; who may have which key is the policy's.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from rkmp.crypto.ike_keys import child_key_material
 from rkmp.errors import IkeError
@@ -28,6 +28,7 @@ from rkmp.ike.purposes import (
 )
 from rkmp.ike.refusals import child_refusal
 from rkmp.secret import Secret
+from rkmp.value import value
 from rkmp.wire import (
     CodePoints,
     LdpDiscoveryTransform,
@@ -47,7 +48,7 @@ class InconsistentAnswer(Exception):
     """The peer accepted something that we did not offer; the exchange has to be terminated (G32)."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ChildAgreement:
     """What a responder chose: the number of the proposal, and the transform with the KeyIDs of both sides."""
 

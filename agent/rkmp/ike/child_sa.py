@@ -6,12 +6,13 @@ the key leaves in an event and is nobody's business here.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from rkmp.ike.purposes import spi_of
+from rkmp.value import value
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ChildSa:
     """One negotiated key, named by the identifiers of its two ends: KeyIDs, or SA IDs for LDP discovery.
 

@@ -19,6 +19,7 @@ from rkmp.ike.path import Path, message_limit
 from rkmp.ike.policy import Policy
 from rkmp.ike.settings import IkeSettings
 from rkmp.instant import Random
+from rkmp.value import value
 from rkmp.wire import CodePoints
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from rkmp.ike.rekeying import Rekeying
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class IkeSaSecrets:
     """What IKE_SA_INIT, or the rekeying of another IKE SA, brings: the peer's SPI, the suite, the keys and the nonces.
 

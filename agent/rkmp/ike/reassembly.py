@@ -6,16 +6,17 @@ be anybody. What a whole message means, and whether it is wanted, is decided els
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import final
 
+from rkmp.value import value
 from rkmp.wire import EncryptedFragment, Header, Message
 
 COST_OF_PIECE = 64
 """What is counted for a piece besides its octets, so that many small ones are bounded like few large ones."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Inside:
     """What an Encrypted payload holds, or all fragments of one message: the first payload's type, and all octets.
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from rkmp.ike.events import Event
 from rkmp.ike.exchanges.exchange import Exchange
 from rkmp.ike.settings import Retransmission
+from rkmp.value import value
 
 LAST_MESSAGE_ID = 2**32 - 1
 """RFC 7296 2.2: the IKE SA has to end before a Message ID comes round again."""
@@ -53,7 +54,7 @@ class OutstandingRequest:
     give_up_at: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class AnsweredRequest:
     """The peer's last request, octet for octet (the first fragment, where it came in fragments), and our answer."""
 

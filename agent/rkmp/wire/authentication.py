@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from typing import ClassVar, Self
 
+from rkmp.value import value
 from rkmp.wire.octets import Reader
 from rkmp.wire.payload import Payload
 from rkmp.wire.registries import AUTH_METHODS, CERT_ENCODINGS, PayloadType
@@ -14,7 +14,7 @@ _ENCODING = struct.Struct(">B")
 _METHOD = struct.Struct(">B3x")
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class _Encoded(Payload):
     encoding: int
     data: bytes
@@ -28,21 +28,21 @@ class _Encoded(Payload):
         return _ENCODING.pack(self.encoding) + self.data
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Certificate(_Encoded):
     """CERT: one certificate, or what stands for it, in the given encoding."""
 
     payload_type: ClassVar[PayloadType] = PayloadType.CERT
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class CertificateRequest(_Encoded):
     """CERTREQ: for X.509, the SHA-1 hashes of the public keys of acceptable authorities, 20 octets each."""
 
     payload_type: ClassVar[PayloadType] = PayloadType.CERTREQ
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Authentication(Payload):
     """AUTH: a method and what it made of the signed octets."""
 
@@ -60,7 +60,7 @@ class Authentication(Payload):
         return _METHOD.pack(self.method) + self.data
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Eap(Payload):
     """EAP: an EAP message, opaque here."""
 

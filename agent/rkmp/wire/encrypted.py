@@ -7,10 +7,10 @@ it: ``message[: -len(body)]`` is the associated data of RFC 5282 section 5.1.
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from typing import ClassVar, Self
 
 from rkmp.errors import WireError
+from rkmp.value import value
 from rkmp.wire.octets import Reader
 from rkmp.wire.payload import Payload
 from rkmp.wire.registries import PAYLOAD_TYPES, PayloadType
@@ -18,7 +18,7 @@ from rkmp.wire.registries import PAYLOAD_TYPES, PayloadType
 _FRAGMENT = struct.Struct(">HH")
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Encrypted(Payload):
     """SK: ``first_payload`` is the type of the first payload inside, ``body`` the IV, ciphertext and ICV."""
 
@@ -35,7 +35,7 @@ class Encrypted(Payload):
         return self.body
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class EncryptedFragment(Payload):
     """SKF: piece ``fragment_number`` (from 1) of ``total_fragments``, each sealed for itself.
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from typing import Self
 
 from rkmp.errors import WireError
+from rkmp.value import value
 from rkmp.wire.registries import EXCHANGE_TYPES, PAYLOAD_TYPES, PayloadType
 
 _HEADER = struct.Struct(">8s8sBBBBII")
@@ -24,7 +24,7 @@ _RESPONSE = 0x20
 _INITIATOR = 0x08
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Header:
     """What the first 28 octets say.
 

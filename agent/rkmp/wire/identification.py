@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from typing import ClassVar, Self
 
+from rkmp.value import value
 from rkmp.wire.octets import Reader
 from rkmp.wire.payload import Payload
 from rkmp.wire.registries import ID_TYPES, PayloadType
@@ -13,7 +13,7 @@ from rkmp.wire.registries import ID_TYPES, PayloadType
 _IDENTIFICATION = struct.Struct(">B3x")
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class _Identification(Payload):
     id_type: int
     data: bytes
@@ -28,14 +28,14 @@ class _Identification(Payload):
         return _IDENTIFICATION.pack(self.id_type) + self.data
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class IdInitiator(_Identification):
     """IDi: an identification type and its octets."""
 
     payload_type: ClassVar[PayloadType] = PayloadType.ID_I
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class IdResponder(_Identification):
     """IDr: an identification type and its octets."""
 

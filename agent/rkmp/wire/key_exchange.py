@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from typing import ClassVar, Self
 
 from rkmp.errors import WireError
+from rkmp.value import value
 from rkmp.wire.octets import Reader
 from rkmp.wire.payload import Payload
 from rkmp.wire.registries import KEY_EXCHANGE_IDS, PayloadType
@@ -18,7 +18,7 @@ MAX_NONCE_LENGTH = 256
 """Octets of a nonce, both inclusive (RFC 7296 3.9)."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class KeyExchange(Payload):
     """KE: a method and its public value, encapsulation key or ciphertext."""
 
@@ -36,7 +36,7 @@ class KeyExchange(Payload):
         return _KEY_EXCHANGE.pack(self.method) + self.data
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Nonce(Payload):
     """Ni or Nr: 16 to 256 octets."""
 

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Self
 
 from rkmp.errors import WireError
+from rkmp.value import value
 from rkmp.wire.authentication import Authentication, Certificate, CertificateRequest, Eap
 from rkmp.wire.code_points import DEFAULT_CODE_POINTS, CodePoints
 from rkmp.wire.configuration import Configuration
@@ -65,7 +65,7 @@ KNOWN_PAYLOAD_TYPES = frozenset(_PARSERS) | frozenset(_CODE_POINT_PARSERS) | fro
 """The payload types that have a class of their own; for all others the critical bit counts (RFC 7296 2.5)."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class UnknownPayload(Payload):
     """A payload that this package cannot read, kept as it came.
 
@@ -82,7 +82,7 @@ class UnknownPayload(Payload):
         return self.data
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Message:
     """An IKE message of version 2; the meaning of the fields that it shares with :class:`Header` is told there.
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from typing import ClassVar, Self
 
 from rkmp.errors import WireError
+from rkmp.value import value
 from rkmp.wire.octets import Reader
 from rkmp.wire.payload import Payload
 from rkmp.wire.registries import NOTIFY_TYPES, PROTOCOL_IDS, PayloadType, ProtocolId
@@ -19,7 +19,7 @@ _DELETE = struct.Struct(">BBH")
 _DELETE_SPI_SIZES: dict[int, int] = {ProtocolId.IKE: 0, ProtocolId.AH: 4, ProtocolId.ESP: 4}
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Notify(Payload):
     """N: an error (below 16384) or a status; ``protocol_id`` and ``spi`` say which SA it is about, if not the IKE SA.
 
@@ -48,7 +48,7 @@ class Notify(Payload):
         return _NOTIFY.pack(self.protocol_id, len(self.spi), self.notify_type) + self.spi + self.data
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Delete(Payload):
     """D: the SPIs, all of one size, by which the sender knew SAs that it has deleted.
 
@@ -88,7 +88,7 @@ def _fault_of_delete(protocol_id: int, spi_size: int, count: int) -> str | None:
     return None if is_well_counted else f"a Delete for protocol {protocol_id} of {count} SPIs of {spi_size} octets"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class VendorId(Payload):
     """V: octets by which implementations of one kind know each other."""
 

@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import ClassVar, Self, TypeVar
 
 from rkmp.errors import WireError
+from rkmp.value import value
 from rkmp.wire.code_points import CodePoints
 from rkmp.wire.octets import Reader, checked_length
 from rkmp.wire.payload import Payload
@@ -85,7 +86,7 @@ class RkmpProposal:
         return _serialise(self, last=last)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class SecurityAssociation(Payload):
     """SA: one or more proposals, the most preferred first, numbered consecutively."""
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 from typing import ClassVar, Self
 
+from rkmp.value import value
 from rkmp.wire.code_points import DEFAULT_CODE_POINTS, CodePoints
 from rkmp.wire.octets import Reader, checked_length
 from rkmp.wire.payload import Payload
@@ -20,7 +21,7 @@ _IPV6_RANGE = struct.Struct(">HH16s16s")
 _ADDRESS_RANGES = {TrafficSelectorType.IPV4_ADDR_RANGE, TrafficSelectorType.IPV6_ADDR_RANGE}
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class RoutingProtocolSelector:
     """All traffic of one routing protocol.
 
@@ -77,7 +78,7 @@ class UnknownSelector:
 Selector = RoutingProtocolSelector | AddressRangeSelector | UnknownSelector
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class _TrafficSelectors(Payload):
     selectors: tuple[Selector, ...]
 
@@ -90,14 +91,14 @@ class _TrafficSelectors(Payload):
         return _COUNT.pack(len(self.selectors)) + b"".join([selector.to_bytes() for selector in self.selectors])
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class TrafficSelectorsInitiator(_TrafficSelectors):
     """TSi: at most 255 selectors for the initiator's end."""
 
     payload_type: ClassVar[PayloadType] = PayloadType.TS_I
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class TrafficSelectorsResponder(_TrafficSelectors):
     """TSr: at most 255 selectors for the responder's end."""
 

@@ -12,7 +12,6 @@ An exchange reads the :class:`~rkmp.ike.context.Context` and changes nothing in 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
 from typing import ClassVar
 
 from rkmp.crypto.ike_keys import IkeKeys
@@ -22,12 +21,13 @@ from rkmp.ike.context import Context, IkeSaSecrets
 from rkmp.ike.events import CloseReason, Event
 from rkmp.ike.identity import Identity
 from rkmp.ike.rekeying import Rekeying, Successor
+from rkmp.value import value
 from rkmp.wire import Payload
 
 Payloads = tuple[Payload, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Closing:
     """That the IKE SA ends here, and why; ``message`` is one sentence for an operator."""
 
@@ -35,7 +35,7 @@ class Closing:
     message: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Identities:
     """Who was authenticated: ourselves and the peer."""
 
@@ -43,7 +43,7 @@ class Identities:
     remote: Identity
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Outcome:
     """What an exchange came to, all of it committed at once or not at all.
 
