@@ -28,7 +28,7 @@ import cryptography
 from cryptography.hazmat.backends.openssl import backend
 
 from rkmp.ike import ChildRequest, Policy
-from tests.benchmarks.agent_responder import peer_address, peer_name
+from tests.benchmarks.agents import RESPONDER, peer_address, peer_policy, started_agent
 from tests.benchmarks.floor import cryptography_alone
 from tests.benchmarks.handshakes import (
     AT_ONCE,
@@ -201,7 +201,7 @@ class _Round:
     def _opening_as_peers(self, bound: socket.socket, address: Address) -> Callable[[int], None]:
         """Return what opens an IKE SA at an agent for each of its peers, with a key."""
         openers = (
-            Opener(self._policy(peer_name(number), CHARON_NAME), partial(_send_as, bound, number, address))
+            Opener(peer_policy(number), partial(_send_as, bound, number, address))
             for number in range(WARM_UP + self.handshakes)
         )
         return lambda count: open_each(bound, islice(openers, count), CHILD)
@@ -244,13 +244,7 @@ def _ike_responder(
 @contextmanager
 def _agent_responder(network: NetworkNamespace, peers: int) -> Iterator[Process]:
     address = ("127.0.0.4", 15500)
-    arguments = ("-m", "tests.benchmarks.agent_responder", address[0], str(address[1]), str(peers))
-    with subprocess.Popen(
-        network.command(sys.executable, *arguments), cwd=REPOSITORY, stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    ) as process:
-        assert process.stdout is not None
-        if process.stdout.readline() != b"ready\n":
-            raise RuntimeError("the agent does not start")
+    with started_agent(network, RESPONDER, address, peers) as process:
         yield process.pid, address
 
 

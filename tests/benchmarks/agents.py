@@ -1,0 +1,67 @@
+"""Agents in processes of their own (:mod:`tests.benchmarks.agent_process`), seen from the one who measures them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rkmp.ike import Identity, Policy
+from rkmp.secret import Secret
+from tests.benchmarks.agent_process import INITIATOR, RESPONDER, peer_address
+from tests.interop.strongswan.charon import CHARON_NAME, SECRET
+from tests.interop.strongswan.namespace import NetworkNamespace
+from tests.interop.strongswan.policy import PreSharedKeyPolicy
+
+__all__ = ["INITIATOR", "RESPONDER", "Agent", "peer_address", "peer_policy", "resident", "started_agent"]
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+class Agent:
+    """One that runs."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self._process = process
+        self.pid = process.pid
+
+    def expect(self, word: str) -> None:
+        """Wait until it says ``word``; RuntimeError where it says something else or ends."""
+        assert self._process.stdout is not None
+        said = self._process.stdout.readline().decode().strip()
+        if said != word:
+            raise RuntimeError(f"the agent should say {word}, and says {said or 'nothing'}")
+
+    def begin(self) -> None:
+        """Let an initiator open its IKE SAs."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(b"begin\n")
+        self._process.stdin.flush()
+
+
+@contextmanager
+def started_agent(network: NetworkNamespace, role: str, responder: tuple[str, int], peers: int) -> Iterator[Agent]:
+    """Yield an agent that is ready."""
+    arguments = ("-m", "tests.benchmarks.agent_process", role, responder[0], str(responder[1]), str(peers))
+    with subprocess.Popen(
+        network.command(sys.executable, *arguments), cwd=REPOSITORY, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        agent = Agent(process)
+        agent.expect("ready")
+        yield agent
+
+
+def peer_policy(number: int) -> Policy:
+    """Return how a peer of a responder authenticates."""
+    secret = Secret(SECRET.encode())
+    identity = Identity.of_address(peer_address(number))
+    return PreSharedKeyPolicy(identity, Identity.parse("fqdn", CHARON_NAME), psk=secret, peer_psk=secret)
+
+
+def resident(pid: int) -> int:
+    """Return the octets of memory of a process."""
+    pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
