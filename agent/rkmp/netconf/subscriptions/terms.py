@@ -19,6 +19,7 @@ from rkmp.errors import RpcError
 from rkmp.netconf.namespaces import DATASTORES, SUBSCRIBED_NOTIFICATIONS, YANG_PUSH, base
 from rkmp.netconf.notifications import date_and_time
 from rkmp.netconf.subscriptions.changes import ChangeType
+from rkmp.netconf.subscriptions.spelling import respelled
 
 
 def sn(name: str) -> str:
@@ -33,6 +34,7 @@ def yp(name: str) -> str:
 
 STREAM_FILTERS = (sn("stream-subtree-filter"), sn("stream-xpath-filter"))
 SELECTION_FILTERS = (yp("datastore-subtree-filter"), yp("datastore-xpath-filter"))
+_XPATH_FILTERS = (STREAM_FILTERS[1], SELECTION_FILTERS[1])
 FILTER_LISTS = {
     sn("stream-filter-name"): (sn("stream-filter"), sn("name"), STREAM_FILTERS),
     yp("selection-filter-ref"): (yp("selection-filter"), yp("filter-id"), SELECTION_FILTERS),
@@ -214,7 +216,13 @@ def write_terms(schema: Schema, parent: etree._Element, terms: Terms, referred: 
     place of its name (RFC 8639 section 2.7.1).
     """
     if terms.filter is not None:
-        parent.append(copy_with_bindings((referred or terms.filter).element))
+        shown = copy_with_bindings((referred or terms.filter).element)
+        if shown.tag in _XPATH_FILTERS:
+            bound = {prefix: name for prefix, name in shown.nsmap.items() if prefix is not None}
+            names = {module.name: module.namespace for module in schema.modules.values()}
+            own = {namespace: prefix for prefix, namespace in schema.nsmap.items()}
+            shown.text = respelled(shown.text or "", {**names, **bound}, own)
+        parent.append(shown)
     if isinstance(terms, StreamTerms):
         _leaf(parent, sn("stream"), terms.stream)
         if terms.replay_start is not None:
