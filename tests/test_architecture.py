@@ -26,6 +26,7 @@ LAYERS = {
     "storage": 2,
     "ike": 3,
     "keytable": 3,
+    "capture": 3,
     "engine": 4,
     "datastore": 4,
     "netconf": 5,
@@ -40,7 +41,7 @@ LAYERS = {
 ALSO = {"northbound": {"metrics", "netconf", "southbound"}}
 
 # Rooms that take time and randomness as arguments; the engine's one asyncio driver is the edge.
-PURE_ROOMS = ("wire", "crypto", "keytable", "ike", "engine", "datastore")
+PURE_ROOMS = ("wire", "crypto", "keytable", "ike", "capture", "engine", "datastore")
 EDGES = {PACKAGE / "engine" / "driver.py", PACKAGE / "engine" / "sockets.py"}
 IMPURE_MODULES = {"asyncio", "random", "secrets", "select", "socket", "threading", "time"}
 IMPURE_CALLS = {"os.urandom", "datetime.now", "datetime.utcnow", "time.time", "time.monotonic"}

@@ -49,6 +49,10 @@ class KeyTableError(RkmpError):
     """A key table row or operation that breaks RFC 7210 or the table's own uniqueness rules."""
 
 
+class CaptureError(RkmpError):
+    """A capture file that is none, is damaged, or holds packets of a kind that is not understood."""
+
+
 class EngineRefusal(RkmpError):
     """The engine cannot carry out a configuration; ``peer`` and ``protocol`` say what for, where it is known."""
 

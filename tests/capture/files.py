@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Sequence
+from fractions import Fraction
 from ipaddress import ip_address
 
 ETHERNET, RAW_IP, LINUX_COOKED, LINUX_COOKED_2, LOOPBACK = 1, 101, 113, 276, 0
@@ -14,7 +15,7 @@ Timed = tuple[float, bytes]
 """When a packet was captured, in seconds since 1970, and its octets."""
 
 
-def timed(packets: Iterable[bytes], start: float = NOON, step: float = 0.001) -> list[Timed]:
+def timed(packets: Iterable[bytes], start: float = NOON, step: float = 0.125) -> list[Timed]:
     return [(start + number * step, packet) for number, packet in enumerate(packets)]
 
 
@@ -30,7 +31,7 @@ def pcap(
     magic, unit = (0xA1B23C4D, 10**9) if nanoseconds else (0xA1B2C3D4, 10**6)
     octets = struct.pack(f"{order}IHHiIII", magic, 2, 4, 0, 0, snap, link_type)
     for moment, packet in packets:
-        second, part = divmod(round(moment * unit), unit)
+        second, part = divmod(round(Fraction(moment) * unit), unit)
         kept = packet[:snap]
         octets += struct.pack(f"{order}IIII", second, part, len(kept), len(packet)) + kept
     return octets
@@ -49,7 +50,7 @@ def pcapng(packets: Sequence[Timed], link_type: int = RAW_IP, *, order: str = "<
     option = struct.pack(f"{order}HHB3x", 9, 1, resolution) + struct.pack(f"{order}HH", 0, 0)
     octets = block(0x0A0D0D0A, section, order) + block(1, struct.pack(f"{order}HHI", link_type, 0, 0) + option, order)
     for moment, packet in packets:
-        ticks = round(moment * 10**resolution)
+        ticks = round(Fraction(moment) * 10**resolution)
         body = struct.pack(f"{order}IIIII", 0, ticks >> 32, ticks & 0xFFFFFFFF, len(packet), len(packet)) + packet
         octets += block(6, body, order)
     return octets
