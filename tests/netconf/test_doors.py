@@ -133,6 +133,20 @@ async def test_one_that_fails_is_in_no_others_way(schema: Schema) -> None:
             assert reason
 
 
+async def test_a_port_that_was_picked_is_kept(schema: Schema) -> None:
+    agent = Agent(schema)
+    built = House(agent)
+    built.doors._last_resort = door("last", 0)
+    await built.doors.start()
+    picked = built.ports
+    await built.change(door("one", free_port()))
+    assert built.ports != picked
+    await built.change()
+    assert built.ports == picked
+    await built.doors.close()
+    await agent.close()
+
+
 async def test_an_agent_without_any_door_does_not_start(schema: Schema) -> None:
     with socket.socket() as squatter:
         squatter.bind(("127.0.0.1", 0))

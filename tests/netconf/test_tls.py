@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,12 +27,21 @@ from tests.netconf.over_ssh import eventually
 
 MONITORING = "urn:ietf:params:xml:ns:yang:ietf-netconf-monitoring"
 ALICE = issue("alice", AUTHORITY)
+STRANGER = issue("alice", issue("another authority", is_authority=True))
 IDENTITY = TlsIdentity(
     SERVER.pem,
     SERVER.private_key,
     (AUTHORITY.pem,),
     (CertToName(AUTHORITY.fingerprint, MapType.COMMON_NAME),),
 )
+
+
+LOOPS: list[Callable[[], asyncio.AbstractEventLoop]] = [asyncio.new_event_loop]
+with contextlib.suppress(ImportError):
+    import uvloop
+
+    LOOPS.append(uvloop.new_event_loop)
+"""What an agent runs on: Python's own event loop, and uvloop where it is installed. They differ below TLS."""
 
 
 @contextlib.asynccontextmanager
@@ -144,6 +153,26 @@ async def test_the_client_is_who_its_certificate_says(schema: Schema, tmp_path: 
         wire.writer.close()
 
 
+@pytest.mark.parametrize("loop_factory", LOOPS, ids=lambda factory: factory.__module__.partition(".")[0])
+def test_it_is_the_same_on_every_event_loop(
+    schema: Schema, tmp_path: Path, loop_factory: Callable[[], asyncio.AbstractEventLoop]
+) -> None:
+    async def many() -> None:
+        async with serving(schema) as (agent, port):
+            context = client_context(ALICE, tmp_path)
+            for _ in range(10):
+                wires = await asyncio.gather(*(TlsWire.open(port, context) for _ in range(3)))
+                for wire in wires:
+                    assert b"<data" in await wire.call(get_config())
+                    wire.writer.transport.abort()
+            with pytest.raises((ssl.SSLError, ConnectionError, EOFError)):
+                await TlsWire.open(port, client_context(STRANGER, tmp_path))
+            await eventually(lambda: not agent.server.sessions)
+
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        runner.run(many())
+
+
 async def test_an_intermediate_authority_and_a_trusted_client_without_one(schema: Schema, tmp_path: Path) -> None:
     between = issue("between", AUTHORITY, is_authority=True)
     carol, dave = issue("carol", between), issue("dave")
@@ -164,9 +193,6 @@ async def test_an_intermediate_authority_and_a_trusted_client_without_one(schema
         assert sorted(session.client.username for session in agent.server.sessions) == ["carol", "trusted"]
         for wire in wires:
             wire.writer.close()
-
-
-STRANGER = issue("alice", issue("another authority", is_authority=True))
 
 
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1_1 is deprecated")

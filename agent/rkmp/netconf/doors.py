@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TypeAlias
 
@@ -176,7 +176,9 @@ class Doors:
         elif self._last is None or self._last.status is DoorStatus.FAILED:
             last = self._last or _Door(self._last_resort, self._make_server(self._last_resort.identity))
             self._last = last
-            await last.open()
+            if await last.open():
+                # Whoever knows the port that was picked finds it again.
+                self._last_resort = replace(self._last_resort, port=last.server.address[1])
 
     def _drop_last(self) -> None:
         if self._last is not None:
