@@ -11,7 +11,8 @@ order of siblings; the callers, ``payload`` and ``editing``, see to the rest.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import islice
 
 from lxml import etree
 
@@ -31,6 +32,11 @@ class Entries:
         self.last: etree._Element | None = None
 
 
+ASKED = 4
+"""Leaves that were asked about by value and are remembered for it, the last ones."""
+FEW = 32
+"""Entries up to which those with a value are put in document order, each at the cost of a walk to its place."""
+
 Values = dict[str, dict["etree._Element", None]]
 """The instances of one leaf or leaf-list in a whole tree, by value; each set of instances in the order of insertion."""
 
@@ -44,6 +50,7 @@ class DataTree:
         self.journal: Journal | None = None
         self._entries: dict[etree._Element, dict[str, Entries]] = {}
         self._values: dict[SchemaNode, Values] = {}
+        self._asked: dict[Layout, bool] = {}
         self._watched: dict[Layout, tuple[str, ...]] = {}
 
     # Looking
@@ -107,15 +114,47 @@ class DataTree:
             for leaf in self.instances(layout):
                 found.setdefault(leaf.text or "", {})[leaf] = None
             self._values[layout.node] = found
-            above = layout.parent
-            below = layout.tag
-            while above is not None:
-                tags = self._watched.get(above, ())
-                if below not in tags:
-                    self._watched[above] = (*tags, below)
-                below = above.tag
-                above = above.parent
+            self._watch(layout)
         return found
+
+    def having(self, node: SchemaNode, value: str) -> Sequence[etree._Element] | None:
+        """The entries in which the leaf ``node`` has ``value``, for XPath filters.
+
+        None at the first question about a leaf, and where there are many: then a search costs no more. The indexes of
+        the leaves asked about last are kept.
+        """
+        layout = self.layouts.of_node(node)
+        if layout is None:
+            return None
+        is_asked_again = self._asked.pop(layout, False) or node in self._values
+        self._asked[layout] = True
+        if len(self._asked) > ASKED:
+            self._forget_values(next(iter(self._asked)))
+        if not is_asked_again:
+            return None
+        leaves = self.values(layout).get(value, ())
+        entries = [entry for leaf in islice(leaves, FEW + 1) if (entry := leaf.getparent()) is not None]
+        return sorted(entries, key=_position) if len(entries) <= FEW else None
+
+    def _watch(self, layout: Layout) -> None:
+        above = layout.parent
+        below = layout.tag
+        while above is not None:
+            tags = self._watched.get(above, ())
+            if below not in tags:
+                self._watched[above] = (*tags, below)
+            below = above.tag
+            above = above.parent
+
+    def _forget_values(self, layout: Layout) -> None:
+        """Drop what is known of a leaf; who needs it all the same makes it anew."""
+        del self._asked[layout]
+        if self._values.pop(layout.node, None) is not None:
+            self._watched.clear()
+            for node in self._values:
+                known = self.layouts.of_node(node)
+                if known is not None:
+                    self._watch(known)
 
     # Changing
 
@@ -339,6 +378,11 @@ def top_of(element: etree._Element) -> etree._Element:
     for ancestor in element.iterancestors():
         top = ancestor
     return top
+
+
+def _position(entry: etree._Element) -> int:
+    parent = entry.getparent()
+    return 0 if parent is None else parent.index(entry)
 
 
 def _rank(layout: Layout) -> int:

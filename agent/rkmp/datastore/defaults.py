@@ -7,7 +7,6 @@ anything in the tree.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 from lxml import etree
 
@@ -38,7 +37,7 @@ class Instance:
         self.above = above
         self.node = node
         self.element = element
-        self._children: dict[Any, list[etree._Element]] | None = None
+        self._children: dict[str, list[etree._Element]] | None = None
 
     @classmethod
     def root(cls, schema: Schema, tree: etree._Element) -> Instance:
@@ -94,7 +93,7 @@ class Instance:
             children = self._children = {}
             known = self.node.data_children
             for child in self.element if self.element is not None else ():
-                tag = child.tag
+                tag = str(child.tag)
                 # Lists come last in a datastore.
                 if known[tag].kind is NodeKind.LIST:
                     break

@@ -20,10 +20,13 @@ from rkmp.errors import InvalidValue
 
 
 class EntryIndex(Protocol):
-    """Finds entries of lists in one tree by their keys."""
+    """Finds entries of lists in one tree by their keys, and by other values."""
 
     def find(self, parent: etree._Element, node: SchemaNode, key: Key) -> etree._Element | None:
         """The entry of the list ``node`` under ``parent`` that has this key, or None."""
+
+    def having(self, node: SchemaNode, value: str) -> Sequence[etree._Element] | None:
+        """The entries in which the leaf ``node`` has ``value``, in document order; None where they are to be sought."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -4,55 +4,46 @@ A filter is parsed once and can be applied to many trees. What it selects comes 
 the keys that tell where each belongs, nothing twice. Nodes under nacm:default-deny-all do not exist for a filter: it
 neither selects them nor can tell their values or their number.
 
-A path that names a list entry by its keys is walked through the indexes of the tree, so that it costs the same however
-many entries there are; libxml2 evaluates the rest.
+A path that names list entries by their keys, or by one of their values for the second time, is walked through the
+indexes of the tree, so that it costs the same however many entries there are; libxml2 evaluates the rest.
 """
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 
 from lxml import etree
 
 from rkmp.datastore import rejections
-from rkmp.datastore.layout import Key, needs_namespaces
 from rkmp.datastore.redaction import Redactor
-from rkmp.datastore.schema.nodes import NodeKind, Schema, SchemaNode
+from rkmp.datastore.schema.nodes import Schema, SchemaNode
 from rkmp.datastore.subtree_filter import EntryIndex, add_copy
 from rkmp.datastore.xpath import Expression, XPathSyntaxError
 from rkmp.datastore.xpath.cost import Cost
 from rkmp.datastore.xpath.functions import YangFunctions
-from rkmp.datastore.xpath.syntax import SELF, Binary, Literal, NameTest, Path, Step, Syntax, TypeTest, render
+from rkmp.datastore.xpath.syntax import Binary, Path, Step, Syntax, TypeTest, render
+from rkmp.datastore.xpath_lookup import Lookup, Search, look_up, lookup_of, search_of
 from rkmp.errors import RpcError
 
 _REMEMBERED_FILTERS = 256
 _TEXT = Step("child", TypeTest("text"))
 
 
-@dataclass(frozen=True, slots=True)
-class _Lookup:
-    """The steps from the root to one entry, each with the key of a list or leaf-list, and what to evaluate there.
-
-    ``entry`` is the path of those steps: the entry, whole.
-    """
-
-    steps: tuple[tuple[SchemaNode, Key | None], ...]
-    rest: Expression | None
-    entry: Expression
-
-
 class XPathFilter:
     """A parsed filter."""
 
-    def __init__(self, schema: Schema, expression: Expression, lookup: _Lookup | None) -> None:
+    def __init__(
+        self, schema: Schema, expression: Expression, lookup: Lookup | None, search: Search | None = None
+    ) -> None:
         self._schema = schema
         self._expression = expression
         self._cost = Cost(schema, expression.syntax, expression.prefixes)
         # What is cheap looks at nothing but what is below the entry.
         self._lookup = lookup if self._cost.is_cheap else None
+        self._search = search if self._cost.is_cheap else None
         self._redactor: Redactor | None = None
         self._tops = frozenset(_top_of(node).tag for node in expression.reads if node is not schema.root)
         if not expression.exact or any(_is_secret(node) for node in expression.reads):
@@ -83,7 +74,7 @@ class XPathFilter:
         lookup = self._lookup
         if lookup is None:
             return None
-        found = XPathFilter(self._schema, lookup.entry, _Lookup(lookup.steps, None, lookup.entry))
+        found = XPathFilter(self._schema, lookup.entry, Lookup(lookup.steps, None, lookup.entry))
         # In a list of secrets the keys are secrets.
         return found if found._redactor is None else None
 
@@ -128,7 +119,7 @@ class XPathFilter:
         """A copy of ``tree`` without secrets, or of the entry in it that is all the expression looks at."""
         if self._lookup is None or index is None:
             return redactor.without_secrets(tree)
-        entry = _look_up(tree, index, self._lookup.steps)
+        entry = look_up(tree, index, self._lookup.steps)
         reduced = _Copies(self._schema, tree).of([] if entry is None else [entry])
         redactor.remove_secrets(reduced)
         return reduced
@@ -136,9 +127,16 @@ class XPathFilter:
     def _select(self, tree: etree._Element, index: EntryIndex | None) -> list[etree._Element]:
         try:
             if self._lookup is not None and index is not None:
-                entry = _look_up(tree, index, self._lookup.steps)
+                entry = look_up(tree, index, self._lookup.steps)
                 rest = self._lookup.rest
                 return [] if entry is None else [entry] if rest is None else rest.select(entry, tree)
+            if self._search is not None and index is not None:
+                entries = index.having(self._search.leaf, self._search.value)
+                if entries is not None:
+                    further = self._search.rest
+                    if further is None:
+                        return list(entries)
+                    return [node for each in entries for node in further.select(each, tree)]
             self._cost.require_affordable(tree)
             return self._expression.select(tree, tree)
         except XPathSyntaxError as error:
@@ -158,7 +156,9 @@ def _parse(text: str, prefixes: frozenset[tuple[str, str]], schema: Schema) -> X
         # What type a result has hangs on the expression alone (XPath 1.0 section 3).
         nothing = schema.new_root()
         expression.select(nothing, nothing)
-        return XPathFilter(schema, expression, _lookup_of(expression.syntax, bound, schema, functions))
+        lookup = lookup_of(expression.syntax, bound, schema, functions)
+        search = None if lookup is not None else search_of(expression.syntax, bound, schema, functions)
+        return XPathFilter(schema, expression, lookup, search)
     except XPathSyntaxError as error:
         raise rejections.bad_filter(str(error)) from None
 
@@ -170,121 +170,6 @@ def _without_text_step(tree: Syntax) -> Syntax:
     if isinstance(tree, Binary) and tree.operator == "|":
         return Binary("|", _without_text_step(tree.left), _without_text_step(tree.right))
     return tree
-
-
-# Entries by key
-
-
-def _lookup_of(tree: Syntax, prefixes: Mapping[str, str], schema: Schema, functions: YangFunctions) -> _Lookup | None:
-    """How to walk to the entry that a path names by its keys; None where it does not."""
-    if not isinstance(tree, Path) or tree.start is not None:
-        return None
-    node = schema.root
-    walked: list[tuple[SchemaNode, Key | None]] = []
-    count = 0
-    rest: tuple[Step, ...] = ()
-    for number, step in enumerate(tree.steps):
-        child = node.data_children.get(_tag(step, prefixes) or "")
-        if child is None or not child.config:
-            break
-        key: Key | None = None
-        if child.is_entry:
-            found = _key(child, step.predicates, prefixes)
-            if found is None:
-                break
-            key, others = found
-            count = number + 1
-            rest = (Step("self", SELF.test, others),) if others else ()
-        elif child.kind is not NodeKind.CONTAINER or step.predicates:
-            break
-        walked.append((child, key))
-        node = child
-        if rest:
-            break
-    if not count:
-        return None
-    entry = Expression(
-        render(Path(True, (*tree.steps[: count - 1], _only_key(tree.steps[count - 1], rest)))), prefixes, None
-    )
-    entry.bind(schema, functions, [schema.root])
-    rest += tree.steps[count:]
-    expression: Expression | None = None
-    if rest:
-        expression = Expression(render(Path(False, rest)), prefixes, None)
-        expression.bind(schema, functions, [walked[count - 1][0]])
-    return _Lookup(tuple(walked[:count]), expression, entry)
-
-
-def _only_key(step: Step, rest: tuple[Step, ...]) -> Step:
-    """A step with those of its predicates that fix the key; ``rest`` holds the others, which come after them."""
-    others = sum(len(further.predicates) for further in rest)
-    return replace(step, predicates=step.predicates[: len(step.predicates) - others])
-
-
-def _key(
-    node: SchemaNode, predicates: tuple[Syntax, ...], prefixes: Mapping[str, str]
-) -> tuple[Key, tuple[Syntax, ...]] | None:
-    """The key that the first predicates of a step fix, and the predicates that are left."""
-    if node.kind is NodeKind.LEAF_LIST:
-        fixed = _equality(predicates[0]) if predicates else None
-        if fixed is None or fixed[0] != Path(False, (SELF,)) or (node.type and needs_namespaces(node.type)):
-            return None
-        return fixed[1], predicates[1:]
-    values: dict[str, str] = {}
-    for number, predicate in enumerate(predicates):
-        for part in _conjuncts(predicate):
-            fixed = _equality(part)
-            if fixed is None or len(fixed[0].steps) != 1:
-                return None
-            tag = _tag(fixed[0].steps[0], prefixes)
-            leaf = node.data_children.get(tag or "")
-            if tag not in node.keys or tag in values or fixed[0].steps[0].predicates or leaf is None:
-                return None
-            if leaf.type is not None and needs_namespaces(leaf.type):
-                return None
-            values[tag] = fixed[1]
-        if node.keys and len(values) == len(node.keys):
-            keys = tuple(values[key] for key in node.keys)
-            return keys[0] if len(keys) == 1 else keys, predicates[number + 1 :]
-    return None
-
-
-def _conjuncts(predicate: Syntax) -> Iterable[Syntax]:
-    if isinstance(predicate, Binary) and predicate.operator == "and":
-        yield from _conjuncts(predicate.left)
-        yield from _conjuncts(predicate.right)
-    else:
-        yield predicate
-
-
-def _equality(predicate: Syntax) -> tuple[Path, str] | None:
-    """The path and the string of ``path = 'string'``."""
-    if not isinstance(predicate, Binary) or predicate.operator != "=":
-        return None
-    for path, literal in ((predicate.left, predicate.right), (predicate.right, predicate.left)):
-        if isinstance(path, Path) and isinstance(literal, Literal) and not path.absolute and path.start is None:
-            return path, literal.value
-    return None
-
-
-def _tag(step: Step, prefixes: Mapping[str, str]) -> str | None:
-    """The Clark tag of a child step with a full name."""
-    test = step.test
-    if step.axis != "child" or not isinstance(test, NameTest) or test.prefix is None or test.name == "*":
-        return None
-    return f"{{{prefixes.get(test.prefix)}}}{test.name}"
-
-
-def _look_up(
-    tree: etree._Element, index: EntryIndex, steps: Iterable[tuple[SchemaNode, Key | None]]
-) -> etree._Element | None:
-    element = tree
-    for node, key in steps:
-        found = next(element.iterchildren(node.tag), None) if key is None else index.find(element, node, key)
-        if found is None:
-            return None
-        element = found
-    return element
 
 
 # Secrets
