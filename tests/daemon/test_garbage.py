@@ -29,7 +29,7 @@ def _as_before() -> Iterator[None]:
 def test_a_cycle_is_freed_in_time() -> None:
     garbage.look_rarely()
     gone = weakref.ref(Cycle())
-    kept = [[] for _ in range(garbage.NEW_OBJECTS // 2)]
+    kept: list[list[None]] = [[] for _ in range(garbage.NEW_OBJECTS // 2)]
     assert gone() is not None
     kept += [[] for _ in range(garbage.NEW_OBJECTS)]
     assert gone() is None

@@ -100,7 +100,7 @@ def test_no_agent_starts_on_what_an_interrupted_init_leaves(tmp_path: Path, monk
     with pytest.raises(KeyboardInterrupt):
         initialise(directory, user="ops", authorized_keys=[public_key()], random=power_cut_at_the_last_key)
     with pytest.raises(CommandError, match="key-encryption-key"):
-        directory.require()
+        directory.require({})
 
 
 def test_only_one_agent_may_run_on_a_directory(tmp_path: Path) -> None:

@@ -11,85 +11,21 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import rkmp
 from rkmp.daemon import garbage, log
 from rkmp.daemon.agent import Agent
+from rkmp.daemon.backup import back_up, restore
+from rkmp.daemon.command_line import backup_parser, init_parser, restore_parser, serve_parser
 from rkmp.daemon.initialise import initialise
-from rkmp.daemon.listen_address import ListenAddress, parse_listen_address
-from rkmp.daemon.state_directory import EXIT_STATE, StateDirectory
+from rkmp.daemon.service_manager import ServiceManager
+from rkmp.daemon.state_directory import EXIT_STATE, StateDirectory, has_key_credential
 from rkmp.daemon.watching import KeyLog, Watching
 from rkmp.errors import CommandError, RkmpError, SchemaError, StorageError
 from rkmp.secret import Secret
-
-DEFAULT_NETCONF_PORT = 830
-DEFAULT_IKE_PORT = 500
-
-
-def serve_parser() -> argparse.ArgumentParser:
-    """Build the command line of the agent itself."""
-    parser = argparse.ArgumentParser(
-        prog="rkmpd",
-        description="Run the rkmp agent in the foreground until SIGTERM.",
-        epilog="`rkmpd init` makes a state directory; see `rkmpd init --help`.",
-    )
-    parser.add_argument("--version", action="version", version=f"rkmpd {rkmp.__version__}")
-    parser.add_argument("--state-dir", type=Path, required=True, help="where the agent keeps its state")
-    parser.add_argument(
-        "--netconf-listen",
-        type=_address(DEFAULT_NETCONF_PORT),
-        default=ListenAddress("0.0.0.0", DEFAULT_NETCONF_PORT),  # noqa: S104 - the contract: reachable unless told not
-        metavar="HOST:PORT",
-        help="where NETCONF over SSH listens (default 0.0.0.0:830; port 0 picks a free one)",
-    )
-    parser.add_argument(
-        "--ike-listen",
-        type=_address(DEFAULT_IKE_PORT),
-        default=ListenAddress("0.0.0.0", DEFAULT_IKE_PORT),  # noqa: S104
-        metavar="HOST:PORT",
-        help="where IKE listens while the configuration names no listener (default 0.0.0.0:500)",
-    )
-    parser.add_argument("--log-format", choices=log.FORMATS, default="text", help="how log lines look (default text)")
-    parser.add_argument("--trace", action="store_true", help="log every IKE message, decoded, without its secrets")
-    parser.add_argument(
-        "--key-log",
-        type=Path,
-        metavar="FILE",
-        help="DANGER: write the keys of IKE SAs to FILE, with which Wireshark can decrypt them; for a lab only",
-    )
-    parser.add_argument(
-        "--exit-on-stdin-eof",
-        action="store_true",
-        help="stop when standard input closes, so that the agent never outlives what started it",
-    )
-    return parser
-
-
-def init_parser() -> argparse.ArgumentParser:
-    """Build the command line of ``rkmpd init``."""
-    parser = argparse.ArgumentParser(
-        prog="rkmpd init",
-        description="Make a state directory: host key, key-encryption key and the first administrator.",
-    )
-    parser.add_argument("--state-dir", type=Path, required=True, help="the directory to make; it must hold no state")
-    parser.add_argument("--user", required=True, help="name of the first administrator")
-    credential = parser.add_mutually_exclusive_group(required=True)
-    credential.add_argument("--authorized-key", type=Path, metavar="FILE", help="OpenSSH public keys, one a line")
-    credential.add_argument("--password-stdin", action="store_true", help="read a password from standard input")
-    return parser
-
-
-def _address(default_port: int) -> Callable[[str], ListenAddress]:
-    def parse(text: str) -> ListenAddress:
-        try:
-            return parse_listen_address(text, default_port)
-        except ValueError as error:
-            raise argparse.ArgumentTypeError(str(error)) from error
-
-    return parse
 
 
 def run_init(arguments: argparse.Namespace) -> None:
@@ -119,12 +55,42 @@ def _authorized_keys(path: Path) -> tuple[str, ...]:
     return keys
 
 
+def run_backup(arguments: argparse.Namespace) -> None:
+    """Carry out ``rkmpd backup``; raises :class:`CommandError`."""
+    directory = StateDirectory(arguments.state_dir)
+    with_key = not (arguments.without_key or has_key_credential(os.environ))
+    directory.require(os.environ)
+    back_up(directory, arguments.output, with_key=with_key, now=datetime.now(UTC))
+    print(f"{arguments.output} holds the state of {directory.path}" + ("" if with_key else ", without its key"))
+
+
+def run_restore(arguments: argparse.Namespace) -> None:
+    """Carry out ``rkmpd restore``; raises :class:`CommandError`."""
+    directory = StateDirectory(arguments.state_dir)
+    made = restore(
+        directory,
+        arguments.input,
+        key=arguments.key,
+        environment=os.environ,
+        now=datetime.now(UTC),
+        random=os.urandom,
+    )
+    print(f"{directory.path} is as it was at {made}, without the keys that were negotiated")
+
+
+COMMANDS: Mapping[str, tuple[Callable[[], argparse.ArgumentParser], Callable[[argparse.Namespace], None]]] = {
+    "init": (init_parser, run_init),
+    "backup": (backup_parser, run_backup),
+    "restore": (restore_parser, run_restore),
+}
+
+
 def run_agent(arguments: argparse.Namespace) -> None:
     """Run the agent until it is told to stop; raises :class:`CommandError` when it cannot start."""
     log.configure(arguments.log_format)
     garbage.look_rarely()
     directory = StateDirectory(arguments.state_dir)
-    directory.require()
+    directory.require(os.environ)
     with directory.locked():
         _run(_serve(directory, arguments))
 
@@ -148,15 +114,26 @@ async def _serve(directory: StateDirectory, arguments: argparse.Namespace) -> No
             loop.add_reader(sys.stdin.fileno(), _stop_at_end_of_input, stop)
         except OSError as error:
             raise CommandError("--exit-on-stdin-eof needs a pipe or a terminal for standard input", 2) from error
+    service_manager = ServiceManager(os.environ, os.getpid())
     key_log = None if arguments.key_log is None else KeyLog(arguments.key_log)
     watching = Watching(has_trace=arguments.trace, key_log=key_log)
     agent = Agent(directory, netconf=arguments.netconf_listen, ike=arguments.ike_listen, watching=watching)
     try:
         await agent.start()
+        status = f"netconf={agent.netconf_address} ike={agent.ike_address}"
         with contextlib.suppress(BrokenPipeError):
-            print(f"rkmpd ready netconf={agent.netconf_address} ike={agent.ike_address}", flush=True)
+            print(f"rkmpd ready {status}", flush=True)
+        service_manager.ready(status)
+
+        def reload() -> None:
+            service_manager.reloading()
+            watching.reopen()
+            service_manager.ready(status)
+
+        loop.add_signal_handler(signal.SIGHUP, reload)
         await stop.wait()
     finally:
+        await service_manager.stopping()
         await agent.stop()
         watching.close()
 
@@ -171,8 +148,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line ``argv`` (default: the process's own) and return the exit status."""
     words = list(sys.argv[1:] if argv is None else argv)
     try:
-        if words[:1] == ["init"]:
-            run_init(init_parser().parse_args(words[1:]))
+        if words[:1] and words[0] in COMMANDS:
+            make_parser, run = COMMANDS[words[0]]
+            run(make_parser().parse_args(words[1:]))
         else:
             run_agent(serve_parser().parse_args(words))
     except CommandError as error:

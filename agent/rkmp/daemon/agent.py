@@ -14,12 +14,13 @@ from pathlib import Path
 
 import rkmp
 from rkmp.daemon.commit_clock import CommitClock
+from rkmp.daemon.control import ControlSocket
 from rkmp.daemon.event_log import log_engine_event, log_key_event
 from rkmp.daemon.first_configuration import FirstConfiguration
 from rkmp.daemon.key_clock import KeyClock
 from rkmp.daemon.listen_address import ListenAddress
 from rkmp.daemon.management import RunningManagement
-from rkmp.daemon.state_directory import StateDirectory
+from rkmp.daemon.state_directory import KEY_TABLE_PURPOSE, StateDirectory
 from rkmp.daemon.users import Users
 from rkmp.daemon.watching import WATCHES_NOTHING, Watching
 from rkmp.datastore.datastores import Datastores
@@ -35,7 +36,7 @@ from rkmp.northbound.consumers import bind_southbound
 from rkmp.northbound.monitoring import bind_metrics
 from rkmp.secret import Secret
 from rkmp.southbound import Southbound
-from rkmp.storage import Database, KeyEncryptionKey, Sealer, require_key
+from rkmp.storage import Database, Sealer, require_key
 
 _log = logging.getLogger(__name__)
 
@@ -101,6 +102,7 @@ class Agent:
         self._management: RunningManagement | None = None
         self._southbound: Southbound | None = None
         self._metrics: Metrics | None = None
+        self._control: ControlSocket | None = None
         self._closing = ExitStack()
 
     @property
@@ -121,10 +123,12 @@ class Agent:
         """
         schema = protect_passwords(load_schema({**NETCONF_MODULES, **MODULES}, [module_directory()]), os.urandom)
         database = self._closing.enter_context(Database(self._directory.database))
-        key_encryption_key = KeyEncryptionKey.from_file(self._directory.key_encryption_key)
+        key_encryption_key = self._directory.read_key_encryption_key(os.environ)
         require_key(database, key_encryption_key)
+        self._control = ControlSocket(self._directory, database)
+        await self._control.open()
         users = Users(database)
-        key_table = KeyTable(database, Sealer(key_encryption_key, "key table"), os.urandom)
+        key_table = KeyTable(database, Sealer(key_encryption_key, KEY_TABLE_PURPOSE), os.urandom)
         datastores = Datastores(schema, database, Sealer(key_encryption_key, "datastore"), os.urandom, _wall_clock)
 
         listener = Listener(DEFAULT_LISTENER, self._ike.host, self._ike.port)
@@ -190,6 +194,8 @@ class Agent:
             await self._management.close()
         if self._server is not None:
             await self._server.close()
+        if self._control is not None:
+            await self._control.close()
         if self._metrics is not None:
             await self._metrics.close()
         if self._southbound is not None:

@@ -2,6 +2,9 @@
 
 A record that has fields of its own, under :data:`EVENT`, has them as members of its JSON object.
 
+Where standard error is systemd's journal, a line of text begins with its priority, and leaves out the time, which the
+journal has of its own.
+
 Keys cannot reach a log line by formatting: they travel as :class:`rkmp.secret.Secret`.
 """
 
@@ -9,7 +12,9 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 FORMATS = ("text", "json")
@@ -34,11 +39,36 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(entry)
 
 
+class JournalFormatter(logging.Formatter):
+    """One line for systemd's journal: ``<priority>``, as in sd-daemon(3), the logger and the message."""
+
+    _PRIORITIES = ((logging.CRITICAL, 2), (logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6))
+
+    def __init__(self) -> None:
+        super().__init__("%(name)s: %(message)s")
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the record, every line of it with its priority: the journal makes an entry of each."""
+        priority = next((number for level, number in self._PRIORITIES if record.levelno >= level), 7)
+        return "\n".join(f"<{priority}>{line}" for line in super().format(record).splitlines())
+
+
+def is_journal(descriptor: int, environment: Mapping[str, str]) -> bool:
+    """Whether ``descriptor`` is the stream to the journal that systemd names in JOURNAL_STREAM (systemd.exec(5))."""
+    try:
+        status = os.fstat(descriptor)
+    except OSError:
+        return False
+    return environment.get("JOURNAL_STREAM") == f"{status.st_dev}:{status.st_ino}"
+
+
 def configure(log_format: str, level: int = logging.INFO) -> None:
     """Send the whole process's log to standard error in ``log_format``, a member of :data:`FORMATS`."""
     handler = logging.StreamHandler(sys.stderr)
     if log_format == "json":
         handler.setFormatter(JsonFormatter())
+    elif is_journal(2, os.environ):
+        handler.setFormatter(JournalFormatter())
     else:
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     root = logging.getLogger()

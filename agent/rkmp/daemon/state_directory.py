@@ -5,7 +5,10 @@
 ``key-encryption-key``   32 octets in hexadecimal, the key that seals them (0600)
 ``ssh_host_ed25519_key`` the NETCONF server's host key (0600) and its public half (``.pub``)
 ``lock``                 held by the running agent, so that no second one starts on the same state
+``control``              the socket by which ``rkmpd backup`` asks the running agent (0600)
 ======================== ===========================================================================
+
+Where systemd passes a credential ``key-encryption-key``, that is the key, and the file need not be there.
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,9 +24,13 @@ import asyncssh
 
 from rkmp.errors import CommandError
 from rkmp.instant import Random
+from rkmp.storage import KeyEncryptionKey
 
 EXIT_STATE = 4
 KEY_ENCRYPTION_KEY_OCTETS = 32
+KEY_CREDENTIAL = "key-encryption-key"
+KEY_TABLE_PURPOSE = "key table"
+"""What the keys of the key table are sealed for; see :class:`rkmp.storage.Sealer`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +55,11 @@ class StateDirectory:
         return self.path / "ssh_host_ed25519_key"
 
     @property
+    def control_socket(self) -> Path:
+        """Where a running agent listens for its own commands."""
+        return self.path / "control"
+
+    @property
     def holds_state(self) -> bool:
         """Whether an agent has been made here."""
         return any(file.exists() for file in (self.database, self.key_encryption_key, self.host_key))
@@ -58,13 +70,7 @@ class StateDirectory:
         Raises :class:`CommandError` when the directory holds anything already or cannot be made.
         """
         with self._made():
-            if self.holds_state:
-                raise CommandError(f"{self.path} already holds an agent's state; nothing was changed", EXIT_STATE)
-            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            # It is about to be closed to everybody else, so it must not be a directory that others need.
-            if any(entry.name != "lost+found" for entry in self.path.iterdir()):
-                raise CommandError(f"{self.path} is not empty; nothing was changed", EXIT_STATE)
-            self.path.chmod(0o700)
+            self._make_empty()
             host_key = asyncssh.generate_private_key("ssh-ed25519", comment="rkmpd host key")
             _write_new(self.host_key, host_key.export_private_key(), 0o600)
             _write_new(self.host_key.with_suffix(".pub"), host_key.export_public_key(), 0o644)
@@ -77,11 +83,38 @@ class StateDirectory:
         with self._made():
             key = random(KEY_ENCRYPTION_KEY_OCTETS).hex().encode("ascii") + b"\n"
             _write_new(self.key_encryption_key, key, 0o600)
-            descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            self._sync()
+
+    def fill(self, files: Mapping[str, bytes]) -> None:
+        """Make the directory with ``files``, content by name, in place of :meth:`create` and :meth:`complete`.
+
+        Raises :class:`CommandError` as those do.
+        """
+        with self._made():
+            self._make_empty()
             try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+                for name, content in sorted(files.items(), key=lambda file: file[0] == self.key_encryption_key.name):
+                    _write_new(self.path / name, content, 0o644 if name.endswith(".pub") else 0o600)
+                self._sync()
+            except OSError:
+                self.discard()
+                raise
+
+    def _make_empty(self) -> None:
+        if self.holds_state:
+            raise CommandError(f"{self.path} already holds an agent's state; nothing was changed", EXIT_STATE)
+        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # It is about to be closed to everybody else, so it must not be a directory that others need.
+        if any(entry.name != "lost+found" for entry in self.path.iterdir()):
+            raise CommandError(f"{self.path} is not empty; nothing was changed", EXIT_STATE)
+        self.path.chmod(0o700)
+
+    def _sync(self) -> None:
+        descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
     @contextlib.contextmanager
     def _made(self) -> Iterator[None]:
@@ -101,15 +134,19 @@ class StateDirectory:
         ):
             file.unlink(missing_ok=True)
 
-    def require(self) -> None:
-        """Raise :class:`CommandError` unless an agent has been made here by ``rkmpd init`` and all of it is there."""
+    def require(self, environment: Mapping[str, str]) -> None:
+        """Raise :class:`CommandError` unless an agent has been made here by ``rkmpd init`` and all of it is there.
+
+        ``environment`` is the process's, in which systemd names the directory of credentials.
+        """
+        files = [self.database, self.host_key]
+        if not has_key_credential(environment):
+            files.append(self.key_encryption_key)
         try:
-            missing = [
-                file.name for file in (self.database, self.key_encryption_key, self.host_key) if not file.exists()
-            ]
+            missing = [file.name for file in files if not file.exists()]
         except OSError as error:
             raise self._unusable(error) from error
-        if len(missing) == 3:
+        if len(missing) == len(files):
             raise CommandError(
                 f"{self.path} holds no agent's state; make one with "
                 f"`rkmpd init --state-dir {self.path} --user NAME --authorized-key FILE`",
@@ -122,6 +159,12 @@ class StateDirectory:
                 "it anew with `rkmpd init`",
                 EXIT_STATE,
             )
+
+    def read_key_encryption_key(self, environment: Mapping[str, str]) -> KeyEncryptionKey:
+        """Return the key: the credential that systemd passes, or else that of the file. Raises StorageError."""
+        if has_key_credential(environment):
+            return KeyEncryptionKey.from_credential(KEY_CREDENTIAL, environment)
+        return KeyEncryptionKey.from_file(self.key_encryption_key)
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
@@ -144,6 +187,12 @@ class StateDirectory:
 
     def _unusable(self, error: OSError) -> CommandError:
         return CommandError(f"cannot use {self.path} as the user that rkmpd runs as: {error.strerror}", EXIT_STATE)
+
+
+def has_key_credential(environment: Mapping[str, str]) -> bool:
+    """Whether systemd passes the key-encryption key as a credential."""
+    directory = environment.get("CREDENTIALS_DIRECTORY")
+    return bool(directory) and Path(directory or "", KEY_CREDENTIAL).exists()
 
 
 def _write_new(path: Path, content: bytes, mode: int) -> None:

@@ -30,10 +30,7 @@ class KeyLog:
     def __init__(self, path: Path) -> None:
         self.path = path.absolute()
         try:
-            # Not through a link, which somebody else may have put there.
-            flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
-            self._descriptor: int | None = os.open(self.path, flags, 0o600)
-            os.fchmod(self._descriptor, 0o600)
+            self._descriptor: int | None = self._open()
         except OSError as error:
             raise CommandError(f"cannot write the key log {path}: {error.strerror}", 2) from error
         _log.warning(
@@ -51,6 +48,21 @@ class KeyLog:
         except OSError as error:
             _log.error("the key log %s is given up: %s", self.path, error.strerror)
             self.close()
+
+    def reopen(self) -> None:
+        """Go on in the file that has the path now, after somebody has moved the one that had it."""
+        self.close()
+        try:
+            self._descriptor = self._open()
+        except OSError as error:
+            _log.error("the key log %s is given up: %s", self.path, error.strerror)
+
+    def _open(self) -> int:
+        # Not through a link, which somebody else may have put there.
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+        descriptor = os.open(self.path, flags, 0o600)
+        os.fchmod(descriptor, 0o600)
+        return descriptor
 
     def close(self) -> None:
         """Let go of the file."""
@@ -91,6 +103,11 @@ class Watching:
         """Log keys."""
         if self.key_log is not None:
             self.key_log.write(keys)
+
+    def reopen(self) -> None:
+        """Go on in a new file, where the one before was moved."""
+        if self.key_log is not None:
+            self.key_log.reopen()
 
     def close(self) -> None:
         """Watch no more."""

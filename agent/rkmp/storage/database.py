@@ -224,6 +224,27 @@ class Database:
         with self.transaction() as transaction:
             migrate(transaction, component, migrations)
 
+    def copy_to(self, path: Path) -> None:
+        """Write everything that has been committed to a new database at ``path`` (0600), which is then on the disk.
+
+        Raises :class:`StorageError` where that cannot be done, or something is there already; then nothing is left of
+        it. Raises RuntimeError inside a transaction.
+        """
+        if self._transaction is not None:
+            raise RuntimeError("the database was copied inside a transaction")
+        try:
+            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _FILE_MODE))
+        except OSError as error:
+            raise explain_os(error, str(path)) from error
+        try:
+            with explained(str(path)), contextlib.closing(sqlite3.connect(path)) as copy:
+                self._connection.backup(copy)
+                # One file, without a write-ahead file beside it.
+                copy.execute("PRAGMA journal_mode = DELETE")
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+
     def _require_file(self) -> None:
         """Make the file before SQLite would, with its mode, and see that its name survives a power cut."""
         try:
