@@ -15,7 +15,6 @@ from rkmp.crypto.ciphers import ENCRYPTIONS, INTEGRITIES, Encryption, Integrity
 from rkmp.crypto.key_exchange import KEY_EXCHANGES
 from rkmp.crypto.prf import PRFS
 from rkmp.errors import CryptoError
-from rkmp.value import value
 from rkmp.wire import (
     Attribute,
     AttributeType,
@@ -106,7 +105,7 @@ HYBRID_IKE_PROPOSALS: tuple[IkeProposal, ...] = (
 """The same with ML-KEM-768 on top where the peer knows it: what an operator's policy without proposals means."""
 
 
-@value
+@dataclass(frozen=True, slots=True)
 class IkeSuite:
     """The algorithms of one IKE SA, by transform ID; ``integrity`` is 0 with a cipher that does without.
 
@@ -182,21 +181,36 @@ def choose_suite(
     for another protocol than IKE are passed over, and without ``several_key_exchanges`` those with an additional one:
     the two sides have no exchange to do it in.
     """
-    candidates = [
+    candidates = tuple(
         proposal
         for proposal in offered
         if isinstance(proposal, Proposal)
         and proposal.protocol_id == ProtocolId.IKE
         and (several_key_exchanges or not any(t.transform_type in _ADDITIONAL_TYPES for t in proposal.transforms))
-    ]
+    )
+    is_short = sum(len(candidate.transforms) for candidate in candidates) <= _LONGEST_REMEMBERED
+    choice = (_remembered_choice if is_short else _choose)(tuple(proposals), candidates)
+    if choice is None:
+        return None
+    number, chosen, suite = choice
+    return Proposal(number, ProtocolId.IKE, spi, chosen), suite
+
+
+def _choose(
+    proposals: tuple[IkeProposal, ...], candidates: tuple[Proposal, ...]
+) -> tuple[int, tuple[Transform, ...], IkeSuite] | None:
     for own in proposals:
-        wanted = _wanted(own)
+        wanted = _by_type(_transforms(own))
         for candidate in candidates:
             chosen = _choose_transforms(wanted, _by_type(candidate.transforms))
             if chosen is not None:
-                answer = Proposal(candidate.number, candidate.protocol_id, spi, chosen)
-                return answer, _suite(chosen)
+                return candidate.number, chosen, _suite(chosen)
     return None
+
+
+_LONGEST_REMEMBERED = 32
+_remembered_choice = lru_cache(maxsize=256)(_choose)
+"""Peers of one operator offer the same with every handshake; nobody can make us remember more transforms than these."""
 
 
 def suite_of_answer(proposals: Sequence[IkeProposal], answer: Proposal | RkmpProposal) -> IkeSuite:
@@ -238,11 +252,6 @@ def _transforms(proposal: IkeProposal) -> tuple[Transform, ...]:
             for method in choice
         ),
     )
-
-
-@lru_cache(maxsize=256)
-def _wanted(proposal: IkeProposal) -> Mapping[int, Sequence[Transform]]:
-    return MappingProxyType(_by_type(_transforms(proposal)))
 
 
 def _by_type(transforms: Iterable[Transform]) -> dict[int, list[Transform]]:

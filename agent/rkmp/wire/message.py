@@ -20,7 +20,7 @@ from rkmp.wire.header import HEADER_LENGTH, MAJOR_VERSION, Header
 from rkmp.wire.identification import IdInitiator, IdResponder
 from rkmp.wire.key_exchange import KeyExchange, Nonce
 from rkmp.wire.notify import Delete, Notify, VendorId
-from rkmp.wire.octets import Reader, checked_length
+from rkmp.wire.octets import Reader
 from rkmp.wire.payload import Payload
 from rkmp.wire.registries import PAYLOAD_TYPES, PayloadType
 from rkmp.wire.security_association import SecurityAssociation
@@ -28,6 +28,8 @@ from rkmp.wire.traffic_selectors import TrafficSelectorsInitiator, TrafficSelect
 
 _GENERIC_HEADER = struct.Struct(">BBH")
 _CRITICAL = 0x80
+# The member itself: finding it by its name takes as long as unpacking a header.
+_NONE = PayloadType.NONE
 
 _PARSERS: Mapping[int, Callable[[Reader], Payload]] = MappingProxyType(
     {
@@ -137,9 +139,9 @@ class Message:
         fields = payload.to_bytes()
         length = _GENERIC_HEADER.size + len(fields) + body_length
         try:
-            generic_header = _GENERIC_HEADER.pack(payload.first_payload, 0, checked_length(length))
-        except ValueError as misfit:
-            raise WireError(str(misfit), HEADER_LENGTH) from misfit
+            generic_header = _GENERIC_HEADER.pack(payload.first_payload, 0, length)
+        except struct.error as misfit:
+            raise WireError(f"a value does not fit its field: {misfit}", HEADER_LENGTH) from misfit
         return self._header(payload.payload_type, HEADER_LENGTH + length) + generic_header + fields
 
     def _header(self, first_payload: int, length: int) -> bytes:
@@ -177,7 +179,7 @@ def _parse_chain(
     reader: Reader, following: int, code_points: CodePoints, *, may_be_sealed: bool
 ) -> tuple[Payload, ...]:
     payloads: list[Payload] = []
-    while following != PayloadType.NONE:
+    while following != _NONE:
         start = reader.offset
         current = following
         (following, flags, _), body = reader.structure(_GENERIC_HEADER)
@@ -190,7 +192,7 @@ def _parse_chain(
                 raise WireError("an Encrypted payload inside another", start)
             payloads.append(parse_sealed(body, following))
             # RFC 7296 3.14: it is the last payload, and its Next Payload field is about what is inside.
-            following = PayloadType.NONE
+            following = _NONE
         else:
             known = PAYLOAD_TYPES.get(current, current)
             payloads.append(UnknownPayload(known, flags & _CRITICAL != 0, body.rest()))
@@ -201,7 +203,7 @@ def _parse_chain(
 
 def _serialise_chain(payloads: Sequence[Payload], start: int, *, may_be_sealed: bool) -> tuple[int, bytes]:
     """Return the type of the first payload and the octets of all, which begin at octet ``start`` of something."""
-    types = [*[payload.payload_type for payload in payloads], PayloadType.NONE]
+    types = [*[payload.payload_type for payload in payloads], _NONE]
     chain: list[bytes] = []
     offset = start
     for payload, following in zip(payloads, types[1:], strict=True):
@@ -211,12 +213,12 @@ def _serialise_chain(payloads: Sequence[Payload], start: int, *, may_be_sealed: 
         elif isinstance(payload, Encrypted | EncryptedFragment):
             if not may_be_sealed:
                 raise WireError("an Encrypted payload inside another", offset)
-            if following != PayloadType.NONE:
+            if following != _NONE:
                 raise WireError("a payload after an Encrypted payload", offset)
             following = payload.first_payload
         try:
             body = payload.to_bytes()
-            length = checked_length(_GENERIC_HEADER.size + len(body))
+            length = _GENERIC_HEADER.size + len(body)
             chain += (_GENERIC_HEADER.pack(following, flags, length), body)
         except struct.error as misfit:
             raise WireError(f"a value does not fit its field: {misfit}", offset) from misfit

@@ -11,8 +11,6 @@ from typing import Any, final
 
 from rkmp.errors import WireError
 
-_LARGEST_LENGTH = 0xFFFF
-
 
 @final
 class Reader:
@@ -94,10 +92,3 @@ class Reader:
         """WireError unless everything was read."""
         if self._position != self._end:
             raise WireError(f"{self._end - self._position} octets left over", self._position)
-
-
-def checked_length(length: int) -> int:
-    """Return ``length`` if it fits into the 16 bits of a length field; ValueError otherwise."""
-    if length > _LARGEST_LENGTH:
-        raise ValueError(f"{length} octets do not fit a 16-bit length")
-    return length

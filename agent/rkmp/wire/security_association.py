@@ -14,7 +14,7 @@ from typing import ClassVar, Self, TypeVar
 from rkmp.errors import WireError
 from rkmp.value import value
 from rkmp.wire.code_points import CodePoints
-from rkmp.wire.octets import Reader, checked_length
+from rkmp.wire.octets import Reader
 from rkmp.wire.payload import Payload
 from rkmp.wire.registries import PROTOCOL_IDS, PayloadType, ProtocolId
 from rkmp.wire.transforms import (
@@ -190,10 +190,10 @@ def _serialise(proposal: Proposal | RkmpProposal, *, last: bool) -> bytes:
     transforms: list[bytes] = []
     for index, transform in enumerate(proposal.transforms, start=1):
         body = transform.to_bytes()
-        length = checked_length(_SUBSTRUCTURE.size + len(body))
-        transforms.append(_SUBSTRUCTURE.pack(_MORE_TRANSFORMS if index < count else _LAST, length) + body)
+        more = _MORE_TRANSFORMS if index < count else _LAST
+        transforms.append(_SUBSTRUCTURE.pack(more, _SUBSTRUCTURE.size + len(body)) + body)
     inside = spi + b"".join(transforms)
-    length = checked_length(_PROPOSAL.size + len(inside))
+    length = _PROPOSAL.size + len(inside)
     last_substruc = _LAST if last else _MORE_PROPOSALS
     return _PROPOSAL.pack(last_substruc, length, proposal.number, proposal.protocol_id, len(spi), count) + inside
 

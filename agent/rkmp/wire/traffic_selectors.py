@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address
 from typing import ClassVar, Self
 
+from rkmp.errors import WireError
 from rkmp.value import value
 from rkmp.wire.code_points import DEFAULT_CODE_POINTS, CodePoints
-from rkmp.wire.octets import Reader, checked_length
+from rkmp.wire.octets import Reader
 from rkmp.wire.payload import Payload
 from rkmp.wire.registries import ROUTING_PROTOCOLS, PayloadType, TrafficSelectorType
 
@@ -18,10 +20,14 @@ _SELECTOR = struct.Struct(">BBH")
 _IPV4_RANGE = struct.Struct(">HH4s4s")
 _IPV6_RANGE = struct.Struct(">HH16s16s")
 
+_LONGEST_REMEMBERED = 64
+_MOST_REMEMBERED = 64
+"""A routing protocol is named by the same octets every time; nobody can make us remember more than so many of them."""
+
 _ADDRESS_RANGES = {TrafficSelectorType.IPV4_ADDR_RANGE, TrafficSelectorType.IPV6_ADDR_RANGE}
 
 
-@value
+@dataclass(frozen=True, slots=True)
 class RoutingProtocolSelector:
     """All traffic of one routing protocol.
 
@@ -84,8 +90,13 @@ class _TrafficSelectors(Payload):
 
     @classmethod
     def parse(cls, reader: Reader, code_points: CodePoints) -> Self:
-        (count,) = reader.unpack(_COUNT)
-        return cls(tuple([_parse_selector(reader, code_points) for _ in range(count)]))
+        if reader.remaining > _LONGEST_REMEMBERED:
+            return cls(_parse_selectors(reader, code_points))
+        start = reader.offset
+        try:
+            return cls(_remembered_selectors(reader.rest(), code_points))
+        except WireError as misfit:
+            raise WireError(misfit.reason, start + misfit.offset) from None
 
     def to_bytes(self) -> bytes:
         return _COUNT.pack(len(self.selectors)) + b"".join([selector.to_bytes() for selector in self.selectors])
@@ -103,6 +114,19 @@ class TrafficSelectorsResponder(_TrafficSelectors):
     """TSr: at most 255 selectors for the responder's end."""
 
     payload_type: ClassVar[PayloadType] = PayloadType.TS_R
+
+
+@lru_cache(maxsize=_MOST_REMEMBERED)
+def _remembered_selectors(body: bytes, code_points: CodePoints) -> tuple[Selector, ...]:
+    reader = Reader(body, 0, len(body))
+    selectors = _parse_selectors(reader, code_points)
+    reader.finish()
+    return selectors
+
+
+def _parse_selectors(reader: Reader, code_points: CodePoints) -> tuple[Selector, ...]:
+    (count,) = reader.unpack(_COUNT)
+    return tuple([_parse_selector(reader, code_points) for _ in range(count)])
 
 
 def _parse_selector(reader: Reader, code_points: CodePoints) -> Selector:
@@ -123,4 +147,4 @@ def _parse_selector(reader: Reader, code_points: CodePoints) -> Selector:
 
 
 def _serialise(selector_type: int, ip_protocol: int, data: bytes) -> bytes:
-    return _SELECTOR.pack(selector_type, ip_protocol, checked_length(_SELECTOR.size + len(data))) + data
+    return _SELECTOR.pack(selector_type, ip_protocol, _SELECTOR.size + len(data)) + data
