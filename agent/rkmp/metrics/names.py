@@ -28,6 +28,7 @@ COUNTERS: Mapping[str, tuple[str, str | None]] = {
         None,
     ),
     "rkmp_errors_sent": ("Notifies sent outside of any IKE SA.", None),
+    "rkmp_network_errors": ("Datagrams that the network refused to carry; a hint only.", None),
     "rkmp_internal_errors": ("Faults of the agent itself; the log has each.", None),
     "rkmp_drops": (
         "Datagrams and messages dropped, by reason; without a peer where none is known.",
@@ -54,6 +55,7 @@ ENGINE: Mapping[str, Shown] = {
     EngineStatistic.DATAGRAMS_OUT: Shown("rkmp_datagrams", "out"),
     EngineStatistic.COOKIES_SENT: Shown("rkmp_cookies_sent"),
     EngineStatistic.ERRORS_SENT: Shown("rkmp_errors_sent"),
+    EngineStatistic.NETWORK_ERRORS: Shown("rkmp_network_errors"),
     EngineStatistic.INTERNAL_ERRORS: Shown("rkmp_internal_errors"),
     EngineStatistic.HALF_OPEN_IKE_SAS: Shown("rkmp_half_open_ike_sas"),
     EngineStatistic.IKE_SAS: Shown("rkmp_ike_sas"),
