@@ -115,6 +115,7 @@ class Router:
         self.random = random.Random(f"{seed} {name}")
         self.configuration = EngineConfiguration(enabled=False)
         self.events: list[EngineEvent] = []
+        self.requests: set[int] = set()
         self.is_up = True
         self._database = Database(":memory:")
         self._sealer = Sealer(KeyEncryptionKey(Secret(bytes(32))), "keys")
@@ -135,8 +136,9 @@ class Router:
         self.engine.apply(prepared, self.at(now))
 
     def crash(self) -> None:
-        """Lose everything but the disk."""
+        """Lose everything but the disk; whoever waited for an answer waits no more."""
         self.is_up = False
+        self.requests.clear()
 
     def start(self, now: float) -> None:
         """Come up again with what the disk holds."""
@@ -149,11 +151,26 @@ class Router:
         self.crash()
         self.start(now)
 
+    def rekey_ike_sas(self, now: float) -> None:
+        """Rekey every IKE SA now, whatever its lifetime."""
+        if self.is_up:
+            for conversation in self.engine._switchboard.all():
+                if conversation.is_open:
+                    conversation.renew(now)
+                    self.engine.touch(conversation)
+            self.engine.handle_timer(self.at(now))
+
     # -- what a test looks at ------------------------------------------------------------------------------------
 
     def sending(self, neighbor: str, protocol: int, now: float) -> KeyRow | None:
         """Return the key that segments to ``neighbor`` are protected with."""
         return self.key_table.select_for_sending(address_of(neighbor), NAMES[protocol], self.at(now).wall)
+
+    def sent_with(self, neighbor: str, protocol: int, now: float) -> list[KeyRow]:
+        """Return every key whose time to be sent with it is now; lifetimes that meet do not overlap."""
+        rows, wall = self.key_table.rows_for(address_of(neighbor), NAMES[protocol]), self.at(now).wall
+        times = [(row, row.send_lifetime.start, row.send_lifetime.end) for row in rows if row.for_sending]
+        return [row for row, start, end in times if start < wall and (end is None or wall < end)]
 
     def accepted(self, neighbor: str, protocol: int, key_id: str, now: float) -> KeyRow | None:
         """Return the key that a segment from ``neighbor`` with ``key_id`` is verified with."""
@@ -360,16 +377,18 @@ class Simulation:
         """What once was accepted must go on being accepted, whichever key it is protected with."""
         for sender, receiver, protocol in self.pairs():
             connection = (sender.name, receiver.name, protocol)
+            if len(sender.sent_with(receiver.name, protocol, self.now)) > 1:
+                raise Violation(self._explain(sender, receiver, protocol, "has two keys to send with to"))
             row = sender.sending(receiver.name, protocol, self.now)
             accepted = receiver.accepted(sender.name, protocol, row.peer_key_name, self.now) if row else None
             is_accepted = row is not None and accepted is not None and accepted.key == row.key
             if is_accepted:
                 self._working.add(connection)
             elif connection in self._working:
-                raise Violation(self._explain(sender, receiver, protocol))
+                raise Violation(self._explain(sender, receiver, protocol, "sends with a key that is not accepted by"))
 
-    def _explain(self, sender: Router, receiver: Router, protocol: int) -> str:
-        lines = [f"seed {self.seed}, t={self.now:.6f}: {receiver.name} does not accept what {sender.name} sends"]
+    def _explain(self, sender: Router, receiver: Router, protocol: int, what: str) -> str:
+        lines = [f"seed {self.seed}, t={self.now:.6f}: {sender.name} {what} {receiver.name}"]
         for router, neighbor in ((sender, receiver), (receiver, sender)):
             lines.append(f"{router.name} at {router.at(self.now).wall.time()}:")
             rows = router.key_table.rows_for(neighbor.address, NAMES[protocol])

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -189,36 +187,45 @@ def test_a_replacement_is_accepted_before_it_is_sent_with_and_the_replaced_key_a
     assert new.accept.end is not None
     assert new.send.end is not None
     assert new.accept.end - new.send.end == association.overlap_time
-    left = handed_over(old, association, now)
-    # No moment without a key to send with.
-    assert left.send_lifetime.end_or(now) >= new.send.start or old.send_lifetime.end_or(now) < now
+    left = handed_over(old, new.send.start)
+    # No moment without a key to send with, and none with two.
+    assert left.send_lifetime.end == new.send.start or left == old
+    assert old.send_lifetime.end_or(now) >= new.send.start
     assert left.accept_lifetime == old.accept_lifetime
-    gone = superseded(left, association, now)
+    gone = superseded(left, association, now, new.send.start)
     assert gone.send_lifetime == left.send_lifetime
     assert gone.accept_lifetime.end_or(now) <= now + association.overlap_time
     assert gone.accept_lifetime.end_or(now) - gone.send_lifetime.end_or(now) >= association.overlap_time / 2
-    assert superseded(gone, association, now + timedelta(seconds=1)) == gone
+    later = timedelta(seconds=1)
+    assert superseded(gone, association, now + later, new.send.start + later) == gone
 
 
-@pytest.mark.parametrize("step", [handed_over, superseded])
-def test_no_step_moves_an_instant_later(
-    step: Callable[[KeyRow, AssociationConfiguration, object], KeyRow],
-) -> None:
+def test_no_step_moves_an_instant_later() -> None:
     old = replace(row(), send_lifetime=Lifetime(BASE, BASE), accept_lifetime=Lifetime(BASE, BASE))
-    assert step(old, DAY, BASE + timedelta(days=3)) == old
+    later = BASE + timedelta(days=3)
+    assert handed_over(old, later) == superseded(old, DAY, later, later) == old
+
+
+@given(st.integers(-100, 100))
+def test_a_key_whose_time_comes_after_that_of_its_successor_is_only_accepted(seconds: int) -> None:
+    old = replace(row(), send_lifetime=Lifetime(BASE, BASE + timedelta(days=1)))
+    start = BASE + timedelta(seconds=seconds)
+    left = handed_over(old, start)
+    assert left.for_sending == (start > BASE)
+    assert left.accept_lifetime == old.accept_lifetime
+    assert left.send_lifetime.end == (max(BASE, start))
 
 
 def test_a_key_from_the_future_is_cut_off_by_a_clock_set_back() -> None:
-    old = row()
     now = BASE - timedelta(days=30)
-    left = superseded(old, DAY, now)
-    assert left.send_lifetime.end == now + margin(DAY)
-    assert left.send_lifetime.start <= now + margin(DAY)
+    left = superseded(row(), DAY, now, now + margin(DAY))
+    assert not left.for_sending
+    assert left.accept_lifetime.end == now + DAY.overlap_time
 
 
 def test_a_key_that_is_only_accepted_is_never_sent_with_once_it_is_replaced() -> None:
     waiting = replace(row(), direction=Direction.IN)
-    gone = superseded(waiting, DAY, BASE + timedelta(hours=1))
+    gone = superseded(waiting, DAY, BASE + timedelta(hours=1), BASE + timedelta(hours=1))
     assert gone.send_lifetime.start == gone.send_lifetime.end
     assert never_sent(row()).direction is Direction.IN
 

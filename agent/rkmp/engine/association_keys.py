@@ -14,7 +14,14 @@ from datetime import UTC, datetime
 
 from rkmp.engine.algorithms import algorithms_for
 from rkmp.engine.configuration import AssociationConfiguration
-from rkmp.engine.key_schedule import handed_over, lifetimes_of_new_key, never_sent, sending_begins, superseded
+from rkmp.engine.key_schedule import (
+    handed_over,
+    lifetimes_of_new_key,
+    margin,
+    never_sent,
+    sending_begins,
+    superseded,
+)
 from rkmp.engine.protocols import protocol_name
 from rkmp.ike import ChildKeysEstablished
 from rkmp.ike.purposes import spi_of
@@ -116,11 +123,11 @@ class AssociationKeys:
                 # RFC 7296 2.8.1: accepted until its creator deletes it, never sent with.
                 row = never_sent(row)
                 if is_settled:
-                    row = superseded(row, self.configuration, wall)
+                    row = superseded(row, self.configuration, wall, row.send_lifetime.start)
             elif event.child.requester:
                 for old in self._own_rows():
                     if old.for_sending:
-                        _update(change.update, old, handed_over(old, self.configuration, wall))
+                        _update(change.update, old, handed_over(old, row.send_lifetime.start))
             elif current is not None:
                 row = replace(row, direction=Direction.IN)
             change.install(row)
@@ -148,12 +155,11 @@ class AssociationKeys:
             if (self._order.get(old.admin_key_name, -1) < place or _is_given_up(old))
             and old.admin_key_name not in spare
         ]
-        current = self.current(wall)
+        settled = self._sent_with(row, wall, self.current(wall)) if row.direction is Direction.IN else row
         with self._key_table.transaction(wall) as change:
             for old in older:
-                _update(change.update, old, superseded(old, self.configuration, wall))
-            if row.direction is Direction.IN:
-                change.update(self._sent_with(row, wall, current))
+                _update(change.update, old, superseded(old, self.configuration, wall, settled.send_lifetime.start))
+            _update(change.update, row, settled)
         return True
 
     def promote(self, wall: datetime) -> KeyRow | None:
@@ -185,8 +191,9 @@ class AssociationKeys:
         if row is not None:
             # One that was sent with is being left already.
             lost = row if row.for_sending else never_sent(row)
+            until = wall + margin(self.configuration)
             with self._key_table.transaction(wall) as change:
-                _update(change.update, row, superseded(lost, self.configuration, wall) if is_settled else lost)
+                _update(change.update, row, superseded(lost, self.configuration, wall, until) if is_settled else lost)
         return True
 
     def remove(self, row: KeyRow, reason: str, wall: datetime) -> None:

@@ -64,23 +64,23 @@ def sending_begins(association: AssociationConfiguration, wall: datetime, replac
     return start if replaced.send_lifetime.end is None else min(start, replaced.send_lifetime.end)
 
 
-def handed_over(row: KeyRow, association: AssociationConfiguration, wall: datetime) -> KeyRow:
-    """Return ``row`` as it stands once another key is sent with from ``wall`` and the margin on; still accepted."""
-    return replace(row, send_lifetime=_ended_by(row.send_lifetime, wall + margin(association)))
+def handed_over(row: KeyRow, start: datetime) -> KeyRow:
+    """Return ``row`` as it stands once another key is sent with from ``start`` on; still accepted.
 
-
-def superseded(row: KeyRow, association: AssociationConfiguration, wall: datetime) -> KeyRow:
-    """Return ``row`` as it stands once its replacement was confirmed at ``wall``; no instant is ever moved later.
-
-    A row that is only accepted never was sent with, and now never will be.
+    One whose own time would only come then never comes to be sent with: there is one key to send with at any time.
     """
-    if not row.for_sending:
-        row = never_sent(row)
-    return replace(
-        row,
-        send_lifetime=_ended_by(row.send_lifetime, wall + margin(association)),
-        accept_lifetime=_ended_by(row.accept_lifetime, wall + association.overlap_time),
-    )
+    if not row.for_sending or row.send_lifetime.start >= start:
+        return never_sent(row)
+    return replace(row, send_lifetime=_ended_by(row.send_lifetime, start))
+
+
+def superseded(row: KeyRow, association: AssociationConfiguration, wall: datetime, start: datetime) -> KeyRow:
+    """Return ``row`` as it stands once its replacement, sent with from ``start`` on, was confirmed at ``wall``.
+
+    No instant is ever moved later. A row that is only accepted never was sent with, and now never will be.
+    """
+    row = handed_over(row, start)
+    return replace(row, accept_lifetime=_ended_by(row.accept_lifetime, wall + association.overlap_time))
 
 
 def never_sent(row: KeyRow) -> KeyRow:
