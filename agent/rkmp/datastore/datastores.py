@@ -38,6 +38,7 @@ from rkmp.datastore.edits import Edit, EditKind
 from rkmp.datastore.layout import Layouts, is_empty
 from rkmp.datastore.locks import Lock, Locks
 from rkmp.datastore.marks import Operation
+from rkmp.datastore.partial_locks import LockedNode, PartialLock, PartialLocks
 from rkmp.datastore.payload import parse_payload
 from rkmp.datastore.reconcile import Reconciler
 from rkmp.datastore.schema.nodes import Schema
@@ -89,6 +90,7 @@ class Datastores:
             self._adopt_schema()
         self._candidate = Candidate(self._running)
         self._locks = Locks()
+        self._partial_locks = PartialLocks()
         self._subscribers: list[ConfigurationSubscriber] = []
         self._listeners: list[CommitListener] = []
         self._startup_listeners: list[Callable[[int | None], None]] = []
@@ -279,6 +281,8 @@ class Datastores:
         if name == "running" and pending is not None and pending.session_id != session_id:
             # RFC 6241 7.5.
             raise rejections.lock_denied("a confirmed commit is not confirmed yet", pending.session_id or 0)
+        if name == "running":
+            self._partial_locks.require_none()
         self._locks.acquire(name, session_id, self._clock())
 
     def unlock(self, name: str, session_id: int) -> None:
@@ -292,8 +296,27 @@ class Datastores:
         """The locks that are held, by the name of the datastore."""
         return self._locks.held()
 
+    def partial_lock(self, nodes: Sequence[LockedNode], selects: Sequence[str], session_id: int) -> PartialLock:
+        """partial-lock (RFC 5717): let nobody but this session change these nodes of running, nor what is below."""
+        pending = self._confirmed.pending
+        if pending is not None:
+            raise rejections.commit_outstanding(pending.session_id or 0)
+        held = self._locks.held().get("running")
+        if held is not None:
+            raise rejections.lock_denied("running is locked", held.session_id)
+        return self._partial_locks.grant(nodes, selects, session_id, self._clock())
+
+    def partial_unlock(self, lock_id: int, session_id: int) -> None:
+        """partial-unlock (RFC 5717)."""
+        self._partial_locks.release(lock_id, session_id)
+
+    def partial_locks(self) -> Mapping[int, PartialLock]:
+        """The locks on parts of running, by their ids."""
+        return self._partial_locks.held()
+
     def release(self, session_id: int) -> None:
         """Give back what a session holds that has ended."""
+        self._partial_locks.release_all(session_id)
         if "candidate" in self._locks.release_all(session_id):
             self._candidate.discard()
         pending = self._confirmed.pending
@@ -367,6 +390,8 @@ class Datastores:
             _raise_any(self._validator.settle(tree, journal, mentioned))
             _raise_any(self._validator.check_change(tree, journal))
             edits = journal.edits()
+            if session_id is not None:
+                self._partial_locks.require(edits, session_id)
             if not keep or not edits:
                 self._undo()
                 if keep:
@@ -382,6 +407,7 @@ class Datastores:
                 self._undo()
             raise
         tree.close_journal()
+        self._partial_locks.carried_out(edits)
         self._validator.kept()
         self._candidate.running_changed(edits)
         with contextlib.ExitStack() as stack:

@@ -175,6 +175,36 @@ def not_locked(name: str) -> RpcError:
     return RpcError("operation-failed", f"{name} is not locked", type="protocol")
 
 
+def not_a_partial_lock() -> RpcError:
+    """RFC 5717 2.4.2."""
+    info = [(_BAD_ELEMENT, "lock-id")]
+    return RpcError("invalid-value", "lock-id is not that of a lock of this session", type="protocol", info=info)
+
+
+def partially_locked(path: InstancePath, session_id: int) -> RpcError:
+    """RFC 5717 2.5; ``session_id`` holds the lock."""
+    return RpcError(
+        "in-use",
+        f"a part of this is locked by session {session_id}",
+        type="protocol",
+        app_tag="locked",
+        path=path.text,
+        path_namespaces=path.namespaces,
+        info=[(_SESSION_ID, str(session_id))],
+    )
+
+
+def commit_outstanding(session_id: int) -> RpcError:
+    """RFC 5717 2.6.2; ``session_id`` has a confirmed commit pending; 0 when its session has ended."""
+    return RpcError(
+        "in-use",
+        "a confirmed commit is pending, which may still be undone",
+        type="protocol",
+        app_tag="outstanding-confirmed-commit",
+        info=[(_SESSION_ID, str(session_id))],
+    )
+
+
 def unknown_datastore(name: str) -> RpcError:
     return RpcError("bad-element", f"there is no datastore {name}", info=[(_BAD_ELEMENT, name)])
 

@@ -115,6 +115,13 @@ class XPathFilter:
             tree, index = self._redacted(tree, index, self._redactor), None
         return _Copies(self._schema, tree, selected).of(self._select(tree, index))
 
+    def nodes(self, tree: etree._Element) -> list[etree._Element]:
+        """What is selected of ``tree``, of which whoever asks may see all, itself and in document order.
+
+        Raises RpcError (invalid-value) as ``apply`` does.
+        """
+        return self._select(tree, None)
+
     def _redacted(self, tree: etree._Element, index: EntryIndex | None, redactor: Redactor) -> etree._Element:
         """A copy of ``tree`` without secrets, or of the entry in it that is all the expression looks at."""
         if self._lookup is None or index is None:
@@ -140,7 +147,7 @@ class XPathFilter:
             self._cost.require_affordable(tree)
             return self._expression.select(tree, tree)
         except XPathSyntaxError as error:
-            raise rejections.bad_filter(str(error)) from None
+            raise rejections.bad_filter(str(error)) from error
 
 
 @lru_cache(_REMEMBERED_FILTERS)
@@ -160,7 +167,7 @@ def _parse(text: str, prefixes: frozenset[tuple[str, str]], schema: Schema) -> X
         search = None if lookup is not None else search_of(expression.syntax, bound, schema, functions)
         return XPathFilter(schema, expression, lookup, search)
     except XPathSyntaxError as error:
-        raise rejections.bad_filter(str(error)) from None
+        raise rejections.bad_filter(str(error)) from error
 
 
 def _without_text_step(tree: Syntax) -> Syntax:

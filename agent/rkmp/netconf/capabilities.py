@@ -36,6 +36,8 @@ CAPABILITIES: tuple[Capability, ...] = (
     Capability(f"{_CAPABILITY}rollback-on-error:1.0", "rollback-on-error"),
     Capability(f"{_CAPABILITY}validate:1.1", "validate"),
     Capability(f"{_CAPABILITY}xpath:1.0", "xpath"),
+    # No module of pyang's has its operations.
+    Capability(f"{_CAPABILITY}partial-lock:1.0"),
     Capability(
         f"{_CAPABILITY}with-defaults:1.0"
         f"?basic-mode={BASIC_MODE.value}"

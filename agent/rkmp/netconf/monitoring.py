@@ -8,6 +8,7 @@ from datetime import datetime
 from lxml import etree
 
 from rkmp.datastore.datastores import Datastores
+from rkmp.datastore.partial_locks import PartialLock
 from rkmp.netconf.namespaces import MONITORING
 from rkmp.netconf.notifications import date_and_time
 from rkmp.netconf.operations.schema_retrieval import YANG_FORMAT, schema_texts
@@ -61,6 +62,19 @@ class Monitoring:
                 held = _element(_element(entry, "locks"), "global-lock")
                 _leaf(held, "locked-by-session", str(lock.session_id))
                 _leaf(held, "locked-time", date_and_time(lock.since))
+            if name == "running" and (partial := self._datastores.partial_locks()):
+                locked = _element(entry, "locks")
+                for each in partial.values():
+                    self._add_partial_lock(_element(locked, "partial-lock"), each)
+
+    def _add_partial_lock(self, entry: etree._Element, lock: PartialLock) -> None:
+        _leaf(entry, "lock-id", str(lock.lock_id))
+        _leaf(entry, "locked-by-session", str(lock.session_id))
+        _leaf(entry, "locked-time", date_and_time(lock.since))
+        for select in lock.selects:
+            _leaf(entry, "select", select)
+        for text in lock.nodes:
+            _leaf(entry, "locked-node", text or "/")
 
     def _add_schemas(self, parent: etree._Element) -> None:
         for row in self._schemas:

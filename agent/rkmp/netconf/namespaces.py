@@ -29,6 +29,9 @@ YANG_LIBRARY = "urn:ietf:params:xml:ns:yang:ietf-yang-library"
 DATASTORES = "urn:ietf:params:xml:ns:yang:ietf-datastores"
 """RFC 8342 appendix A: identities of datastores."""
 
+PARTIAL_LOCK = "urn:ietf:params:xml:ns:netconf:partial-lock:1.0"
+"""RFC 5717: ``partial-lock`` and ``partial-unlock``."""
+
 WITH_DEFAULTS = "urn:ietf:params:xml:ns:yang:ietf-netconf-with-defaults"
 """RFC 6243 section 5: the parameter ``with-defaults``."""
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from lxml import etree
 
 from rkmp.datastore.xpath.analysis import Analysis
-from rkmp.datastore.xpath.syntax import Syntax, XPathSyntaxError, parse, render
+from rkmp.datastore.xpath.syntax import NotANodeSet, Syntax, XPathSyntaxError, parse, render
 
 if TYPE_CHECKING:
     from rkmp.datastore.schema.nodes import Schema, SchemaNode
@@ -126,10 +126,10 @@ class Expression:
             raise XPathSyntaxError(f"{self.text!r} cannot be evaluated: {error}") from error
 
     def select(self, context: etree._Element, root: etree._Element) -> list[etree._Element]:
-        """The elements of a node-set result, in document order; raises XPathSyntaxError when it is none."""
+        """The elements of a node-set result, in document order; raises NotANodeSet when it is none."""
         result = self.evaluate(context, root)
         if not isinstance(result, list):
-            raise XPathSyntaxError(f"{self.text!r} does not select nodes")
+            raise NotANodeSet(f"{self.text!r} does not select nodes")
         return [node for node in result if isinstance(node, etree._Element)]
 
     def holds(self, context: etree._Element, root: etree._Element) -> bool:
@@ -144,4 +144,4 @@ class Expression:
             raise XPathSyntaxError(f"{self.text!r} cannot be evaluated: {error}") from error
 
 
-__all__ = ["Expression", "XPathSyntaxError", "parse"]
+__all__ = ["Expression", "NotANodeSet", "XPathSyntaxError", "parse"]

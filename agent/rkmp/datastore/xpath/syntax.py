@@ -17,6 +17,10 @@ class XPathSyntaxError(RkmpError):
     """A string that is not an XPath 1.0 expression."""
 
 
+class NotANodeSet(XPathSyntaxError):
+    """An expression that is of another type than what is asked for."""
+
+
 @dataclass(frozen=True, slots=True)
 class Literal:
     """A string in quotes."""
