@@ -27,7 +27,8 @@ from rkmp.engine import (
     TrustAnchorNames,
     failure_statistic,
 )
-from rkmp.engine.certificate_watch import WARNINGS
+from rkmp.engine.certificate_watch import AT_THE_END
+from rkmp.engine.configuration import DEFAULT_EXPIRY_WARNINGS
 from rkmp.errors import EngineRefusal
 from rkmp.ike import AuthenticationFailure as Reason
 from rkmp.ike import Identity
@@ -226,6 +227,9 @@ def test_what_cannot_be_used_is_refused_when_it_is_configured(case: str) -> None
 
 
 # -- certificates that end -------------------------------------------------------------------------------------------
+
+
+WARNINGS = (*DEFAULT_EXPIRY_WARNINGS, AT_THE_END)
 
 
 def warnings(simulation: Simulation, name: str) -> list[tuple[str | None, str | None, str | None]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from lxml import etree
@@ -33,7 +33,7 @@ from rkmp.engine.configuration import (
     TrustAnchorNames,
 )
 from rkmp.errors import EngineRefusal, RpcError
-from rkmp.ike import Identity, Retransmission
+from rkmp.ike import Identity, IdentityPattern, Retransmission
 from rkmp.ike.purposes import LDP_DISCOVERY
 from rkmp.keytable import Direction, KeyRow, Lifetime
 from rkmp.netconf.handlers import Handler
@@ -81,6 +81,8 @@ def test_a_whole_document_becomes_the_configuration_of_the_engine(running: Runni
         local_identity=Identity.parse("fqdn", "r1.example.net"),
         certificates=running.configuration.certificates,
         trust_anchors=running.configuration.trust_anchors,
+        revocation_lists=running.configuration.revocation_lists,
+        expiry_warnings=(timedelta(days=7), timedelta(hours=1)),
         ppks={
             "q": PpkConfiguration(b"\x02r1-r3", Secret(b"a long post-quantum pre-shared key")),
             "r": PpkConfiguration(b"\x02r1-r4", Secret(bytes.fromhex("aabbccdd"))),
@@ -163,6 +165,10 @@ def test_a_whole_document_becomes_the_configuration_of_the_engine(running: Runni
                 non_esp_marker=True,
                 initiate=Initiate.ON_DEMAND,
                 remote_identity=Identity.parse("key-id", "0a0b0c"),
+                accepted_identities=(
+                    IdentityPattern.parse("key-id", "0a0b*"),
+                    IdentityPattern.parse("fqdn", "*.pop3.example.net"),
+                ),
             ),
             "r3": PeerConfiguration(
                 name="r3",

@@ -105,7 +105,11 @@ def operational() -> etree._Element:
         change.install(negotiated_row("r2-bgp-1", peers=("192.0.2.22",), provenance=provenance(association="bgp")))
     root = running.tree.root
     EngineState(
-        running.engine, lambda: running.configuration, "/lab/keys", why_not_in_force=lambda: "no such address"
+        running.engine,
+        lambda: running.configuration,
+        "/lab/keys",
+        why_not_in_force=lambda: "no such address",
+        clock=lambda: NOON,
     ).provide(root)
     KeyTableState(running.key_table, lambda: NOON).provide(root)
     return root

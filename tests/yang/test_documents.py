@@ -90,8 +90,8 @@ BROKEN: dict[str, tuple[tuple[Edit, ...], str, str]] = {
     # a certificate method names a certificate, and trust anchors
     "certificate without one": (
         (Edit(f"{CERTIFIED}//r:local/r:certificate"),),
-        "missing",
-        "Mandatory",
+        "missing|too-few",
+        "too-few-elements",
     ),
     "certificate without a trust anchor": (
         (Edit(f"{CERTIFIED}//r:remote/r:trust-anchor"),),

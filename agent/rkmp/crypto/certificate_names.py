@@ -83,6 +83,15 @@ def same_name(one: bytes, other: bytes) -> bool:
         return False
 
 
+def is_below(name: bytes, base: bytes) -> bool:
+    """Return whether the DER Name ``name`` begins with all of ``base`` and goes on, compared as in `same_name`."""
+    try:
+        whole, above = _canonical(name), _canonical(base)
+    except (ValueError, TypeError):
+        return False
+    return len(whole) > len(above) and whole[: len(above)] == above
+
+
 def _canonical(name: bytes) -> list[frozenset[tuple[str, str | bytes]]]:
     return [
         frozenset(

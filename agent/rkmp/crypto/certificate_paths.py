@@ -4,7 +4,8 @@ RFC 5280 6 by ``cryptography``'s verifier, with the extensions that RFC 4945 5.1
 usage, extended key usage, basic constraints. Name constraints on host names, addresses and mail addresses are honoured;
 an authority that is constrained to directory names is refused, because the verifier cannot hold it to them. The
 verifier knows no authorities with Ed25519 or Ed448 keys, which are common in PKIs that were made for IKE: paths of
-nothing else are followed here, with the verifier looking at each certificate by itself. Revocation is not looked at.
+nothing else are followed here, with the verifier looking at each certificate by itself. Revocation comes afterwards
+(:mod:`rkmp.crypto.revocation`).
 
 Times come in as aware datetimes.
 """

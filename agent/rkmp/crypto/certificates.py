@@ -36,6 +36,7 @@ class CertificateFault(Enum):
     UNSUITABLE_KEY = "unsuitable-key"
     NOT_YET_VALID = "not-yet-valid"
     EXPIRED = "expired"
+    REVOKED = "revoked"
     WRONG_USAGE = "wrong-usage"
     UNTRUSTED = "untrusted"
     WRONG_IDENTITY = "wrong-identity"

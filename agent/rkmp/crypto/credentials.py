@@ -5,7 +5,8 @@ RFC 7296 3.6 (what is sent of it), RFC 4945 3.1.8 (whom it names). Loaded once a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import final
 
@@ -15,6 +16,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from rkmp.crypto.certificate_names import CertificateNames
 from rkmp.crypto.certificates import (
     CertificateRejected,
+    authority_of,
     describe,
     encode_certificate,
     first_to_expire,
@@ -68,6 +70,21 @@ class CertificateCredential:
     def first_to_expire(self) -> x509.Certificate:
         """The certificate that expires before the others; with it the credential does."""
         return first_to_expire(self.certificates)
+
+
+def authorities_above(
+    certificates: Sequence[x509.Certificate], anchors: Iterable[x509.Certificate]
+) -> frozenset[bytes]:
+    """Return the names by which CERTREQ may ask for a chain of ours: of those in it, and of ``anchors`` above it.
+
+    ``certificates`` are the chain, ``anchors`` whoever may have issued one of them; whose key cannot be read has none.
+    """
+    above = [anchor for anchor in anchors if any(_has_issued(anchor, certificate) for certificate in certificates)]
+    names: set[bytes] = set()
+    for authority in (*certificates, *above):
+        with contextlib.suppress(CertificateRejected):
+            names.add(authority_of(authority))
+    return frozenset(names)
 
 
 def _check_chain(certificates: Sequence[x509.Certificate]) -> None:

@@ -1,7 +1,7 @@
 """Tells of certificates that expire, in time to replace them: ours, trust anchors, and those that peers have shown.
 
-Each is told of when 30 days, 7 days and one day are left, and when its time is over; one that is first seen later, for
-what it has come to. Civil time comes in as an argument.
+Each is told of when as much of its time is left as the configuration says, once or several times, and when it is over;
+one that is first seen later, for what it has come to. Civil time comes in as an argument.
 """
 
 from __future__ import annotations
@@ -16,8 +16,7 @@ from rkmp.crypto.certificates import first_to_expire, summary_of
 from rkmp.engine.configuration import EngineConfiguration
 from rkmp.engine.events import CertificateExpiring
 
-WARNINGS: tuple[timedelta, ...] = (timedelta(days=30), timedelta(days=7), timedelta(days=1), timedelta(0))
-"""How long before the end of a certificate it is told of, the earliest first."""
+AT_THE_END = timedelta(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +31,23 @@ class Whose:
 @dataclass(slots=True)
 class _Watched:
     certificate: x509.Certificate
+    warnings: tuple[timedelta, ...]
+    """How long before the end it is told of, the earliest first."""
     told: int = 0
     """How many of the warnings are over."""
 
     @property
     def next_change(self) -> datetime | None:
-        if self.told == len(WARNINGS):
+        if self.told == len(self.warnings):
             return None
-        return self.certificate.not_valid_after_utc - WARNINGS[self.told]
+        return self.certificate.not_valid_after_utc - self.warnings[self.told]
+
+    def pass_by(self, wall: datetime) -> bool:
+        """Leave the warnings behind that are due; return whether there were any."""
+        before = self.told
+        while (due := self.next_change) is not None and due <= wall:
+            self.told += 1
+        return self.told > before
 
 
 class CertificateWatch:
@@ -47,11 +55,19 @@ class CertificateWatch:
 
     def __init__(self, report: Callable[[CertificateExpiring], None]) -> None:
         self._report = report
+        self._warnings: tuple[timedelta, ...] = (AT_THE_END,)
         self._watched: dict[Whose, _Watched] = {}
         self.next_change: datetime | None = None
 
     def configure(self, configuration: EngineConfiguration, wall: datetime) -> None:
         """Watch what is configured, and forget what no longer is."""
+        warnings = (*configuration.expiry_warnings, AT_THE_END)
+        if warnings != self._warnings:
+            self._warnings = warnings
+            for watched in self._watched.values():
+                # What would have been told already is not told again because there are other times for it now.
+                watched.warnings, watched.told = warnings, 0
+                watched.pass_by(wall)
         wanted: dict[Whose, x509.Certificate] = {}
         if configuration.enabled:
             for name, credential in configuration.certificates.items():
@@ -76,10 +92,7 @@ class CertificateWatch:
         if self.next_change is None or wall < self.next_change:
             return
         for whose, watched in self._watched.items():
-            before = watched.told
-            while (due := watched.next_change) is not None and due <= wall:
-                watched.told += 1
-            if watched.told > before:
+            if watched.pass_by(wall):
                 summary = summary_of(watched.certificate)
                 self._report(
                     CertificateExpiring(
@@ -88,6 +101,7 @@ class CertificateWatch:
                         peer=whose.peer,
                         subject=summary.subject,
                         expires_at=summary.not_after,
+                        seconds_left=max(0, int((summary.not_after - wall).total_seconds())),
                     )
                 )
         self._find_next()
@@ -96,7 +110,7 @@ class CertificateWatch:
         for whose, certificate in wanted.items():
             known = self._watched.get(whose)
             if known is None or known.certificate != certificate:
-                self._watched[whose] = _Watched(certificate)
+                self._watched[whose] = _Watched(certificate, self._warnings)
         self._find_next()
         self.handle_time(wall)
 

@@ -26,8 +26,9 @@ from typing import TypeVar
 from cryptography import x509
 
 from rkmp.crypto.credentials import CertificateCredential
+from rkmp.crypto.revocation import RevocationList
 from rkmp.crypto.suites import DEFAULT_IKE_PROPOSALS, IkeProposal
-from rkmp.ike import Identity, Retransmission
+from rkmp.ike import Identity, IdentityPattern, Retransmission
 from rkmp.secret import Secret
 from rkmp.wire import DEFAULT_CODE_POINTS, CodePoints
 
@@ -41,6 +42,9 @@ NAT_PORT = 4500
 
 
 DEFAULT_RETRANSMISSION = Retransmission()
+
+DEFAULT_EXPIRY_WARNINGS = (timedelta(days=30), timedelta(days=7), timedelta(days=1))
+"""How long before the end of a certificate it is told of."""
 
 
 def _no_entries() -> Mapping[_Key, _Value]:
@@ -187,9 +191,18 @@ class PreSharedKeyName:
 
 @dataclass(frozen=True, slots=True)
 class CertificateName:
-    """Authentication of ourselves by the entry ``name`` of :attr:`EngineConfiguration.certificates`."""
+    """Authentication of ourselves by the entry ``name`` of :attr:`EngineConfiguration.certificates`.
+
+    ``others`` are entries for peers that ask for an authority which vouches for one of those.
+    """
 
     name: str
+    others: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All of them, the most wanted first."""
+        return (self.name, *self.others)
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +232,8 @@ class PpkConfiguration:
 class PeerConfiguration:
     """A router that we negotiate with.
 
-    ``remote_identity`` of None stands for the peer's address as its identity. The two sides may authenticate by
+    ``remote_identity`` of None stands for the peer's address as its identity; ``accepted_identities``
+    are others that it may have. The two sides may authenticate by
     different methods. ``non_esp_marker`` is whether messages begin with one when we open an IKE SA; of None they do
     where neither port is that of IKE (protocol.md G37).
     """
@@ -235,6 +249,7 @@ class PeerConfiguration:
     listener: str | None = None
     initiate: Initiate = Initiate.ON_DEMAND
     remote_identity: Identity | None = None
+    accepted_identities: tuple[IdentityPattern, ...] = ()
     ppk: PpkName | None = None
     non_esp_marker: bool | None = None
 
@@ -256,6 +271,8 @@ class EngineConfiguration:
     pre_shared_keys: Mapping[str, Secret] = field(default_factory=_no_entries)
     certificates: Mapping[str, CertificateCredential] = field(default_factory=_no_entries)
     trust_anchors: Mapping[str, tuple[x509.Certificate, ...]] = field(default_factory=_no_entries)
+    revocation_lists: Mapping[str, RevocationList] = field(default_factory=_no_entries)
+    expiry_warnings: tuple[timedelta, ...] = DEFAULT_EXPIRY_WARNINGS
     ppks: Mapping[str, PpkConfiguration] = field(default_factory=_no_entries)
     ike_policies: Mapping[str, IkePolicy] = field(default_factory=_no_entries)
     proposals: Mapping[str, ProposalConfiguration] = field(default_factory=_no_entries)

@@ -156,6 +156,7 @@ def _credentials(configuration: EngineConfiguration, peer: PeerConfiguration, de
         configuration.private_algorithms,
         configuration.local_identity,
         peer.remote_identity,
+        peer.accepted_identities,
         _means(configuration, peer.local_authentication),
         _means(configuration, peer.remote_authentication),
         peer.ppk and (configuration.ppks.get(peer.ppk.name), peer.ppk.is_mandatory),
@@ -167,8 +168,8 @@ def _means(configuration: EngineConfiguration, method: PreSharedKeyName | Certif
     match method:
         case PreSharedKeyName(name):
             return configuration.pre_shared_keys.get(name)
-        case CertificateName(name):
-            return configuration.certificates.get(name)
+        case CertificateName():
+            return [configuration.certificates.get(name) for name in method.names]
         case TrustAnchorNames(names):
             return [configuration.trust_anchors.get(name) for name in names]
 
@@ -258,21 +259,22 @@ def _check_authentication(
             case PreSharedKeyName(name):
                 secret = configuration.pre_shared_keys.get(name)
                 check_secret("pre-shared key", name, None if secret is None else len(secret))
-            case CertificateName(name):
-                credential = configuration.certificates.get(name)
-                if credential is None:
-                    raise refusal(f"certificate {name} is missing")
-                if not credential.names.include(local.id_type, local.value):
-                    raise refusal(
-                        f"certificate {name}, of {credential.names.description}, does not name our identity {local}, "
-                        "so that no peer would accept it"
-                    )
+            case CertificateName():
+                for name in method.names:
+                    credential = configuration.certificates.get(name)
+                    if credential is None:
+                        raise refusal(f"certificate {name} is missing")
+                    if not credential.names.include(local.id_type, local.value):
+                        raise refusal(
+                            f"certificate {name}, of {credential.names.description}, does not name our identity "
+                            f"{local}, so that no peer would accept it"
+                        )
             case TrustAnchorNames(names):
                 missing = next((name for name in names if name not in configuration.trust_anchors), None)
                 if missing is not None:
                     raise refusal(f"trust anchor {missing} is missing")
-                remote = peer.remote_identity
-                if remote is not None and remote.id_type == IdType.KEY_ID:
+                remotes = (peer.remote_identity, *peer.accepted_identities)
+                if any(remote is not None and remote.id_type == IdType.KEY_ID for remote in remotes):
                     raise refusal("a key-id is never in a certificate; give the peer an identity that can be")
                 try:
                     trust.anchors(configuration, method)

@@ -6,13 +6,15 @@ that ten thousand of them cost no more than what they show.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from cryptography import x509
 
 from rkmp.crypto.certificate_paths import TrustAnchors, VerifiedChain, VerifiedChains
 from rkmp.crypto.certificates import AUTHORITY_LENGTH
+from rkmp.crypto.credentials import CertificateCredential, authorities_above
+from rkmp.crypto.revocation import RevocationList, Revocations
 from rkmp.engine.configuration import (
     CertificateName,
     EngineConfiguration,
@@ -40,6 +42,9 @@ class Trust:
     def __init__(self) -> None:
         self._anchors: dict[tuple[x509.Certificate, ...], TrustAnchors] = {}
         self._chains = VerifiedChains()
+        self._authorities: dict[str, tuple[CertificateCredential, frozenset[bytes]]] = {}
+        self._revocations = Revocations()
+        self._revocation_lists: Mapping[str, RevocationList] = {}
 
     def anchors(self, configuration: EngineConfiguration, method: TrustAnchorNames) -> TrustAnchors:
         """Return the anchors that ``method`` names; KeyError for one that is missing, CredentialError for a bad one."""
@@ -52,11 +57,30 @@ class Trust:
     def verify(self, peer: Peer, method: TrustAnchorNames, received: Sequence[bytes]) -> VerifiedChain:
         """Return the chain that ``received`` is, now; raises CertificateRejected."""
         engine = peer.engine
-        return self._chains.verify(self.anchors(engine.configuration, method), received, engine.wall)
+        chain = self._chains.verify(self.anchors(engine.configuration, method), received, engine.wall)
+        self.require_unrevoked(engine.configuration, chain)
+        return chain
+
+    def require_unrevoked(self, configuration: EngineConfiguration, chain: VerifiedChain) -> None:
+        """Raise CertificateRejected for a chain in which a certificate is revoked."""
+        if self._revocation_lists is not configuration.revocation_lists:
+            self._revocation_lists = configuration.revocation_lists
+            self._revocations = Revocations(configuration.revocation_lists.values())
+        self._revocations.require_unrevoked(chain.certificates)
+
+    def own_certificate(self, configuration: EngineConfiguration, name: str) -> OwnCertificate:
+        """Return an entry of our certificates, with the authorities that vouch for it as far as we know them."""
+        credential = configuration.certificates[name]
+        known = self._authorities.get(name)
+        if known is None or known[0] is not credential:
+            anchors = [anchor for entry in configuration.trust_anchors.values() for anchor in entry]
+            known = self._authorities[name] = credential, authorities_above(credential.certificates, anchors)
+        return OwnCertificate(*known)
 
     def forget(self) -> None:
         """Let go of anchors that may have left the configuration; those in use come back by themselves."""
         self._anchors.clear()
+        self._authorities.clear()
 
 
 def local_authentication(peer: Peer) -> LocalAuthentication:
@@ -65,8 +89,10 @@ def local_authentication(peer: Peer) -> LocalAuthentication:
     match peer.configuration.local_authentication:
         case PreSharedKeyName(name):
             return LocalAuthentication(peer.local_identity, PreSharedKey(configuration.pre_shared_keys[name]))
-        case CertificateName(name):
-            return LocalAuthentication(peer.local_identity, OwnCertificate(configuration.certificates[name]))
+        case CertificateName() as named:
+            trust = peer.engine.trust
+            first, *others = (trust.own_certificate(configuration, name) for name in named.names)
+            return LocalAuthentication(peer.local_identity, first, tuple(others))
 
 
 def remote_authentication(peer: Peer) -> RemoteAuthentication:

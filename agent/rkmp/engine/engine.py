@@ -101,6 +101,7 @@ class Engine:
             change = differences(self.configuration, prepared.configuration, self._default_listener)
         if self.configuration.trust_anchors != prepared.configuration.trust_anchors:
             self.trust.forget()
+        is_revoking = self.configuration.revocation_lists != prepared.configuration.revocation_lists
         self.configuration = prepared.configuration
         self.certificate_watch.configure(self.configuration, at.wall)
         for name in change.removed:
@@ -109,6 +110,10 @@ class Engine:
             self._add_peer(self.configuration.peers[name], at)
         for name, is_other in change.changed.items():
             self._change_peer(self.configuration.peers[name], at, is_other=is_other)
+        if is_revoking:
+            for peer in self._peers.values():
+                peer.retire_revoked()
+                self._stir(peer)
         if change.proposals:
             for peer in self._peers.values():
                 peer.transforms_changed(change.proposals)

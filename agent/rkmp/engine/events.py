@@ -122,7 +122,7 @@ class RolloverCompleted(EngineEvent):
 
 @dataclass(frozen=True, slots=True)
 class CertificateExpiring(EngineEvent):
-    """A certificate expires soon, or has; ``expires_at`` is UTC.
+    """A certificate expires soon, or has; ``expires_at`` is UTC, ``seconds_left`` until then are 0 once it has.
 
     One of three is not None: the entry of our own ``certificate``, that of a ``trust_anchor``, or the ``peer`` that has
     shown it; of a chain or several anchors it is the one that expires first. ``subject`` is what it says of its holder.
@@ -133,6 +133,7 @@ class CertificateExpiring(EngineEvent):
     peer: str | None
     subject: str
     expires_at: datetime
+    seconds_left: int
 
 
 @dataclass(frozen=True, slots=True)

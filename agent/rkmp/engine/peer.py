@@ -11,6 +11,7 @@ from collections import Counter
 from datetime import datetime
 from typing import Protocol
 
+from rkmp.crypto.certificates import CertificateRejected
 from rkmp.engine.algorithms import algorithms_for, tcp_ao_key_lengths
 from rkmp.engine.association import Association
 from rkmp.engine.certificate_watch import CertificateWatch
@@ -132,6 +133,12 @@ class Peer:
         """Who the peer has to be: as configured, or its address."""
         return self.configuration.remote_identity or Identity.of_address(self.configuration.address)
 
+    def accepts(self, identity: Identity) -> bool:
+        """Return whether the peer may call itself ``identity``."""
+        if self.expected_identity.is_same_as(identity):
+            return True
+        return any(pattern.fits(identity) for pattern in self.configuration.accepted_identities)
+
     @property
     def local_identity(self) -> Identity:
         """Who we are: as configured, or the address that we listen on."""
@@ -222,6 +229,18 @@ class Peer:
             for association in self.associations.values():
                 if association.keys.latest() is not None:
                     association.want_rekey()
+
+    def retire_revoked(self) -> None:
+        """Close IKE SAs whose peer has shown a certificate that is revoked by now; keys stay in force (G16)."""
+        for conversation in list(self.conversations.values()):
+            chain = conversation.established.remote_chain if conversation.established is not None else None
+            if chain is None or conversation.retired_because is not None:
+                continue
+            try:
+                self.engine.trust.require_unrevoked(self.engine.configuration, chain)
+            except CertificateRejected as refusal:
+                conversation.retired_because = refusal.reason
+                self.engine.touch(conversation)
 
     def transforms_changed(self, names: frozenset[str]) -> None:
         """Replace the keys of associations that use one of the proposals ``names``."""

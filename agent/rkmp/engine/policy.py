@@ -72,17 +72,15 @@ class ConversationPolicy:
         """Return how ``remote_identity`` has to prove that it is who it says."""
         if self._is_initiator:
             assert self.peer is not None  # noqa: S101 - an initiator is made with its peer
-            if self.peer.is_departed or not self.peer.expected_identity.is_same_as(remote_identity):
+            if self.peer.is_departed or not self.peer.accepts(remote_identity):
                 raise IkeError(
                     NotifyType.AUTHENTICATION_FAILED,
                     f"the peer calls itself {remote_identity}, not {self.peer.expected_identity}",
                 )
         else:
-            matches = [
-                peer
-                for peer in self._candidates
-                if not peer.is_departed and peer.expected_identity.is_same_as(remote_identity)
-            ]
+            matches = [peer for peer in self._candidates if not peer.is_departed and peer.accepts(remote_identity)]
+            # Who is called by its very name goes before those whose pattern the name fits, too.
+            matches.sort(key=lambda peer: not peer.expected_identity.is_same_as(remote_identity))
             if not matches:
                 raise IkeError(NotifyType.AUTHENTICATION_FAILED, f"no peer at this address is called {remote_identity}")
             self.peer = matches[0]

@@ -37,6 +37,7 @@ AUTHENTICATION_FAILURES: dict[AuthenticationFailure, str] = {
     AuthenticationFailure.CERTIFICATE_KEY_UNSUITABLE: "unsuitable key in the certificate",
     AuthenticationFailure.CERTIFICATE_NOT_YET_VALID: "certificate not yet valid",
     AuthenticationFailure.CERTIFICATE_EXPIRED: "certificate expired",
+    AuthenticationFailure.CERTIFICATE_REVOKED: "revoked certificate",
     AuthenticationFailure.CERTIFICATE_USAGE: "certificate issued for another purpose",
     AuthenticationFailure.CERTIFICATE_UNTRUSTED: "certificate that no trust anchor vouches for",
     AuthenticationFailure.CERTIFICATE_IDENTITY: "certificate of somebody else",

@@ -71,6 +71,7 @@ from rkmp.ike.events import (
     Role,
 )
 from rkmp.ike.identity import IDENTITY_TYPE_NAMES, Identity
+from rkmp.ike.identity_patterns import IdentityPattern
 from rkmp.ike.ike_sa import IkeSa
 from rkmp.ike.nat_detection import Nat
 from rkmp.ike.path import Path
@@ -112,6 +113,7 @@ __all__ = [
     "Event",
     "Expectations",
     "Identity",
+    "IdentityPattern",
     "IkeSa",
     "IkeSaClosed",
     "IkeSaEstablished",

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from rkmp.crypto.certificates import parse_authorities
 from rkmp.crypto.signatures import encode_hash_algorithms, parse_hash_algorithms
 from rkmp.errors import CryptoError, IkeError
 from rkmp.ike.occurrence import notify_of
@@ -28,12 +29,14 @@ class Announcements:
     ``hash_algorithms`` are those that the peer verifies signatures with, unknown numbers included; empty unless both
     sides sent their lists. ``has_ppks``: both sides hold post-quantum pre-shared keys. ``fragmentation``: both sides
     can put a message together that comes in fragments. ``intermediate``: there may be IKE_INTERMEDIATE exchanges.
+    ``authorities`` are those under which a responder has asked for our certificate, none where it did not say which.
     """
 
     hash_algorithms: frozenset[int] = frozenset()
     has_ppks: bool = False
     fragmentation: bool = False
     intermediate: bool = False
+    authorities: frozenset[bytes] = frozenset()
 
 
 NOTHING_AGREED = Announcements()
@@ -71,4 +74,19 @@ def agreed(settings: IkeSettings, expectations: Expectations, payloads: Iterable
     has_ppks = bool(expectations.ppks) and notify_of(NotifyType.USE_PPK, payloads) is not None
     fragmentation = settings.fragmentation and notify_of(NotifyType.IKEV2_FRAGMENTATION_SUPPORTED, payloads) is not None
     intermediate = notify_of(NotifyType.INTERMEDIATE_EXCHANGE_SUPPORTED, payloads) is not None
-    return Announcements(hash_algorithms, has_ppks, fragmentation, intermediate)
+    return Announcements(hash_algorithms, has_ppks, fragmentation, intermediate, authorities_asked_for(payloads))
+
+
+def authorities_asked_for(payloads: Iterable[Payload]) -> frozenset[bytes]:
+    """Return the names, of 20 octets each, of the authorities that CERTREQ payloads ask for (RFC 7296 3.7).
+
+    It is a hint, so one that is malformed asks for nothing.
+    """
+    asked: set[bytes] = set()
+    for payload in payloads:
+        if isinstance(payload, CertificateRequest) and payload.encoding == CertEncoding.X509_SIGNATURE:
+            try:
+                asked.update(parse_authorities(payload.data))
+            except CryptoError:
+                continue
+    return frozenset(asked)

@@ -45,6 +45,7 @@ CERTIFICATE_FAILURES: dict[CertificateFault, AuthenticationFailure] = {
     CertificateFault.UNSUITABLE_KEY: AuthenticationFailure.CERTIFICATE_KEY_UNSUITABLE,
     CertificateFault.NOT_YET_VALID: AuthenticationFailure.CERTIFICATE_NOT_YET_VALID,
     CertificateFault.EXPIRED: AuthenticationFailure.CERTIFICATE_EXPIRED,
+    CertificateFault.REVOKED: AuthenticationFailure.CERTIFICATE_REVOKED,
     CertificateFault.WRONG_USAGE: AuthenticationFailure.CERTIFICATE_USAGE,
     CertificateFault.UNTRUSTED: AuthenticationFailure.CERTIFICATE_UNTRUSTED,
     CertificateFault.WRONG_IDENTITY: AuthenticationFailure.CERTIFICATE_IDENTITY,
@@ -110,9 +111,11 @@ def prove(
     local: LocalAuthentication,
     id_payload: IdInitiator | IdResponder,
     peer: Identity | None,
+    authorities: frozenset[bytes],
 ) -> Proof:
     """Return the proof that we are ``local``; ``peer`` is whom it is for, None where it has not told its name.
 
+    ``authorities`` are those that the peer has asked for in CERTREQ, none where it has asked for none in particular.
     Raises NotAuthenticated when there is no signature that we can make and the peer can verify.
     """
     octets = _signed_octets(context, keys, id_payload, by_initiator=context.is_initiator)
@@ -120,7 +123,8 @@ def prove(
         case PreSharedKey(secret):
             data = shared_key_auth(context.negotiated.suite.prf, secret, octets)
             return Proof((), Authentication(AuthMethod.SHARED_KEY, data))
-        case OwnCertificate(credential):
+        case OwnCertificate():
+            credential = local.certificate_for(authorities).credential
             peer_hashes, allow_sha1 = context.negotiated.agreed.hash_algorithms, context.settings.allow_sha1
             try:
                 method, data = sign(credential.private_key, octets, peer_hashes, allow_sha1=allow_sha1)

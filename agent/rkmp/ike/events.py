@@ -76,6 +76,7 @@ class AuthenticationFailure(enum.Enum):
     CERTIFICATE_KEY_UNSUITABLE = "unsuitable-certificate-key"
     CERTIFICATE_NOT_YET_VALID = "certificate-not-yet-valid"
     CERTIFICATE_EXPIRED = "certificate-expired"
+    CERTIFICATE_REVOKED = "revoked-certificate"
     CERTIFICATE_USAGE = "wrong-certificate-usage"
     CERTIFICATE_UNTRUSTED = "untrusted-certificate"
     CERTIFICATE_IDENTITY = "identity-not-in-certificate"

@@ -35,9 +35,13 @@ class PreSharedKey:
 
 @dataclass(frozen=True, slots=True)
 class OwnCertificate:
-    """Our authentication by signature: a certificate, what leads from it to an authority, and its key."""
+    """Our authentication by signature: a certificate, what leads from it to an authority, and its key.
+
+    ``authorities`` are the names, of 20 octets each, by which CERTREQ may ask for it (RFC 7296 3.7).
+    """
 
     credential: CertificateCredential
+    authorities: frozenset[bytes] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +68,21 @@ class Ppk:
 
 @dataclass(frozen=True, slots=True)
 class LocalAuthentication:
-    """How we prove who we are: the identity sent in IDi or IDr, and what proves it."""
+    """How we prove who we are: the identity sent in IDi or IDr, and what proves it.
+
+    ``others`` are further certificates of ours, for peers that ask for an authority which vouches for one of those.
+    """
 
     identity: Identity
     method: PreSharedKey | OwnCertificate
+    others: tuple[OwnCertificate, ...] = ()
+
+    def certificate_for(self, authorities: frozenset[bytes]) -> OwnCertificate:
+        """Return the certificate to show to a peer that asks for ``authorities``: the first of all where none suits."""
+        if not isinstance(self.method, OwnCertificate):
+            raise TypeError("a pre-shared key has no certificate")
+        suitable = (each for each in (self.method, *self.others) if not authorities.isdisjoint(each.authorities))
+        return next(suitable, self.method)
 
 
 @dataclass(frozen=True, slots=True)

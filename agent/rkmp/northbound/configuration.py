@@ -22,7 +22,7 @@ from rkmp.engine.revised import Revised
 from rkmp.errors import EngineRefusal, KeyTableError, RpcError
 from rkmp.keytable import KeyTable, PreparedManualRows
 from rkmp.northbound.engine_access import EngineAccess, PreparedEngine
-from rkmp.northbound.engine_configuration import EntryReaders, private_algorithms
+from rkmp.northbound.engine_configuration import EntryReaders, expiry_warnings, private_algorithms
 from rkmp.northbound.manual_keys import read_key
 from rkmp.northbound.names import KeyTableNames, Rkmp
 from rkmp.northbound.reading import boolean, container, instance_of, value
@@ -33,6 +33,7 @@ ENTRIES: Mapping[tuple[str, ...], str] = {
     (Rkmp.RKMP, Rkmp.CREDENTIALS, Rkmp.PRE_SHARED_KEY): "pre_shared_keys",
     (Rkmp.RKMP, Rkmp.CREDENTIALS, Rkmp.CERTIFICATE): "certificates",
     (Rkmp.RKMP, Rkmp.CREDENTIALS, Rkmp.TRUST_ANCHOR): "trust_anchors",
+    (Rkmp.RKMP, Rkmp.CREDENTIALS, Rkmp.REVOCATION_LIST): "revocation_lists",
     (Rkmp.RKMP, Rkmp.CREDENTIALS, Rkmp.PPK): "ppks",
     (Rkmp.RKMP, Rkmp.IKE_POLICY): "ike_policies",
     (Rkmp.RKMP, Rkmp.PROPOSAL): "proposals",
@@ -62,6 +63,7 @@ class NorthboundConfiguration:
             "pre_shared_keys": readers.pre_shared_key,
             "certificates": readers.certificate,
             "trust_anchors": readers.trust_anchor,
+            "revocation_lists": readers.revocation_list,
             "ppks": readers.ppk,
             "ike_policies": readers.ike_policy,
             "proposals": readers.proposal,
@@ -146,6 +148,7 @@ class NorthboundConfiguration:
             "code_points": self._readers.code_points(code_points),
             "require_vendor_id": boolean(code_points, Rkmp.REQUIRE_VENDOR_ID),
             "private_algorithms": private_algorithms(code_points),
+            "expiry_warnings": expiry_warnings(container(root, Rkmp.CREDENTIALS)),
             "local_identity": self._readers.identity(root.container(Rkmp.LOCAL_IDENTITY)),
         }
 

@@ -7,6 +7,7 @@ be read again. Values that their YANG types admit and that still mean nothing ra
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from ipaddress import ip_address
 
 from cryptography import x509
@@ -14,6 +15,7 @@ from cryptography import x509
 from rkmp.crypto.certificate_paths import TrustAnchors
 from rkmp.crypto.certificates import load_certificates
 from rkmp.crypto.credentials import CertificateCredential
+from rkmp.crypto.revocation import RevocationList
 from rkmp.crypto.signature_keys import CredentialError, load_private_key
 from rkmp.crypto.suites import (
     ENCRYPTION_BY_NAME,
@@ -45,7 +47,7 @@ from rkmp.engine.configuration import (
     TransformConfiguration,
     TrustAnchorNames,
 )
-from rkmp.ike import AuthenticationMethod, Identity, Retransmission
+from rkmp.ike import AuthenticationMethod, Identity, IdentityPattern, Retransmission
 from rkmp.ike.post_quantum import PPK_ID_FIXED
 from rkmp.northbound.names import Rkmp
 from rkmp.northbound.reading import boolean, container, instance_error, invalid_value, number, optional_boolean, value
@@ -102,6 +104,13 @@ class EntryReaders:
         except CredentialError as error:
             raise invalid_value(self.schema, entry, Rkmp.CERTIFICATE, str(error)) from None
         return certificates
+
+    def revocation_list(self, entry: Instance) -> RevocationList:
+        """Read an entry of ``revocation-list``. Raises RpcError where it cannot be used."""
+        try:
+            return RevocationList.load(value(entry, Rkmp.CRL).encode())
+        except CredentialError as error:
+            raise invalid_value(self.schema, entry, Rkmp.CRL, str(error)) from None
 
     def ppk(self, entry: Instance) -> PpkConfiguration:
         """Read an entry of ``ppk``."""
@@ -181,6 +190,7 @@ class EntryReaders:
             listener=entry.value(Rkmp.LISTEN),
             initiate=Initiate(value(entry, Rkmp.INITIATE)),
             remote_identity=self.identity(remote.container(Rkmp.IDENTITY)),
+            accepted_identities=tuple(self._identity_pattern(each) for each in remote.entries(Rkmp.ACCEPTED_IDENTITY)),
             ppk=_ppk(authentication.container(Rkmp.PPK)),
             non_esp_marker=optional_boolean(entry, Rkmp.NON_ESP_MARKER),
         )
@@ -193,6 +203,12 @@ class EntryReaders:
             return Identity.parse(value(identity, Rkmp.TYPE), value(identity, Rkmp.VALUE))
         except ValueError as error:
             raise invalid_value(self.schema, identity, Rkmp.VALUE, str(error)) from None
+
+    def _identity_pattern(self, entry: Instance) -> IdentityPattern:
+        try:
+            return IdentityPattern.parse(value(entry, Rkmp.TYPE), value(entry, Rkmp.VALUE))
+        except ValueError as error:
+            raise invalid_value(self.schema, entry, Rkmp.VALUE, str(error)) from None
 
     def code_points(self, numbers: Instance) -> CodePoints:
         """Read ``code-points``."""
@@ -211,6 +227,12 @@ def private_algorithms(numbers: Instance) -> dict[tuple[int, int], str]:
     }
 
 
+def expiry_warnings(credentials: Instance) -> tuple[timedelta, ...]:
+    """Read ``expiry-warning``: how long before its end a certificate is told of, the earliest warning first."""
+    seconds = {int(text) for text in credentials.values(Rkmp.EXPIRY_WARNING)}
+    return tuple(timedelta(seconds=each) for each in sorted(seconds, reverse=True))
+
+
 def address(text: str) -> str:
     """Return an address as RFC 5952 writes it, so that equal addresses are equal strings.
 
@@ -221,7 +243,8 @@ def address(text: str) -> str:
 
 def _local_authentication(local: Instance) -> PreSharedKeyName | CertificateName:
     if value(local, Rkmp.METHOD) == AuthenticationMethod.CERTIFICATE.value:
-        return CertificateName(value(local, Rkmp.CERTIFICATE))
+        first, *others = local.values(Rkmp.CERTIFICATE)
+        return CertificateName(first, tuple(others))
     return PreSharedKeyName(value(local, Rkmp.PRE_SHARED_KEY))
 
 

@@ -72,7 +72,11 @@ class Northbound:
         engine.subscribe(notifications.tell_engine_event)
         key_table.subscribe(notifications.tell_key_event)
         state = EngineState(
-            engine, lambda: self.configuration.current, key_log, why_not_in_force=lambda: self._why_not_in_force
+            engine,
+            lambda: self.configuration.current,
+            key_log,
+            why_not_in_force=lambda: self._why_not_in_force,
+            clock=clock,
         )
         server.provide_state(Rkmp.RKMP, state.provide)
         server.provide_state(KeyTableNames.KEY_TABLE, KeyTableState(key_table, clock).provide)

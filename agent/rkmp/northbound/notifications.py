@@ -100,6 +100,7 @@ ENGINE_NOTIFICATIONS: Mapping[type[EngineEvent], tuple[str, Mapping[str, str]] |
             Rkmp.PEER: "peer",
             Rkmp.SUBJECT: "subject",
             Rkmp.EXPIRES_AT: "expires_at",
+            Rkmp.SECONDS_LEFT: "seconds_left",
         },
     ),
     RolloverStarted: (

@@ -30,6 +30,7 @@ class EngineState:
 
     ``configuration`` returns what the engine is configured with, ``key_log`` is the file that IKE keys are written to.
     ``why_not_in_force`` returns what stands in the way of the configuration that is stored, None where nothing does.
+    ``clock`` returns the time now, aware, in UTC.
     """
 
     def __init__(
@@ -39,7 +40,9 @@ class EngineState:
         key_log: str | None = None,
         *,
         why_not_in_force: Callable[[], str | None] = lambda: None,
+        clock: Callable[[], datetime] | None = None,
     ) -> None:
+        self._clock = clock
         self._why_not_in_force = why_not_in_force
         self._engine = engine
         self._key_log = key_log
@@ -80,7 +83,14 @@ class EngineState:
                 for entry in credentials.iterchildren(tag):
                     certificate = certificates.get(entry.findtext(Rkmp.NAME) or "")
                     if certificate is not None:
-                        _add_summary(entry, summary_of(certificate))
+                        _add_summary(entry, summary_of(certificate), self._clock)
+            for entry in credentials.iterchildren(Rkmp.REVOCATION_LIST):
+                crl = configuration.revocation_lists.get(entry.findtext(Rkmp.NAME) or "")
+                if crl is not None:
+                    add(entry, Rkmp.ISSUER, crl.issuer_text)
+                    add(entry, Rkmp.THIS_UPDATE, crl.this_update)
+                    add(entry, Rkmp.NEXT_UPDATE, crl.next_update)
+                    add(entry, Rkmp.REVOKED, crl.revoked)
 
 
 def _why_closed(why_not_in_force: str | None) -> str:
@@ -89,13 +99,15 @@ def _why_closed(why_not_in_force: str | None) -> str:
     return f"the configuration is not in force: {why_not_in_force}"
 
 
-def _add_summary(entry: etree._Element, summary: CertificateSummary) -> None:
+def _add_summary(entry: etree._Element, summary: CertificateSummary, clock: Callable[[], datetime] | None) -> None:
     add(entry, Rkmp.SUBJECT, summary.subject)
     add(entry, Rkmp.ISSUER, summary.issuer)
     add(entry, Rkmp.SERIAL_NUMBER, summary.serial_number)
     add(entry, Rkmp.FINGERPRINT, summary.fingerprint)
     add(entry, Rkmp.NOT_BEFORE, summary.not_before)
     add(entry, Rkmp.NOT_AFTER, summary.not_after)
+    if clock is not None:
+        add(entry, Rkmp.SECONDS_LEFT, max(0, int((summary.not_after - clock()).total_seconds())))
 
 
 def _add_peer(entry: etree._Element, snapshot: PeerSnapshot) -> None:

@@ -21,6 +21,8 @@ EXCEPTED: tuple[tuple[str, ...], ...] = (
     (Rkmp.RKMP, Rkmp.PEER, Rkmp.IKE_SA, Rkmp.MESSAGES_OUT),
     (Rkmp.RKMP, Rkmp.PEER, Rkmp.IKE_SA, Rkmp.OCTETS_IN),
     (Rkmp.RKMP, Rkmp.PEER, Rkmp.IKE_SA, Rkmp.OCTETS_OUT),
+    (Rkmp.RKMP, Rkmp.CREDENTIALS, Rkmp.CERTIFICATE, Rkmp.SECONDS_LEFT),
+    (Rkmp.RKMP, Rkmp.CREDENTIALS, Rkmp.TRUST_ANCHOR, Rkmp.SECONDS_LEFT),
 )
 """The nodes that are not on-change capable."""
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from rkmp.crypto.certificate_paths import VerifiedChain
 from rkmp.crypto.ike_keys import IkeKeys
 from rkmp.errors import IkeError
+from rkmp.ike.announcements import authorities_asked_for
 from rkmp.ike.authentication import Claim, Evidence, NotAuthenticated, check_proof, identify, method_of, prove
 from rkmp.ike.child_negotiation import (
     InconsistentAnswer,
@@ -80,7 +81,8 @@ class IkeAuth(Exchange):
         self._local, self._ppk = local, ppk_to_use(context)
         own_id = IdInitiator(local.identity.id_type, local.identity.value)
         try:
-            proof = prove(context, keys_with(context, self._ppk), local, own_id, None)
+            asked = context.negotiated.agreed.authorities
+            proof = prove(context, keys_with(context, self._ppk), local, own_id, None, asked)
             notifies = self._ppk_notifies(context, local, own_id)
         except NotAuthenticated as refusal:
             raise self._given_up(refusal) from refusal
@@ -162,7 +164,8 @@ class IkeAuth(Exchange):
         named = Notify(NotifyType.PPK_IDENTITY, ppk.identifier)
         if ppk.is_mandatory:
             return (named,)
-        without = prove(context, keys_with(context, None), local, own_id, None)
+        asked = context.negotiated.agreed.authorities
+        without = prove(context, keys_with(context, None), local, own_id, None, asked)
         return (named, Notify(NotifyType.NO_PPK_AUTH, without.authentication.data))
 
     def _given_up(self, refusal: NotAuthenticated) -> Withdrawn:
@@ -206,7 +209,7 @@ class IkeAuth(Exchange):
         except IkeError as refusal:
             raise NotAuthenticated(AuthenticationFailure.NO_CREDENTIALS, refusal.reason, remote) from refusal
         own_id = IdResponder(local.identity.id_type, local.identity.value)
-        own_proof = prove(context, evidence.keys, local, own_id, remote)
+        own_proof = prove(context, evidence.keys, local, own_id, remote, authorities_asked_for(payloads))
         self._response = (own_id, *own_proof.certificates, own_proof.authentication)
         if evidence.uses_ppk:
             self._response += (Notify(NotifyType.PPK_IDENTITY),)
