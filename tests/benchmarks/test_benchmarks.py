@@ -66,11 +66,12 @@ def test_the_profile_names_our_rooms() -> None:
 def test_a_netconf_server_is_measured_in_every_row(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NETCONF_HOST", raising=False)
     table = netconf.run(sizes=(2, 3), reads=1, edits=2, sessions=4)
-    assert [row[0] for row in table.rows] == [*netconf.RECORDED, netconf.GROWTH]
-    *measured, growth = ([cell.replace(",", "") for cell in row] for row in table.rows)
+    assert [row[0] for row in table.rows] == [*netconf.RECORDED, netconf.GROWTH, netconf.WATCHING]
+    *measured, growth, watching = ([cell.replace(",", "") for cell in row] for row in table.rows)
     # Of sizes that were not recorded there is nothing to set beside ours.
     assert all(float(row[1]) > 0 and float(row[3]) > 0 and row[2] == row[4] == row[5] == "-" for row in measured)
     assert float(growth[3]) > 0
+    assert float(watching[1]) > 0
     assert "recorded on another run" in table.title
 
 
