@@ -9,7 +9,7 @@ from datetime import datetime
 from rkmp.keytable import KeyTable
 
 LONGEST_SLEEP = 30.0
-"""Seconds after which the clock is looked at again at the latest: it may have been set."""
+"""Seconds after which the clock is looked at again at the latest: it may have been set, and nobody else may tell."""
 _SHORTEST_SLEEP = 0.001
 
 
@@ -24,8 +24,13 @@ class KeyClock:
         self._clock = clock
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
+        self.longest_sleep = LONGEST_SLEEP
         # A row that comes, goes or changes moves the next moment.
         self._unsubscribe = key_table.subscribe(lambda _event: self._arm())
+        self._wake()
+
+    def look(self) -> None:
+        """Look at the clock now: it has been set."""
         self._wake()
 
     def close(self) -> None:
@@ -43,5 +48,5 @@ class KeyClock:
             self._timer.cancel()
         now = self._clock()
         moment = self._key_table.next_change(now)
-        delay = LONGEST_SLEEP if moment is None else (moment - now).total_seconds()
-        self._timer = self._loop.call_later(min(max(delay, _SHORTEST_SLEEP), LONGEST_SLEEP), self._wake)
+        delay = self.longest_sleep if moment is None else (moment - now).total_seconds()
+        self._timer = self._loop.call_later(min(max(delay, _SHORTEST_SLEEP), self.longest_sleep), self._wake)

@@ -30,7 +30,7 @@ _log = logging.getLogger(__name__)
 DATAGRAMS_A_WAKE = 64
 """How many datagrams one socket may take in before others get their turn."""
 LONGEST_SLEEP = 30.0
-"""Seconds after which the civil clock is looked at again: it may have been set."""
+"""Seconds after which the civil clock is looked at again: it may have been set, and nobody else may tell."""
 
 Binding = tuple[str, int, str]
 Subscriber = Callable[[EngineEvent, datetime], None]
@@ -61,6 +61,7 @@ class EngineDriver:
         self._clock = clock
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
+        self.longest_sleep = LONGEST_SLEEP
         self._endpoints: dict[Binding, UdpEndpoint] = {}
         self._by_port: dict[tuple[str, int], UdpEndpoint] = {}
         self._listening: dict[str, Address] = {}
@@ -138,6 +139,13 @@ class EngineDriver:
     def statistics(self) -> dict[str, int]:
         """Return the engine's own counters."""
         return dict(self._engine.statistics())
+
+    def look_at_clock(self) -> None:
+        """Look at the civil clock now: it has been set."""
+        if self._timer is not None:
+            self._timer.cancel()
+        if not self._closed:
+            self._wake()
 
     def close(self) -> None:
         """Say good-bye to the peers, hand on the last events and let go of sockets and timer."""
@@ -241,7 +249,8 @@ class EngineDriver:
         if self._closed:
             return
         deadline = self._engine.next_timer()
-        delay = LONGEST_SLEEP if deadline is None else min(max(0.0, deadline - now.monotonic), LONGEST_SLEEP)
+        longest = self.longest_sleep
+        delay = longest if deadline is None else min(max(0.0, deadline - now.monotonic), longest)
         self._timer = self._loop.call_later(delay, self._wake)
 
 
