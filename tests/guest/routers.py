@@ -128,6 +128,10 @@ class Router:
         data = self.get(f'<rkmp xmlns="{RKMP}"><peer/></rkmp>')
         return next(iter(data.xpath("//rkmp:association/rkmp:last-error/text()", namespaces=NAMES)), None)
 
+    def rollovers(self) -> int:
+        data = self.get(f'<rkmp xmlns="{RKMP}"><peer/></rkmp>')
+        return int(data.xpath("string(//rkmp:association/rkmp:rollovers)", namespaces=NAMES))
+
     @property
     def keys_file(self) -> str:
         return (self.keys / "nb.conf").read_text()
@@ -145,8 +149,9 @@ class Router:
             f"""
             log "{self.directory}/bird.log" all;
             router id 10.0.0.{self.number};
+            timeformat protocol iso long ms;
             debug protocols {{ states, events }};
-            protocol device {{}}
+            protocol device {{ scan time 3600; }}
             protocol static {{ ipv4; route 192.0.2.{self.number}/32 blackhole; }}
             protocol bgp nb {{
               local 10.0.0.{self.number} as {local}; neighbor {self.neighbor} as {remote}; direct;
@@ -183,7 +188,7 @@ class Router:
 
     @property
     def since(self) -> str | None:
-        return self.shown(r"^nb\s+\S+\s+\S+\s+up\s+(\S+)")
+        return self.shown(r"^nb\s+\S+\s+\S+\s+up\s+(\S+ \S+)")
 
     @property
     def bad_packets(self) -> str | None:
@@ -262,8 +267,9 @@ class Routers:
 
     def print_logs(self) -> None:
         for router in self.pair:
-            print(f"--- {router.name}: rkmpd", router.log.read_text()[-8000:], sep="\n")
-            print(f"--- {router.name}: bird", (router.directory / "bird.log").read_text()[-3000:], sep="\n")
+            for name, octets in (("rkmpd", 8000), ("bird", 3000)):
+                log = router.directory / f"{name}.log"
+                print(f"--- {router.name}: {name}", log.read_text()[-octets:] if log.exists() else "none", sep="\n")
 
     def lose_rkmp(self, percent: int) -> None:
         for router in self.pair:

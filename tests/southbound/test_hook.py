@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from rkmp.errors import SouthboundError
-from rkmp.southbound import FeedState, HookConfiguration, Southbound, SouthboundConfiguration
+from rkmp.southbound import FeedState, Holding, HookConfiguration, Southbound, SouthboundConfiguration
 from rkmp.southbound.hook import HookConsumer
 from tests.keytable.rows import PEER, memory_table
 from tests.southbound.test_key_api import World, at, row, until
@@ -117,7 +117,7 @@ async def test_answers_that_mean_nothing_are_faults_of_the_program(tmp_path: Pat
     (tmp_path / question).write_text(answer)
     consumer = HookConsumer(configuration(tmp_path), PEER, "bgp", memory_table())
     with pytest.raises(SouthboundError, match=f"answers {question} with something else"):
-        await (consumer.holding() if question == "holds" else consumer.usage())
+        await (consumer.holding() if question == "holds" else consumer.usage(Holding()))
 
 
 async def test_a_program_that_takes_too_long_is_ended_with_all_that_it_started(tmp_path: Path) -> None:

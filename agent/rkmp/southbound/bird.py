@@ -7,11 +7,10 @@ preferred and the old one deprecated; the old one gone. BIRD asks its peer for t
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 
 from rkmp.southbound import bird_files
-from rkmp.southbound.bird_control import command, session_keys
+from rkmp.southbound.bird_control import Reloading, command, session_keys
 from rkmp.southbound.steps import Add, Holding, Step, Usage
 
 BIRD_SECONDS = 30.0
@@ -19,17 +18,18 @@ BIRD_SECONDS = 30.0
 
 
 class BirdConsumer:
-    """The BGP protocol ``protocol`` of the BIRD named ``name``; ``turn`` lets one change at a time reach it."""
+    """The BGP protocol ``protocol`` of the BIRD named ``name``; ``reloading`` is shared by its protocols."""
 
     timeout = BIRD_SECONDS
 
-    def __init__(self, name: str, protocol: str, control_socket: Path, directory: Path, turn: asyncio.Lock) -> None:
+    def __init__(self, name: str, protocol: str, control_socket: Path, directory: Path, reloading: Reloading) -> None:
         self.name = name
         self._protocol = protocol
         self._control_socket = control_socket
         self._path = directory / f"{protocol}.conf"
-        self._turn = turn
-        self._holding = Holding()
+        self._reloading = reloading
+        # What BIRD has read for certain.
+        self._text: str | None = None
 
     async def holding(self) -> Holding:
         """Return what the file holds, once BIRD has read it; make the file of a closed protocol where there is none."""
@@ -37,26 +37,25 @@ class BirdConsumer:
         if holding is None:
             holding = Holding()
             bird_files.write(self._path, bird_files.written(holding, self._protocol))
-        await self._configure()
-        self._holding = holding
+        await self._reloading.reload()
+        self._text = None
         return holding
 
     async def apply(self, step: Step, result: Holding) -> None:
         """Write the file anew and have BIRD read it."""
         if isinstance(step, Add):
             bird_files.require_expressible(step.key)
-        bird_files.write(self._path, bird_files.written(result, self._protocol))
-        await self._configure()
-        self._holding = result
+        text = bird_files.written(result, self._protocol)
+        if text != self._text:
+            self._text = None
+            bird_files.write(self._path, text)
+            await self._reloading.reload()
+            self._text = text
 
-    async def usage(self) -> Usage | None:
+    async def usage(self, holding: Holding, /) -> Usage | None:
         """Return what BIRD shows of the session."""
         seen = session_keys(await command(self._control_socket, f"show protocols all {self._protocol}"))
         if not seen.is_established:
             return Usage()
-        names = frozenset(held.key.name for held in self._holding.keys if held.key.send_id == seen.current)
+        names = frozenset(held.key.name for held in holding.keys if held.key.send_id == seen.current)
         return Usage(names, connections=1, good=seen.good, bad=seen.bad)
-
-    async def _configure(self) -> None:
-        async with self._turn:
-            await command(self._control_socket, "configure")

@@ -17,6 +17,8 @@ from rkmp.errors import SouthboundError
 _CODED = re.compile(r"(\d{4})([- ])(.*)")
 FIRST_ERROR = 8000
 MOST_LINES = 10_000
+PAUSE_SECONDS = 0.1
+"""Between two configurations of one BIRD."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,29 @@ async def _reply(reader: asyncio.StreamReader) -> list[str]:
         if not more:
             return lines
     raise SouthboundError("BIRD answers without end")
+
+
+class Reloading:
+    """Has the BIRD behind one control socket read its configuration, once for all who have asked for that meanwhile."""
+
+    def __init__(self, socket_path: Path) -> None:
+        self._socket_path = socket_path
+        self._turn = asyncio.Lock()
+        self._asked = 0
+        self._served = 0
+
+    async def reload(self) -> None:
+        """Return when BIRD has read what was written before this was called; raises :class:`SouthboundError`."""
+        self._asked += 1
+        ticket = self._asked
+        async with self._turn:
+            if self._served >= ticket:
+                return
+            asked = self._asked
+            await command(self._socket_path, "configure")
+            self._served = asked
+            # BIRD 3.4 goes on in other threads and may break an assertion of its own when the next one comes at once.
+            await asyncio.sleep(PAUSE_SECONDS)
 
 
 def session_keys(lines: list[str]) -> SessionKeys:

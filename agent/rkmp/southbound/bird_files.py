@@ -49,8 +49,10 @@ def require_expressible(key: MasterKeyTuple) -> None:
 def written(holding: Holding, protocol: str) -> str:
     """Return the text of the file for ``holding``; raises :class:`SouthboundError` where BIRD cannot have a key."""
     lines = [HEADER.format(protocol=protocol)]
+    # A key that is alone is preferred anyway, so that a first key is one change and not two.
+    preferred = holding.keys[0].key.name if len(holding.keys) == 1 else holding.preferred
     if holding.keys:
-        lines += ["authentication ao;", "keys {", *(_line(held, holding.preferred) for held in holding.keys), "};"]
+        lines += ["authentication ao;", "keys {", *(_line(held, preferred) for held in holding.keys), "};"]
     else:
         lines += ["# There is no key: the protocol is closed until there is one.", "disabled yes;"]
     return "\n".join(lines) + "\n"

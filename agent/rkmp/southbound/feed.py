@@ -27,8 +27,8 @@ FIRST_RETRY, LAST_RETRY = 1.0, 60.0
 """Seconds between tries with a consumer that does not do a step; doubled with each."""
 FIRST_LOOK, LAST_LOOK, LOOK_GROWTH = 0.2, 15.0, 1.5
 """Seconds between looks at a consumer whose peer has not switched yet."""
-IDLE_LOOK = 300.0
-"""Seconds between looks at a consumer that has nothing to do; also when a clock that was set is noticed."""
+IDLE_LOOK = 3600.0
+"""Seconds between looks at a consumer that has nothing to do."""
 
 
 class Consumer(Protocol):
@@ -45,8 +45,8 @@ class Consumer(Protocol):
     async def apply(self, step: Step, result: Holding) -> None:
         """Have ``step`` done, and return when it is; ``result`` is what the consumer has then."""
 
-    async def usage(self) -> Usage | None:
-        """Return what the connections use; None where the consumer does not report that."""
+    async def usage(self, holding: Holding, /) -> Usage | None:
+        """Return which of the keys in ``holding`` connections use; None where the consumer does not report that."""
 
 
 class FeedState(Enum):
@@ -148,7 +148,7 @@ class KeyFeed:
             self._awake.clear()
             wanted = wanted_keys(self.table, self.neighbor, self.protocol, self.clock())
             self._holding = adopted(self._holding, wanted)
-            self._usage = await self._within_time(self.consumer.usage())
+            self._usage = await self._within_time(self.consumer.usage(self._holding))
             step = next_step(self._holding, wanted, self._usage)
             if step is not None:
                 self._state = FeedState.CHANGING

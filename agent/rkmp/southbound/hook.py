@@ -55,7 +55,7 @@ class HookConsumer:
         holds = [held.key.name for held in result.keys]
         await self._run({"step": type(step).__name__.lower(), "key": key, "holds": holds})
 
-    async def usage(self) -> Usage | None:
+    async def usage(self, _holding: Holding, /) -> Usage | None:
         """Ask what the daemon's connections use."""
         said = await self._ask("usage", dict)
         if said is None:

@@ -65,7 +65,7 @@ class _Subscriber:
             self._acknowledged = None
         self._holding = result
 
-    async def usage(self) -> Usage | None:
+    async def usage(self, _holding: Holding, /) -> Usage | None:
         """Return what the program reported last."""
         return self._usage
 

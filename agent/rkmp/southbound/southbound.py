@@ -11,6 +11,7 @@ from pathlib import Path
 
 from rkmp.keytable import KeyEvent, KeyTable
 from rkmp.southbound.bird import BirdConsumer
+from rkmp.southbound.bird_control import Reloading
 from rkmp.southbound.configuration import (
     BirdConfiguration,
     HookConfiguration,
@@ -51,7 +52,7 @@ class Southbound:
         self._clock = clock
         self._agent = agent
         self._feeds: dict[_Place, tuple[KeyFeed, asyncio.Task[None]]] = {}
-        self._turns: dict[str, asyncio.Lock] = {}
+        self._reloadings: dict[str, Reloading] = {}
         self._key_socket: KeySocket | None = None
         self._closing: set[asyncio.Task[None]] = set()
         self._subscribers: list[Subscriber] = []
@@ -87,6 +88,11 @@ class Southbound:
         """Return the key API's socket, if there is to be one."""
         return self._key_socket
 
+    def look(self) -> None:
+        """Look at the key table now: the clock has been set."""
+        for feed in self._all_feeds():
+            feed.wake()
+
     async def close(self) -> None:
         """Let go of every consumer; what each has it keeps."""
         self._unsubscribe()
@@ -119,7 +125,7 @@ class Southbound:
             protocol=bird.neighbors[place.neighbor],
             control_socket=Path(bird.control_socket),
             directory=Path(bird.include_directory),
-            turn=self._turns.setdefault(bird.control_socket, asyncio.Lock()),
+            reloading=self._reloadings.setdefault(bird.control_socket, Reloading(Path(bird.control_socket))),
         )
 
     def _listen(self, wanted: KeySocketConfiguration | None) -> None:
