@@ -13,6 +13,7 @@ from datetime import datetime
 from pathlib import Path
 
 import rkmp
+from rkmp.daemon.clock_watch import LONGEST_SLEEP, ClockWatch
 from rkmp.daemon.commit_clock import CommitClock
 from rkmp.daemon.control import ControlSocket
 from rkmp.daemon.event_log import log_engine_event, log_key_event
@@ -160,12 +161,28 @@ class Agent:
         bind_southbound(datastores, self._southbound, server)
         self._metrics = _metrics(self._driver, key_table, server)
         bind_metrics(datastores, self._metrics, server)
-        self._closing.callback(KeyClock(key_table, _wall_clock).close)
+        self._watch_clock(self._driver, KeyClock(key_table, _wall_clock), self._southbound)
         self._closing.callback(CommitClock(datastores, _wall_clock).close)
         bound = self._driver.addresses().get(DEFAULT_LISTENER)
         if bound is not None:
             self._ike = ListenAddress(*bound)
         await self._open(server, users, datastores)
+
+    def _watch_clock(self, driver: EngineDriver, key_clock: KeyClock, southbound: Southbound) -> None:
+        """Have those who go by civil time look at it when it is set, and else rarely."""
+        self._closing.callback(key_clock.close)
+
+        def look() -> None:
+            for looks in (key_clock.look, driver.look_at_clock, southbound.look):
+                looks()
+
+        try:
+            watch = ClockWatch(look)
+        except OSError as error:
+            _log.info("the clock is looked at twice a minute, since the kernel does not tell when it is set: %s", error)
+            return
+        self._closing.callback(watch.close)
+        driver.longest_sleep = key_clock.longest_sleep = LONGEST_SLEEP
 
     async def _open(self, server: NetconfServer, users: Users, datastores: Datastores) -> None:
         self._server = server
