@@ -9,7 +9,7 @@ import pytest
 
 from rkmp.cli.exported_keys import CONFIGURED
 from rkmp.cli.private_file import write_private
-from rkmp.cli.show import KEY_TABLE
+from rkmp.cli.views import KEY_TABLE
 from rkmp.daemon.agent import module_directory
 from rkmp.datastore.schema import load_schema
 from rkmp.errors import CommandError

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
 import stat
 import subprocess
+import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 from lxml import etree
 
+from rkmp.cli.key_documents import keys_of
+from tests.capture.files import pcap, timed
+from tests.capture.sessions import SHA1, Session
 from tests.e2e.agents import (
     KEY_TABLE,
     NAMESPACES,
@@ -164,3 +169,43 @@ def test_what_was_exported_is_in_the_log_of_the_agent(permitted: Pair) -> None:
     assert "'operator'" in lines[-1]
     assert "'by hand'" in lines[-1]
     assert BY_HAND.encode().hex() not in permitted.r1.log.read_text()
+
+
+def test_a_capture_is_verified_with_the_keys_of_the_agent(permitted: Pair, tmp_path: Path) -> None:
+    """The routing daemons' session, made of what each agent exports, as somebody between them would capture it."""
+    table = json.loads(done(permitted.r2.run_client("--json", "keys", "export"), 0))
+    (theirs,) = keys_of(table)
+    # Seen from r2, r1 is the neighbor that opens the session.
+    session = Session(local="127.0.0.1", remote="127.0.0.1", local_port=179, remote_port=40000)
+    sender = replace(theirs, name="sha1" if theirs.kdf == "hmac-sha-1" else "aes")
+    packets = [*session.handshake(sender), session.segment(sender, payload=b"keepalive")]
+    capture = tmp_path / "bgp.pcap"
+    capture.write_bytes(pcap(timed(packets, start=time.time())))
+    told = json.loads(done(permitted.r1.run_client("--json", "verify", str(capture)), 0))
+    (name,) = [str(key["admin-key-name"]) for key in keys(permitted.r1) if "rkmp" in key]
+    assert told["verdicts"] == {"verified": 4}
+    assert {finding["key"] for finding in told["findings"]} == {name}
+
+
+def test_a_capture_is_verified_for_nobody_without_a_rule(pair: Pair, tmp_path: Path) -> None:
+    capture = tmp_path / "bgp.pcap"
+    capture.write_bytes(pcap(timed(Session().handshake(SHA1))))
+    refused = pair.r1.run_client("verify", str(capture))
+    assert done(refused, 1) == ""
+    assert "access-denied" in refused.stderr
+
+
+def test_what_rolls_when_is_seen_at_a_glance(pair: Pair, tmp_path: Path) -> None:
+    shown = done(pair.r1.run_client("show", "keys"), 0)
+    head, negotiated, manual = [line for line in shown.splitlines() if line.strip()][1:]
+    assert "ROLLS IN" in head
+    assert re.search(r" active \* +\d+h\d\dm +\d+h\d\dm +1d\d\dh +negotiated +[0-9a-f]{16}$", negotiated.rstrip())
+    assert re.search(r" active \* +- +- +- +manual +[0-9a-f]{16}$", manual.rstrip())
+    drawn = done(pair.r1.run_client("keys", "timeline"), 0)
+    assert re.search(r"^bgp with 127.0.0.1, rolls over in \d+h\d\dm$", drawn, re.MULTILINE)
+    assert "ldp with 192.0.2.9" in drawn
+    picture = tmp_path / "keys.svg"
+    done(pair.r1.run_client("keys", "timeline", "--svg", str(picture)), 0)
+    assert etree.parse(picture).getroot().tag == "{http://www.w3.org/2000/svg}svg"
+    data = json.loads(done(pair.r1.run_client("--json", "keys", "timeline"), 0))
+    assert [session["protocol"] for session in data["sessions"]] == ["bgp", "ldp"]

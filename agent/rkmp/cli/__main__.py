@@ -1,7 +1,4 @@
-"""Entry point of ``rkmp``: the command line and its exit statuses.
-
-0: done. 1: the agent refused. 2: the command line or a file is wrong. 3: no session with the agent.
-"""
+"""Entry point of ``rkmp``: from the words of the command line to an exit status."""
 
 from __future__ import annotations
 
@@ -14,6 +11,7 @@ from collections.abc import Sequence
 from rich.console import Console
 
 from rkmp.cli.command_line import parser
+from rkmp.cli.exit_status import DONE, INTERRUPTED, USAGE
 from rkmp.errors import CommandError
 
 
@@ -21,7 +19,7 @@ def _you() -> str:
     try:
         return getpass.getuser()
     except (KeyError, OSError) as error:
-        raise CommandError("this system does not know who you are: give --user", 2) from error
+        raise CommandError("this system does not know who you are: give --user", USAGE) from error
 
 
 def _password() -> str:
@@ -29,7 +27,7 @@ def _password() -> str:
         return sys.stdin.buffer.readline().rstrip(b"\r\n").decode()
     except UnicodeDecodeError as error:
         # Not the error's own text, which shows what was read.
-        raise CommandError("the password on standard input is not UTF-8", 2) from error
+        raise CommandError("the password on standard input is not UTF-8", USAGE) from error
 
 
 def _width() -> int | None:
@@ -40,61 +38,44 @@ def _width() -> int | None:
     return int(columns) if columns.isascii() and columns.isdigit() and int(columns) else 200
 
 
-def run(arguments: argparse.Namespace, console: Console) -> None:
-    """Carry out a parsed command line; raise :class:`CommandError` when it cannot be."""
+def run(arguments: argparse.Namespace, console: Console) -> int:
+    """Carry out a parsed command line and return the exit status; raise :class:`CommandError` when it cannot be."""
     # Imported here so that `rkmp --help` answers at once.
-    from rkmp.cli import configure, demo, exported_keys, show, watch
+    from rkmp.cli import commands
     from rkmp.cli.session import Session, Target
 
-    as_json = getattr(arguments, "json", False)
-    if arguments.command == "demo":
-        demo.run(console, keep=arguments.keep, as_json=as_json)
-        return
-    # Before anybody is bothered for it.
-    config = configure.read_configuration(arguments.file) if arguments.command in ("apply", "diff") else None
-    target = Target(
-        host=arguments.host,
-        port=arguments.port,
-        user=arguments.user or _you(),
-        key=arguments.key,
-        password=_password() if arguments.password_stdin else None,
-        strict_host_key=arguments.strict_host_key,
-    )
-    with Session(target) as session:
-        if arguments.command == "show" and arguments.subject == "config":
-            show.show_config(session, arguments.source, as_json=as_json)
-        elif arguments.command == "show" and arguments.subject == "events":
-            watch.show_events(session, arguments.hours, as_json=as_json)
-        elif arguments.command == "show":
-            show.show(session, arguments.subject, console, as_json=as_json)
-        elif arguments.command == "watch":
-            watch.watch(session, as_json=as_json)
-        elif arguments.command == "keys":
-            exported_keys.export(session, arguments.name, arguments.output, as_json=as_json)
-        elif arguments.command == "rekey":
-            configure.rekey(session, arguments.peer, arguments.protocol, as_json=as_json)
-        elif config is not None:
-            getattr(configure, arguments.command)(session, config, as_json=as_json)
-        else:
-            getattr(configure, arguments.command)(session, arguments.peer, as_json=as_json)
+    def connect() -> Session:
+        return Session(
+            Target(
+                host=arguments.host,
+                port=arguments.port,
+                user=arguments.user or _you(),
+                key=arguments.key,
+                password=_password() if arguments.password_stdin else None,
+                strict_host_key=arguments.strict_host_key,
+            )
+        )
+
+    return commands.run(commands.Call(arguments, console, getattr(arguments, "json", False), connect))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line ``argv`` (default: the process's own) and return the exit status."""
     arguments = parser().parse_args(argv)
     try:
-        run(arguments, Console(width=_width()))
+        status = run(arguments, Console(width=_width()))
         # Here, where it can be told that nobody reads it.
         sys.stdout.flush()
     except CommandError as error:
         print(f"rkmp: {error}", file=sys.stderr)
         return error.exit_status
     except KeyboardInterrupt:
-        return 130
+        return INTERRUPTED
     except BrokenPipeError:
         # The reader of our output has left; that is its right.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 0
+        return DONE
+    return status
 
 
 if __name__ == "__main__":

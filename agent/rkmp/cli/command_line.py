@@ -7,6 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import rkmp
+from rkmp.cli.exit_status import MEANINGS
 
 DEFAULT_NETCONF_PORT = 830
 HOURS_OF_A_YEAR = 24 * 366
@@ -20,6 +21,7 @@ def parser() -> argparse.ArgumentParser:
     root = argparse.ArgumentParser(
         prog="rkmp",
         description="Operate an rkmp agent over NETCONF, or run the demonstration.",
+        epilog="exit status: " + "; ".join(f"{status} {meaning}" for status, meaning in MEANINGS.items()),
         parents=[machine],
     )
     root.add_argument("--version", action="version", version=f"rkmp {rkmp.__version__}")
@@ -53,6 +55,10 @@ def parser() -> argparse.ArgumentParser:
     add("initiate", "Negotiate now whatever a peer's associations lack.").add_argument("peer")
     add("clear", "Remove a peer's IKE SAs and negotiated keys.").add_argument("peer")
     _add_keys(add("keys", "Export keys, or draw their lifetimes."), machine)
+    verify = add("verify", "Check the TCP-AO MAC of every segment in a capture against the keys of the agent.")
+    verify.add_argument("capture", type=Path, help="a pcap or pcapng file; - for standard input")
+    verify.add_argument("--keys", type=Path, metavar="FILE", help="keys that were exported, instead of the agent's")
+    verify.add_argument("--all", action="store_true", help="tell every segment, and those that are verified too")
     demo = add("demo", "Run two agents on loopback and check the main job, step by step.")
     demo.add_argument("--keep", type=Path, metavar="DIR", help="keep the two agents' state in DIR")
     return root
@@ -66,6 +72,8 @@ def _add_keys(keys: argparse.ArgumentParser, machine: argparse.ArgumentParser) -
 
     export = add("export", "Export keys themselves, as far as access control lets you read them, as XML or --json.")
     export.add_argument("name", nargs="*", help="AdminKeyNames (default: every key that you may read)")
+    timeline = add("timeline", "Draw when each key is sent with and accepted, and when the next takes over.")
+    timeline.add_argument("--svg", type=Path, metavar="FILE", help="write a picture in the place of text")
     export.add_argument("--output", type=Path, metavar="FILE", help="write a file that only you can read (0600)")
 
 

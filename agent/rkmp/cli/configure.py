@@ -11,7 +11,7 @@ from lxml import etree
 
 from rkmp.cli.documents import to_dictionary
 from rkmp.cli.session import CANDIDATE, EXIT_USAGE, NETCONF, Session
-from rkmp.cli.show import RKMP
+from rkmp.cli.views import RKMP
 from rkmp.errors import CommandError
 
 SECRETS = frozenset({"hexadecimal-string", "keystring", "password", "private-key"})

@@ -15,7 +15,8 @@ from lxml import etree
 from rkmp.cli.documents import to_dictionary
 from rkmp.cli.private_file import write_private
 from rkmp.cli.session import Session
-from rkmp.cli.show import KEY_TABLE, subtree
+from rkmp.cli.show import subtree
+from rkmp.cli.views import KEY_TABLE
 
 CONFIGURED = (
     *("admin-key-name", "local-key-name", "peer-key-name", "peer", "interface", "protocol", "tcp-ao", "kdf", "alg-id"),

@@ -19,7 +19,8 @@ from lxml import etree
 from rkmp.cli.configure import rekey_instance
 from rkmp.cli.documents import to_dictionary
 from rkmp.cli.session import Session, Target
-from rkmp.cli.show import VIEWS, subtree
+from rkmp.cli.show import subtree
+from rkmp.cli.views import VIEWS
 from rkmp.errors import CommandError
 
 LOOPBACK = "127.0.0.1"

@@ -19,7 +19,8 @@ from rich.console import Console
 
 from rkmp.cli.demo.router import LOOPBACK, Router, State
 from rkmp.cli.session import NETCONF
-from rkmp.cli.show import RKMP, VIEWS, render_table
+from rkmp.cli.show import render_table
+from rkmp.cli.views import RKMP, VIEWS
 from rkmp.errors import CommandError
 
 KEY_LIFETIME = 60

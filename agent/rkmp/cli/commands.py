@@ -1,0 +1,111 @@
+"""What each command of ``rkmp`` runs: a table by name. What they do is told where they are."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from rich.console import Console
+
+from rkmp.capture import VerificationKey
+from rkmp.cli import configure, demo, exported_keys, show, timeline, verify, watch
+from rkmp.cli.exit_status import DONE
+from rkmp.cli.key_documents import keys_of_table, read_keys
+from rkmp.cli.session import Session
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One command line; ``connect`` opens the session with the agent that it names."""
+
+    arguments: argparse.Namespace
+    console: Console
+    as_json: bool
+    connect: Callable[[], Session]
+
+
+Command = Callable[[Call], int | None]
+"""Carries out a call and returns the exit status, None for done; raises CommandError where it cannot."""
+
+
+def run(call: Call) -> int:
+    """Carry out a parsed command line and return the exit status."""
+    return COMMANDS[call.arguments.command](call) or DONE
+
+
+def _demo(call: Call) -> None:
+    demo.run(call.console, keep=call.arguments.keep, as_json=call.as_json)
+
+
+def _show(call: Call) -> None:
+    arguments = call.arguments
+    with call.connect() as session:
+        if arguments.subject == "config":
+            show.show_config(session, arguments.source, as_json=call.as_json)
+        elif arguments.subject == "events":
+            watch.show_events(session, arguments.hours, as_json=call.as_json)
+        else:
+            show.show(session, arguments.subject, call.console, as_json=call.as_json)
+
+
+def _watch(call: Call) -> None:
+    with call.connect() as session:
+        watch.watch(session, as_json=call.as_json)
+
+
+def _change(call: Call) -> None:
+    # Before anybody is bothered for it.
+    config = configure.read_configuration(call.arguments.file)
+    change = configure.apply if call.arguments.command == "apply" else configure.diff
+    with call.connect() as session:
+        change(session, config, as_json=call.as_json)
+
+
+def _rekey(call: Call) -> None:
+    with call.connect() as session:
+        configure.rekey(session, call.arguments.peer, call.arguments.protocol, as_json=call.as_json)
+
+
+def _act(call: Call) -> None:
+    act = configure.initiate if call.arguments.command == "initiate" else configure.clear
+    with call.connect() as session:
+        act(session, call.arguments.peer, as_json=call.as_json)
+
+
+def _keys(call: Call) -> None:
+    arguments = call.arguments
+    with call.connect() as session:
+        if arguments.subject == "export":
+            exported_keys.export(session, arguments.name, arguments.output, as_json=call.as_json)
+        else:
+            timeline.show(session, call.console, arguments.svg, as_json=call.as_json)
+
+
+def _verify(call: Call) -> int:
+    def of_the_agent() -> list[VerificationKey]:
+        with call.connect() as session:
+            return keys_of_table(exported_keys.fetch(session))
+
+    file = call.arguments.keys
+    return verify.verify(
+        call.arguments.capture,
+        of_the_agent if file is None else lambda: read_keys(file),
+        call.console,
+        tells_all=call.arguments.all,
+        as_json=call.as_json,
+    )
+
+
+COMMANDS: Mapping[str, Command] = {
+    "show": _show,
+    "watch": _watch,
+    "apply": _change,
+    "diff": _change,
+    "rekey": _rekey,
+    "initiate": _act,
+    "clear": _act,
+    "keys": _keys,
+    "verify": _verify,
+    "demo": _demo,
+}

@@ -1,0 +1,180 @@
+"""What ``show`` shows as tables: how the agent's data becomes rows for people, one view a subject."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+RKMP = "urn:rkmp:yang:rkmp"
+KEY_TABLE = "urn:rkmp:yang:crypto-key-table"
+
+Row = Sequence[str]
+Path = tuple[str, ...]
+"""Clark tags of a subtree filter, from the top-level node down."""
+
+PEERS: Path = (f"{{{RKMP}}}rkmp", f"{{{RKMP}}}peer")
+KEYS: Path = (f"{{{KEY_TABLE}}}key-table", f"{{{KEY_TABLE}}}key")
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """One ``show`` subject: what to ask for, and how its data becomes rows.
+
+    ``selection`` is what ``--json`` prints as well; ``besides`` is what only the table looks at.
+    """
+
+    title: str
+    selection: Path
+    columns: tuple[str, ...]
+    rows: Callable[[Mapping[str, Any], datetime], list[Row]]
+    besides: tuple[Path, ...] = ()
+
+
+def _peers(data: Mapping[str, Any], _now: datetime) -> list[Row]:
+    rows: list[Row] = []
+    for peer in entries(data, "rkmp", "peer"):
+        associations = entries(peer, "association")
+        up = [sa for sa in entries(peer, "ike-sa") if sa.get("state") == "established"]
+        errors = [entry["last-error"] for entry in associations if entry.get("last-error")]
+        states = [f"{entry['protocol']} {entry.get('state', '-')}" for entry in associations]
+        rows.append(
+            (
+                peer["name"],
+                f"{peer.get('address', '-')}:{peer.get('port', '500')}",
+                "up" if up else "down",
+                ", ".join(states) or "-",
+                "; ".join(dict.fromkeys(errors)) or "-",
+            )
+        )
+    return rows
+
+
+def _associations(data: Mapping[str, Any], now: datetime) -> list[Row]:
+    return [
+        (
+            peer["name"],
+            entry["protocol"],
+            entry.get("state", "-"),
+            entry.get("current-key", "-"),
+            entry.get("next-key", "-"),
+            f"{entry.get('send-id', '-')}/{entry.get('recv-id', '-')}",
+            time_left(entry.get("next-rollover-at"), now),
+            entry.get("rollovers", "0"),
+            entry.get("last-error", "-"),
+        )
+        for peer in entries(data, "rkmp", "peer")
+        for entry in entries(peer, "association")
+    ]
+
+
+def _keys(data: Mapping[str, Any], now: datetime) -> list[Row]:
+    rolls = {
+        entry["current-key"]: entry.get("next-rollover-at")
+        for peer in entries(data, "rkmp", "peer")
+        for entry in entries(peer, "association")
+        if "current-key" in entry
+    }
+    return [
+        (
+            key["admin-key-name"],
+            identity(key.get("protocol", "-")),
+            ", ".join(entries(key, "peer")) or "-",
+            f"{key.get('peer-key-name', '-')}/{key.get('local-key-name', '-')}",
+            identity(key.get("alg-id", "-")),
+            key.get("state", "-") + (" *" if key.get("selected-for-sending") == "true" else ""),
+            time_left(rolls.get(key["admin-key-name"]), now),
+            time_left((key.get("send-lifetime") or {}).get("end"), now),
+            time_left((key.get("accept-lifetime") or {}).get("end"), now),
+            "negotiated" if "rkmp" in key else "manual",
+            key.get("fingerprint", "-"),
+        )
+        for key in sorted(entries(data, "key-table", "key"), key=_place)
+    ]
+
+
+def _place(key: Mapping[str, Any]) -> tuple[str, str, str, str]:
+    """Where a key stands among others: with those of its session, in the order in which they take over."""
+    start = (key.get("send-lifetime") or {}).get("start", "")
+    return identity(key.get("protocol", "")), ",".join(entries(key, "peer")), start, key["admin-key-name"]
+
+
+def time_left(moment: str | None, now: datetime) -> str:
+    """Return how long until a yang:date-and-time, as ``2d03h``, ``3h05m``, ``4m10s`` or ``7s``; ``-`` for never."""
+    if moment is None:
+        return "-"
+    seconds = int((datetime.fromisoformat(moment) - now).total_seconds())
+    if seconds < 0:
+        return "past"
+    minutes, second = divmod(seconds, 60)
+    hours, minute = divmod(minutes, 60)
+    days, hour = divmod(hours, 24)
+    if days:
+        return f"{days}d{hour:02}h"
+    if hours:
+        return f"{hours}h{minute:02}m"
+    return f"{minutes}m{second:02}s" if minutes else f"{second}s"
+
+
+def identity(value: str) -> str:
+    """Return an identityref's name without its prefix, which people do not need."""
+    return value.rpartition(":")[2]
+
+
+def entries(data: Mapping[str, Any], *path: str) -> list[Any]:
+    """Return the entries of the list at ``path``, none where it is not there."""
+    value: Any = data
+    for name in path:
+        value = (value or {}).get(name)
+    return value or []
+
+
+STYLES: Mapping[str, str] = {
+    "up": "green",
+    "established": "green",
+    "active": "green",
+    "down": "yellow",
+    "pending": "cyan",
+    "negotiating": "cyan",
+    "rolling-over": "cyan",
+    "accept-only": "yellow",
+    "failed": "bold red",
+    "expired": "dim",
+    "disabled": "dim",
+}
+"""How a terminal shows cells that begin with a state."""
+
+VIEWS: dict[str, View] = {
+    "peers": View(
+        "Peers",
+        PEERS,
+        ("PEER", "ADDRESS", "IKE SA", "ASSOCIATIONS", "LAST ERROR"),
+        _peers,
+    ),
+    "associations": View(
+        "Associations",
+        PEERS,
+        ("PEER", "PROTOCOL", "STATE", "CURRENT KEY", "NEXT KEY", "SEND/RECV", "ROLLS IN", "ROLLED", "LAST ERROR"),
+        _associations,
+    ),
+    "keys": View(
+        "Keys (* sends)",
+        KEYS,
+        (
+            "NAME",
+            "PROTOCOL",
+            "NEIGHBOR",
+            "SEND/RECV",
+            "ALGORITHM",
+            "STATE",
+            "ROLLS IN",
+            "SENDS FOR",
+            "ACCEPTED FOR",
+            "ORIGIN",
+            "FINGERPRINT",
+        ),
+        _keys,
+        (PEERS,),
+    ),
+}
