@@ -15,6 +15,11 @@ from rkmp.errors import EngineRefusal
 
 DATAGRAM_OCTETS = 65535
 """More than any UDP datagram carries."""
+RECEIVE_BUFFER_OCTETS = 4 << 20
+"""What thousands of peers send at once when this router, or the network, comes up. What does not fit is lost, and comes
+again later and later; the kernel counts each datagram as more than twice its octets."""
+_RECEIVE_BUFFER_FORCE = 33
+"""SO_RCVBUFFORCE of Linux, which Python has no name for; ``socket(7)``."""
 _IPV4_PKTINFO = getattr(socket, "IP_PKTINFO", 8)
 """Of Linux; ``ip(7)``. Its structure: interface (native integer), our address, the address in the IP header."""
 _IPV4_INFO = struct.Struct("=I4s4s")
@@ -94,7 +99,16 @@ def bound_socket(address: str, port: int) -> socket.socket:
         if family == socket.AF_INET6:
             bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         bound.bind((address, port))
+        _enlarge_receive_buffer(bound)
     except OSError as error:
         bound.close()
         raise EngineRefusal(f"cannot listen on {address} port {port}: {os.strerror(error.errno or 0)}") from error
     return bound
+
+
+def _enlarge_receive_buffer(bound: socket.socket) -> None:
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, _RECEIVE_BUFFER_FORCE, RECEIVE_BUFFER_OCTETS)
+    except OSError:
+        # Beyond the limit of the system (net.core.rmem_max) with a privilege only; up to it, otherwise.
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_OCTETS)
