@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from ipaddress import ip_address
 
 from rkmp.errors import KeyTableError
@@ -100,6 +101,8 @@ def require_interfaces(interfaces: Sequence[str]) -> None:
         raise KeyTableError("the interfaces are empty; a key for every interface has the interface 'all'")
 
 
+# Asked for the same few thousand peers, dozens of times while a key is agreed.
+@lru_cache(maxsize=1 << 14)
 def canonical_peer(peer: str) -> str:
     """Return ``peer`` in the one form in which the table finds it: addresses as RFC 5952 asks, names as they are."""
     try:
