@@ -11,6 +11,7 @@ from tests.interop.strongswan.namespace import Unavailable
 BENCHMARKS = {
     "handshake": "CPU per IKE SA as responder and as initiator, beside charon",
     "handshake-profile": "where that CPU goes on our side",
+    "fleet": "memory of 1,000 and 10,000 peers, beside charon, and the time to bring 1,000 up",
     "netconf": "a list of 100, 1,000 and 10,000 entries over NETCONF, beside netopeer2's recorded figures",
 }
 """Each is the module of the same name here, and its function ``run``."""

@@ -4,7 +4,8 @@ Run as a module: its arguments are ``responder`` or ``initiator``, the address a
 number of peers, each with one association. It says ``ready`` when it is configured, an initiator after a line on
 standard input that lets it begin; ``all`` when every association has a key; and ends when standard input does.
 
-To the responder its peers have an address of loopback each. The initiator has all of those, with a listener on each.
+To the responder its peers have an address of loopback each. The initiator has all of those, with a listener on each,
+and speaks BGP with as many addresses of the responder's.
 """
 
 from __future__ import annotations
@@ -55,13 +56,20 @@ def peer_address(number: int) -> str:
     return f"127.1.{number >> 8}.{number & 255}"
 
 
+def neighbor_address(number: int) -> str:
+    """Return the address with which the peer of that number speaks BGP."""
+    return f"127.2.{number >> 8}.{number & 255}"
+
+
 def responder_configuration(listener: Listener, peers: int) -> EngineConfiguration:
     """Return a configuration with so many peers, which open the IKE SAs."""
     return EngineConfiguration(
         listeners={listener.name: listener},
         local_identity=Identity.parse("fqdn", CHARON_NAME),
         peers={
-            peer_name(number): _peer(peer_name(number), peer_address(number), initiate=Initiate.NEVER)
+            peer_name(number): _peer(
+                peer_name(number), peer_address(number), peer_address(number), initiate=Initiate.NEVER
+            )
             for number in range(peers)
         },
         **_shared(),  # type: ignore[arg-type]
@@ -78,12 +86,13 @@ def initiator_configuration(responder: tuple[str, int], peers: int) -> EngineCon
             listener.name: _peer(
                 listener.name,
                 host,
+                neighbor_address(number),
                 initiate=Initiate.IMMEDIATELY,
                 port=port,
                 listener=listener.name,
                 remote_identity=Identity.parse("fqdn", CHARON_NAME),
             )
-            for listener in listeners
+            for number, listener in enumerate(listeners)
         },
         **_shared(),  # type: ignore[arg-type]
     )
@@ -98,14 +107,14 @@ def _shared() -> dict[str, object]:
     }
 
 
-def _peer(name: str, address: str, **more: object) -> PeerConfiguration:
+def _peer(name: str, address: str, neighbor: str, **more: object) -> PeerConfiguration:
     return PeerConfiguration(
         name=name,
         address=address,
         ike_policy="p",
         local_authentication=PreSharedKeyName("k"),
         remote_authentication=PreSharedKeyName("k"),
-        associations={RoutingProtocol.BGP: AssociationConfiguration(RoutingProtocol.BGP, address, ("ao",))},
+        associations={RoutingProtocol.BGP: AssociationConfiguration(RoutingProtocol.BGP, neighbor, ("ao",))},
         **more,  # type: ignore[arg-type]
     )
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import socket
+import struct
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,9 +18,12 @@ from tests.interop.strongswan.charon import CHARON_NAME, SECRET
 from tests.interop.strongswan.namespace import NetworkNamespace
 from tests.interop.strongswan.policy import PreSharedKeyPolicy
 
-__all__ = ["INITIATOR", "RESPONDER", "Agent", "peer_address", "peer_policy", "resident", "started_agent"]
+__all__ = ["INITIATOR", "RESPONDER", "Agent", "peer_policy", "resident", "send_as", "started_agent"]
 
 REPOSITORY = Path(__file__).parents[2]
+
+IP_PKTINFO = 8
+"""ip(7); Python has no name for it."""
 
 
 class Agent:
@@ -59,6 +64,12 @@ def peer_policy(number: int) -> Policy:
     secret = Secret(SECRET.encode())
     identity = Identity.of_address(peer_address(number))
     return PreSharedKeyPolicy(identity, Identity.parse("fqdn", CHARON_NAME), psk=secret, peer_psk=secret)
+
+
+def send_as(bound: socket.socket, number: int, responder: tuple[str, int], datagram: bytes) -> None:
+    """Send from the address of a peer of a responder's."""
+    source = struct.pack("i4s4x", 0, socket.inet_aton(peer_address(number)))
+    bound.sendmsg([datagram], [(socket.IPPROTO_IP, IP_PKTINFO, source)], 0, responder)
 
 
 def resident(pid: int) -> int:

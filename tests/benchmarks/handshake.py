@@ -12,7 +12,6 @@ import os
 import platform
 import socket
 import statistics
-import struct
 import subprocess
 import sys
 import tempfile
@@ -28,7 +27,7 @@ import cryptography
 from cryptography.hazmat.backends.openssl import backend
 
 from rkmp.ike import ChildRequest, Policy
-from tests.benchmarks.agents import RESPONDER, peer_address, peer_policy, started_agent
+from tests.benchmarks.agents import RESPONDER, peer_policy, send_as, started_agent
 from tests.benchmarks.floor import cryptography_alone
 from tests.benchmarks.handshakes import (
     AT_ONCE,
@@ -58,9 +57,6 @@ TOWARDS_CHARON = "rkmp.ike, towards charon"
 CRYPTOGRAPHY = "rkmp.crypto alone"
 ORDER = (CHARON, TOWARDS_CHARON, IKE, IKE_CHILD, NEW_CHAIN, AGENT)
 """In which they are listed, whoever had the first turn."""
-
-IP_PKTINFO = 8
-"""ip(7); Python has no name for it."""
 
 # Its defences against a flood from one address, which is what this is; every IKE SA of its own is a new one; no log.
 CHARON_SETTINGS = {
@@ -201,7 +197,7 @@ class _Round:
     def _opening_as_peers(self, bound: socket.socket, address: Address) -> Callable[[int], None]:
         """Return what opens an IKE SA at an agent for each of its peers, with a key."""
         openers = (
-            Opener(peer_policy(number), partial(_send_as, bound, number, address))
+            Opener(peer_policy(number), partial(send_as, bound, number, address))
             for number in range(WARM_UP + self.handshakes)
         )
         return lambda count: open_each(bound, islice(openers, count), CHILD)
@@ -217,12 +213,6 @@ class _Round:
 def _equip(charon: Charon, folder: Path) -> None:
     for kind, name in (("x509", f"{CHARON_NAME}.pem"), ("private", f"{CHARON_NAME}.key"), ("x509ca", "root.pem")):
         charon.keep(kind, (folder / name).read_bytes())
-
-
-def _send_as(bound: socket.socket, number: int, responder: Address, datagram: bytes) -> None:
-    """Send from the address of a peer of the agent's."""
-    source = struct.pack("i4s4x", 0, socket.inet_aton(peer_address(number)))
-    bound.sendmsg([datagram], [(socket.IPPROTO_IP, IP_PKTINFO, source)], 0, responder)
 
 
 @contextmanager

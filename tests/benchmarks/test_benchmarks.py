@@ -8,7 +8,7 @@ import socket
 
 import pytest
 
-from tests.benchmarks import handshake, handshake_profile, netconf
+from tests.benchmarks import fleet, handshake, handshake_profile, netconf
 from tests.benchmarks.__main__ import BENCHMARKS, main
 from tests.benchmarks.table import Table
 from tests.interop.strongswan.conftest import strongswan
@@ -54,6 +54,13 @@ def test_handshakes_of_both_implementations_are_measured(strongswan: None) -> No
     assert all(value > 0 for value in cost.values())
     # What is compared with itself is neither better nor worse.
     assert {row[3] for row in table.rows if row[0].endswith(": charon")} == {"1.00"}
+
+
+def test_many_peers_are_brought_up_and_weighed(strongswan: None) -> None:
+    table = fleet.run(peers=(30,), associations=30, rounds=1)
+    values = {row[0]: float(row[1].split()[0]) for row in table.rows}
+    assert len(values) == 7
+    assert all(value > 0 for name, value in values.items() if "configured" not in name)
 
 
 def test_the_profile_names_our_rooms() -> None:
