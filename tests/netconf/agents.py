@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 
 from lxml import etree
 
@@ -44,6 +45,7 @@ class Agent:
     clock: Callable[[], datetime] = lambda: NOW
     is_recovery: Callable[[str], bool] = lambda username: True
     has_replay: bool = True
+    url_directory: Path | None = None
 
     def __post_init__(self) -> None:
         self.database = Database(IN_MEMORY)
@@ -56,6 +58,7 @@ class Agent:
             limits=self.limits,
             is_recovery=self.is_recovery,
             event_log=self.event_log if self.has_replay else None,
+            url_directory=self.url_directory,
         )
 
     def open(self, username: str = "alice") -> Peer:

@@ -142,6 +142,7 @@ class Agent:
             clock=_wall_clock,
             is_recovery=users.is_recovery,
             event_log=EventLog(database, _wall_clock),
+            url_directory=self._directory.path,
         )
         key_log = self._watching.key_log
         northbound = Northbound(

@@ -17,6 +17,8 @@ from rkmp.netconf.hello import BASE_1_0, BASE_1_1
 
 _CAPABILITY = "urn:ietf:params:netconf:capability:"
 
+URL = f"{_CAPABILITY}url:1.0?scheme=file"
+
 
 @dataclass(frozen=True, slots=True)
 class Capability:
@@ -35,6 +37,7 @@ CAPABILITIES: tuple[Capability, ...] = (
     Capability(f"{_CAPABILITY}startup:1.0", "startup"),
     Capability(f"{_CAPABILITY}rollback-on-error:1.0", "rollback-on-error"),
     Capability(f"{_CAPABILITY}validate:1.1", "validate"),
+    Capability(URL, "url"),
     Capability(f"{_CAPABILITY}xpath:1.0", "xpath"),
     # No module of pyang's has its operations.
     Capability(f"{_CAPABILITY}partial-lock:1.0"),
@@ -68,14 +71,16 @@ NETCONF_MODULES: Mapping[str, tuple[str, ...]] = {
 _YANG_VERSION_1_1 = re.compile(r"^\s*yang-version\s+[\"']?1\.1[\"']?\s*;", re.MULTILINE)
 
 
-def announced_capabilities(schema: Schema) -> tuple[str, ...]:
+def announced_capabilities(schema: Schema, *, has_files: bool = True) -> tuple[str, ...]:
     """Return the URIs of the server's hello: protocol capabilities, the YANG library, and YANG 1.0 modules.
+
+    ``has_files`` says whether there is a directory for the files of URLs.
 
     Modules of YANG 1.1 are announced by the library alone (RFC 7950 section 5.6.4).
     """
     library = schema.modules["ietf-yang-library"]
     return (
-        *(capability.uri for capability in CAPABILITIES),
+        *(capability.uri for capability in CAPABILITIES if has_files or capability.uri != URL),
         f"{_CAPABILITY}yang-library:1.1?revision={library.revision}&content-id={quote(schema.content_id)}",
         *(
             _module_capability(module)

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from pathlib import Path
 from typing import TypeVar
 
 from lxml import etree
@@ -43,6 +44,7 @@ from rkmp.netconf.subscriptions.state import STREAMS, SUBSCRIPTIONS, streams_pro
 from rkmp.netconf.tls import TlsServer
 from rkmp.netconf.tls_context import TlsIdentity
 from rkmp.netconf.transport import Authenticator, Client, Transport, TransportLimits, TransportServer
+from rkmp.netconf.url_files import UrlFiles
 from rkmp.netconf.yang_library import MODULES_STATE, YANG_LIBRARY_TREE, YangLibrary
 from rkmp.secret import Secret
 
@@ -82,8 +84,10 @@ class NetconfServer:
         limits: ServerLimits | None = None,
         is_recovery: Callable[[str], bool] = lambda username: False,  # noqa: ARG005
         event_log: EventLog | None = None,
+        url_directory: Path | None = None,
     ) -> None:
-        """``clock`` returns the time now, aware, in UTC; ``event_log`` is what events are replayed from.
+        """``clock`` returns the time now, aware, in UTC; ``event_log`` is what events are replayed from;
+        ``url_directory`` is where the files of URLs are, without which there are none.
 
         ``is_recovery`` says of which users the sessions are recovery sessions, exempt from access control (RFC 8341
         section 3.3.3); without any, nobody can change anything before there are rules.
@@ -93,7 +97,7 @@ class NetconfServer:
         schema = datastores.schema
         self._datastores = datastores
         self._clock = clock
-        self._capabilities = announced_capabilities(schema)
+        self._capabilities = announced_capabilities(schema, has_files=url_directory is not None)
         self._sessions = SessionTable()
         self._turned_away: set[Session] = set()
         self._counters = ServerCounters()
@@ -127,6 +131,7 @@ class NetconfServer:
                 sessions=self._sessions,
                 access_control=self._access_control,
                 publisher=self._publisher,
+                files=None if url_directory is None else UrlFiles(url_directory),
                 clock=clock,
             )
         )
@@ -289,6 +294,7 @@ class NetconfServer:
         client = replace(client, is_recovery=self._is_recovery(client.username))
         if self._has_room_for(client):
             session = self._new_session(client, transport, self._dispatcher.answer, self._session_ended)
+            session.has_subscriptions = lambda: self._publisher.has_any(session.id)
             self._sessions.add(session)
             self._counters.in_sessions += 1
             self._notices.session_started(session)

@@ -106,6 +106,8 @@ class Session:
         self.client_hello: ClientHello | None = None
         self.subscription: Subscription | None = None
         """The one subscription that RFC 5277 allows a session."""
+        self.has_subscriptions: Callable[[], bool] = lambda: False
+        """Says whether it has any of those that establish-subscription makes; the server sets it."""
         self.closing = False
         """Set by close-session: the session ends once its reply is on its way."""
         self.killed_by: int | None = None
@@ -269,7 +271,7 @@ class Session:
                 async with asyncio.timeout(self._limits.idle_timeout):
                     return await self._next_message()
             except TimeoutError:
-                if self.subscription is None:
+                if self.subscription is None and not self.has_subscriptions():
                     raise
 
     async def _next_message(self) -> bytes | OversizedMessage | None:

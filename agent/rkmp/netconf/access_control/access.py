@@ -67,6 +67,20 @@ class Access:
             self._denials.operations += 1
             raise operation_denied(tag)
 
+    def require_files(self, tag: str) -> None:
+        """Raise access-denied unless the protocol operation ``tag`` may be invoked on the agent's files.
+
+        They hold what others wrote, and take room on its disk: a rule has to permit the operation, whatever is
+        permitted by default.
+        """
+        if not self._table.is_enforced:
+            return
+        name = etree.QName(tag)
+        node = self._schema.rpcs.get(tag)
+        if not self._table.operation(tag, name.localname, name.namespace or "", node, is_denied_by_default=True):
+            self._denials.operations += 1
+            raise operation_denied(tag)
+
     def require_action(
         self, action: SchemaNode, path: InstancePath, way: Sequence[tuple[SchemaNode, Mapping[str, str]]]
     ) -> None:

@@ -19,7 +19,7 @@ from lxml import etree
 from rkmp.datastore.schema import NodeKind, SchemaNode
 from rkmp.datastore.schema.node_instance_identifier import SELF_TAG, KeyTest
 from rkmp.netconf.access_control.policy import NACM, AccessOperation, Policy, Rule, RuleType
-from rkmp.netconf.namespaces import NOTIFICATION, STREAMS, base
+from rkmp.netconf.namespaces import NOTIFICATION, PARTIAL_LOCK, STREAMS, base
 
 ALWAYS_PERMITTED = frozenset({base("close-session")})
 """RFC 8341 3.4.4 step 3."""
@@ -30,8 +30,8 @@ DENIED_BY_DEFAULT = frozenset({base("kill-session"), base("delete-config")})
 ALWAYS_DELIVERED = frozenset(f"{{{STREAMS}}}{name}" for name in ("replayComplete", "notificationComplete"))
 """RFC 8341 3.4.6 step 3: event types that tell of the subscription itself."""
 
-MODULES_WITHOUT_SCHEMA = {NOTIFICATION: "notifications"}
-"""Modules of operations that are carried out without their YANG, by namespace: RFC 5277's has this name."""
+MODULES_WITHOUT_SCHEMA = {NOTIFICATION: "notifications", PARTIAL_LOCK: "ietf-netconf-partial-lock"}
+"""Modules of operations that are carried out without their YANG, by namespace: those of RFC 5277 and RFC 5717."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,9 @@ class RuleTable:
                     of_node = self._tests.setdefault(rule.path.nodes[test.depth], {})
                     of_node.setdefault(test.tag, {})[test.value] = test
 
-    def operation(self, tag: str, name: str, namespace: str, node: SchemaNode | None) -> bool:
+    def operation(
+        self, tag: str, name: str, namespace: str, node: SchemaNode | None, *, is_denied_by_default: bool = False
+    ) -> bool:
         """Whether a protocol operation may be invoked; ``node`` is its rpc, where a module of the schema has it."""
         if not self.is_enforced or tag in ALWAYS_PERMITTED:
             return True
@@ -76,7 +78,7 @@ class RuleTable:
         for rule in self._rules:
             if rule.is_about(AccessOperation.EXEC, module) and rule.names(RuleType.PROTOCOL_OPERATION, name):
                 return rule.permits
-        if tag in DENIED_BY_DEFAULT or (node is not None and node.default_deny_all):
+        if is_denied_by_default or tag in DENIED_BY_DEFAULT or (node is not None and node.default_deny_all):
             return False
         return self._policy.exec_default
 

@@ -12,17 +12,21 @@ from lxml import etree
 
 from rkmp.datastore.confirmed_commit import DEFAULT_CONFIRM_TIMEOUT, Confirm
 from rkmp.errors import RpcError
-from rkmp.netconf.namespaces import base
+from rkmp.netconf.namespaces import BASE, base
 from rkmp.netconf.operations.datastore_names import NMDA_DATASTORE
+from rkmp.netconf.operations.default_handling import defaults_mode, in_mode
 from rkmp.netconf.operations.request import Operation, Outcome, Request
+from rkmp.netconf.operations.urls import files_of, read_url, url_in
 
 _ALL = ("running", "candidate", "startup")
 
 
 async def edit_config(request: Request) -> Outcome:
-    """Apply ``<config>`` to the target."""
-    # The schema has a mandatory choice of config and url, and no feature url.
-    (config,) = request.operation.iterchildren(base("config"))
+    """Apply ``<config>``, or the one in a file, to the target."""
+    config = request.parameter("config")
+    if config is None:
+        # The schema has a mandatory choice of the two.
+        config = read_url(request, request.text("url", ""))
     request.server.datastores.edit(
         request.datastore("target"),
         config,
@@ -36,9 +40,13 @@ async def edit_config(request: Request) -> Outcome:
 
 
 async def copy_config(request: Request) -> Outcome:
-    """Replace the target by the source, a datastore or the ``<config>`` of the request."""
+    """Replace the target by the source, a datastore, a file, or the ``<config>`` of the request."""
     datastores, access = request.server.datastores, request.access
-    source, target = _source(request), request.datastore("target")
+    source = _source(request)
+    if (url := url_in(request, "target")) is not None:
+        _copy_to_url(request, source, url)
+        return None
+    target = request.datastore("target")
     if access.permit is None or (source == "running" and target == "startup"):
         # RFC 8341 3.2.6: whoever may copy running to startup may copy all of it.
         datastores.copy(source, target, session_id=request.session.id)
@@ -51,7 +59,10 @@ async def copy_config(request: Request) -> Outcome:
 
 
 async def delete_config(request: Request) -> Outcome:
-    """Empty the startup datastore; no other can be deleted."""
+    """Empty the startup datastore, or remove a file; nothing else can be deleted."""
+    if (url := url_in(request, "target")) is not None:
+        files_of(request).delete(url)
+        return None
     permit = request.access.permit
     request.server.datastores.delete(request.datastore("target"), session_id=request.session.id, permit=permit)
     return None
@@ -94,13 +105,27 @@ async def discard_changes(request: Request) -> Outcome:
     return None
 
 
+def _copy_to_url(request: Request, source: str | etree._Element, url: str) -> None:
+    """Write what the user may read of the source; so nothing is in a file that a reply would not have held."""
+    server = request.server
+    files = files_of(request)
+    if isinstance(source, str):
+        source = in_mode(server.schema, server.datastores.tree(source), defaults_mode(request))
+        request.access.reader.leave_readable_below(source)
+    config = etree.Element(base("config"), nsmap={None: BASE})
+    config.extend(list(source))
+    files.write(url, config)
+
+
 def _text(request: Request, name: str) -> str | None:
     element = request.parameter(name)
     return None if element is None else element.text or ""
 
 
 def _source(request: Request) -> str | etree._Element:
-    """Return the name of the source, or the ``<config>`` element that stands in its place."""
+    """Return the name of the source, or the ``<config>`` element that stands in its place or is in its file."""
+    if (url := url_in(request, "source")) is not None:
+        return read_url(request, url)
     source = request.parameter("source")
     config = None if source is None else source.find(base("config"))
     return request.datastore("source") if config is None else config
@@ -108,9 +133,9 @@ def _source(request: Request) -> str | etree._Element:
 
 OPERATIONS = (
     Operation(base("edit-config"), edit_config, {"target": ("running", "candidate")}),
-    Operation(base("copy-config"), copy_config, {"source": (*_ALL, "config"), "target": _ALL}),
-    Operation(base("delete-config"), delete_config, {"target": ("startup",)}),
-    Operation(base("validate"), validate, {"source": (*_ALL, "config", NMDA_DATASTORE)}),
+    Operation(base("copy-config"), copy_config, {"source": (*_ALL, "config", "url"), "target": (*_ALL, "url")}),
+    Operation(base("delete-config"), delete_config, {"target": ("startup", "url")}),
+    Operation(base("validate"), validate, {"source": (*_ALL, "config", "url", NMDA_DATASTORE)}),
     Operation(base("commit"), commit),
     Operation(base("cancel-commit"), cancel_commit),
     Operation(base("discard-changes"), discard_changes),

@@ -15,6 +15,7 @@ from rkmp.netconf.namespaces import NMDA, base
 from rkmp.netconf.operations.datastore_names import datastore_of
 from rkmp.netconf.operations.default_handling import defaults_mode, in_mode, in_use_in_mode
 from rkmp.netconf.operations.request import Operation, Outcome, Request
+from rkmp.netconf.operations.urls import read_url
 from rkmp.netconf.origin import ORIGIN_ATTRIBUTE, Sieve, limit_depth
 
 OPERATIONAL = "operational"
@@ -55,10 +56,12 @@ async def get_data(request: Request) -> Outcome:
 
 
 async def edit_data(request: Request) -> Outcome:
-    """Apply ``<config>`` to a datastore; the first error undoes everything."""
+    """Apply ``<config>``, or the one in a file, to a datastore; the first error undoes everything."""
     target = datastore_of(_required(request, "datastore"), ("running", "candidate"))
-    # The schema has a mandatory choice of config and url, and no feature url.
-    config = _required(request, "config")
+    config = _parameter(request, "config")
+    if config is None:
+        # The schema has a mandatory choice of the two.
+        config = read_url(request, _required(request, "url").text or "")
     # The datastores' own name for what is above the top-level nodes: paths of errors begin below it.
     config.tag = request.server.schema.root.tag
     request.server.datastores.edit(

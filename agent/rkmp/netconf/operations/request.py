@@ -25,6 +25,7 @@ from rkmp.netconf.replies import Content
 from rkmp.netconf.session import Session
 from rkmp.netconf.session_table import SessionTable
 from rkmp.netconf.subscriptions import Publisher
+from rkmp.netconf.url_files import UrlFiles
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,8 @@ class ServerContext:
     sessions: SessionTable
     access_control: AccessControl
     publisher: Publisher
+    files: UrlFiles | None
+    """The files that URLs name, where there are any."""
     clock: Callable[[], datetime]
     """Returns the time now, aware, in UTC."""
 
