@@ -28,10 +28,8 @@ AUTHENTICATION_FAILURES: dict[AuthenticationFailure, str] = {
     AuthenticationFailure.WRONG_KEY: "wrong pre-shared key",
     AuthenticationFailure.UNSUPPORTED_METHOD: "unsupported authentication method",
     AuthenticationFailure.NO_CREDENTIALS: "nothing to authenticate ourselves with",
-    # The responder does not say which, so that nobody can try out names.
-    AuthenticationFailure.REJECTED_BY_PEER: (
-        "rejected by the peer: it expects another pre-shared key, another certificate or another name"
-    ),
+    # What it may be, the IKE SA adds: the responder does not say, so that nobody can try out names.
+    AuthenticationFailure.REJECTED_BY_PEER: "rejected by the peer, whose own log says why",
     AuthenticationFailure.NO_CERTIFICATE: "no certificate",
     AuthenticationFailure.CERTIFICATE_MALFORMED: "malformed certificate",
     AuthenticationFailure.CERTIFICATE_KEY_UNSUITABLE: "unsuitable key in the certificate",

@@ -29,13 +29,15 @@ class Announcements:
     ``hash_algorithms`` are those that the peer verifies signatures with, unknown numbers included; empty unless both
     sides sent their lists. ``has_ppks``: both sides hold post-quantum pre-shared keys. ``fragmentation``: both sides
     can put a message together that comes in fragments. ``intermediate``: there may be IKE_INTERMEDIATE exchanges.
-    ``authorities`` are those under which a responder has asked for our certificate, none where it did not say which.
+    ``asks_for_certificate``: a responder wants a certificate of ours, or would take one; ``authorities`` are
+    those that it has named for it, none where it did not say which.
     """
 
     hash_algorithms: frozenset[int] = frozenset()
     has_ppks: bool = False
     fragmentation: bool = False
     intermediate: bool = False
+    asks_for_certificate: bool = False
     authorities: frozenset[bytes] = frozenset()
 
 
@@ -74,7 +76,9 @@ def agreed(settings: IkeSettings, expectations: Expectations, payloads: Iterable
     has_ppks = bool(expectations.ppks) and notify_of(NotifyType.USE_PPK, payloads) is not None
     fragmentation = settings.fragmentation and notify_of(NotifyType.IKEV2_FRAGMENTATION_SUPPORTED, payloads) is not None
     intermediate = notify_of(NotifyType.INTERMEDIATE_EXCHANGE_SUPPORTED, payloads) is not None
-    return Announcements(hash_algorithms, has_ppks, fragmentation, intermediate, authorities_asked_for(payloads))
+    asks = any(isinstance(payload, CertificateRequest) for payload in payloads)
+    authorities = authorities_asked_for(payloads)
+    return Announcements(hash_algorithms, has_ppks, fragmentation, intermediate, asks, authorities)
 
 
 def authorities_asked_for(payloads: Iterable[Payload]) -> frozenset[bytes]:

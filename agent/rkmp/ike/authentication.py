@@ -135,6 +135,31 @@ def prove(
             return Proof(sent, Authentication(method, data))
 
 
+def why_rejected(context: Context, local: LocalAuthentication, *, uses_ppk: bool) -> str:
+    """Return what a responder that does not accept our proof may not like about it.
+
+    It does not say itself, so that nobody can try out names and secrets (RFC 7296 2.21.2): this is what is left when
+    what we have shown is held against what it has asked for in CERTREQ.
+    """
+    agreed = context.negotiated.agreed
+    doubts = [f"expects another name than {local.identity}"]
+    if isinstance(local.method, PreSharedKey):
+        doubts.append("has another pre-shared key")
+        if agreed.asks_for_certificate:
+            doubts.append("wants a certificate, for which it has asked")
+    else:
+        shown = local.certificate_for(agreed.authorities)
+        who = shown.credential.names.description
+        if not agreed.asks_for_certificate:
+            doubts.append("wants a pre-shared key, since it has asked for no certificate")
+        elif agreed.authorities and shown.authorities and agreed.authorities.isdisjoint(shown.authorities):
+            doubts.append(f"trusts none of the authorities above {who}, since it has asked for others")
+        doubts.append(f"finds the certificate of {who} expired, revoked or not valid by its clock and trust anchors")
+    if uses_ppk:
+        doubts.append("has another post-quantum pre-shared key")
+    return f"it {', '.join(doubts[:-1])} or {doubts[-1]}"
+
+
 def identify(context: Context, id_payload: IdInitiator | IdResponder) -> Claim:
     """Return who the peer says it is and how it has to prove that; NotAuthenticated unless policy knows it."""
     identity = Identity(id_payload.id_type, id_payload.data)

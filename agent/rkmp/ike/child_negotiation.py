@@ -26,7 +26,7 @@ from rkmp.ike.purposes import (
     spi_of,
     transform_of,
 )
-from rkmp.ike.refusals import child_refusal
+from rkmp.ike.refusals import child_refusal, notify_name
 from rkmp.secret import Secret
 from rkmp.value import value
 from rkmp.wire import (
@@ -273,6 +273,19 @@ def request_refused(
         send_ids=request.send_ids,
         rekeyed_send_id=rekeyed_send_id,
     )
+
+
+def why_refused(context: Context, notify_type: int) -> str:
+    """Return what it may mean that the peer refuses a child with ``notify_type``, as far as we can tell."""
+    message = f"the peer answers {notify_name(notify_type)}"
+    nat = context.negotiated.nat
+    if notify_type != NotifyType.NO_PROPOSAL_CHOSEN:
+        return message
+    if nat is not None and (nat.local or nat.remote):
+        return f"{message}, perhaps because an address is translated on the way, which TCP-AO covers"
+    if context.negotiated.remote_code_points is None:
+        return f"{message}, perhaps because it does not speak RKMP: it has not announced it"
+    return message
 
 
 def offer_refused(

@@ -20,6 +20,7 @@ from rkmp.ike.child_negotiation import (
     offer_payloads,
     offer_refused,
     request_refused,
+    why_refused,
 )
 from rkmp.ike.child_sa import ChildSa
 from rkmp.ike.collisions import Nonces, is_redundant
@@ -158,7 +159,7 @@ class CreateChildSa(Exchange):
 
     def _process_refusal(self, context: Context, error: Notify) -> Outcome:
         notify_type = error.notify_type
-        message = f"the peer answers {notify_name(notify_type)}"
+        message = why_refused(context, notify_type)
         if notify_type == NotifyType.INVALID_SYNTAX:
             closing = Closing(CloseReason.INVALID_SYNTAX, f"{message} to CREATE_CHILD_SA")
             refused = self._refused(ChildRefusal.INVALID_SYNTAX, message, notify_type)

@@ -10,7 +10,16 @@ from rkmp.crypto.certificate_paths import VerifiedChain
 from rkmp.crypto.ike_keys import IkeKeys
 from rkmp.errors import IkeError
 from rkmp.ike.announcements import authorities_asked_for
-from rkmp.ike.authentication import Claim, Evidence, NotAuthenticated, check_proof, identify, method_of, prove
+from rkmp.ike.authentication import (
+    Claim,
+    Evidence,
+    NotAuthenticated,
+    check_proof,
+    identify,
+    method_of,
+    prove,
+    why_rejected,
+)
 from rkmp.ike.child_negotiation import (
     InconsistentAnswer,
     answer_offer,
@@ -21,6 +30,7 @@ from rkmp.ike.child_negotiation import (
     offer_payloads,
     offer_refused,
     request_refused,
+    why_refused,
 )
 from rkmp.ike.child_sa import ChildSa
 from rkmp.ike.context import Context
@@ -102,7 +112,7 @@ class IkeAuth(Exchange):
         id_payload, proof = only(IdResponder, payloads), only(Authentication, payloads)
         if id_payload is None or proof is None:
             # The table of payloads lets them be missing only beside an error.
-            return self._rejected(error)
+            return self._rejected(context, error)
         local = self._authentication
         claim = identify(context, id_payload)
         evidence = evidence_of_responder(context, claim.identity, self._ppk, payloads, proof)
@@ -115,7 +125,7 @@ class IkeAuth(Exchange):
             refused = request_refused(
                 self._child_request,
                 child_refusal(error.notify_type),
-                f"the peer answers {notify_name(error.notify_type)}",
+                why_refused(context, error.notify_type),
                 notify_type=error.notify_type,
             )
             return Outcome(events=(established, refused), identities=identities, keys=evidence.keys)
@@ -172,12 +182,14 @@ class IkeAuth(Exchange):
         closing = Closing(CloseReason.AUTHENTICATION_FAILED, refusal.reason)
         return Withdrawn(Outcome(events=(refusal.event, *self._child_lost(refusal.reason)), closing=closing))
 
-    def _rejected(self, error: Notify | None) -> Outcome:
+    def _rejected(self, context: Context, error: Notify | None) -> Outcome:
         notify_type = NotifyType.INVALID_SYNTAX if error is None else error.notify_type
         message = f"the peer answers IKE_AUTH with {notify_name(notify_type)}"
         event: Event = NegotiationFailed(negotiation_failure(notify_type), notify_type, message)
         reason = CloseReason.NEGOTIATION_FAILED
         if notify_type == NotifyType.AUTHENTICATION_FAILED:
+            doubts = why_rejected(context, self._authentication, uses_ppk=self._ppk is not None)
+            message = f"{message}: {doubts}"
             event = AuthenticationFailed(None, AuthenticationFailure.REJECTED_BY_PEER, message)
             reason = CloseReason.AUTHENTICATION_FAILED
         return Outcome(events=(event, *self._child_lost(message)), closing=Closing(reason, message))
