@@ -20,6 +20,7 @@ from rkmp.crypto.suites import (
     PRF_BY_NAME,
     IkeProposal,
     IkeSuite,
+    accepts,
     choose_suite,
     suite_of_answer,
     wire_proposals,
@@ -136,6 +137,18 @@ def test_both_sides_end_with_one_suite_that_both_allow(
     assert suite_of_answer(initiator, over_the_wire(answer)) == suite
     assert any(allows(proposal, suite) for proposal in initiator)
     assert any(allows(proposal, suite) for proposal in responder)
+    assert accepts(initiator, suite)
+    assert accepts(responder, suite)
+
+
+@given(policies, policies)
+def test_a_suite_is_accepted_by_who_could_have_negotiated_it(
+    mine: tuple[IkeProposal, ...], theirs: tuple[IkeProposal, ...]
+) -> None:
+    choice = choose_suite(theirs, wire_proposals(theirs))
+    assume(choice is not None)
+    assert choice is not None
+    assert accepts(mine, choice[1]) == any(allows(proposal, choice[1]) for proposal in mine)
 
 
 @given(policies)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection, Mapping
 
 from rkmp.engine.conversation import Conversation
 from rkmp.ike import Role
@@ -18,7 +19,7 @@ def leaks(router: Router) -> list[str]:
     half_open = {key for key, each in conversations.items() if _is_half_open(each)}
     admission = switchboard._admission
     owned = {key for peer in engine._peers.values() for key in peer.conversations}
-    claims = {
+    claims: Mapping[str, Collection[object]] = {
         "SPIs that name nothing, or IKE SAs that nothing names": switchboard._by_spi.keys() ^ spis,
         "SPIs of IKE SAs that are gone": switchboard._spis_of.keys() ^ conversations.keys(),
         "first messages of IKE SAs that are gone": set(switchboard._opening_of) - conversations.keys(),

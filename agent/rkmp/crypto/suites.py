@@ -6,6 +6,7 @@ the names that operators use; derives no keys.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -236,6 +237,22 @@ def suite_of_answer(proposals: Sequence[IkeProposal], answer: Proposal | RkmpPro
 
 
 @lru_cache(maxsize=256)
+def accepts(proposals: Sequence[IkeProposal], suite: IkeSuite) -> bool:
+    """Return whether one of ``proposals`` allows everything in ``suite``."""
+    return any(_allows(proposal, suite) for proposal in proposals)
+
+
+def _allows(proposal: IkeProposal, suite: IkeSuite) -> bool:
+    additional = itertools.product(*proposal.additional_key_exchanges)
+    return (
+        (suite.encryption, suite.key_bits) in proposal.encryption
+        and suite.integrity in (proposal.integrity or (_NONE,))
+        and suite.prf in proposal.prf
+        and suite.key_exchange in proposal.key_exchange
+        and any(tuple(filter(None, methods)) == suite.additional_key_exchanges for methods in additional)
+    )
+
+
 def _transforms(proposal: IkeProposal) -> tuple[Transform, ...]:
     """Return what offers ``proposal``; remembered, because a policy is asked for it with every handshake."""
     return (

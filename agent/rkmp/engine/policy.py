@@ -8,6 +8,7 @@ claim counts for nothing until the IKE SA says that it was proved.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from rkmp.engine import credentials
@@ -84,7 +85,8 @@ class ConversationPolicy:
             if not matches:
                 raise IkeError(NotifyType.AUTHENTICATION_FAILED, f"no peer at this address is called {remote_identity}")
             self.peer = matches[0]
-        return credentials.remote_authentication(self.peer)
+        expected = credentials.remote_authentication(self.peer)
+        return expected if len(self._candidates) < 2 else replace(expected, settings=self.peer.settings)
 
     def choose_child(self, remote_identity: Identity, offer: ChildOffer) -> ChildChoice:
         """Choose by our own order of preference, and announce a KeyID of ours for it."""

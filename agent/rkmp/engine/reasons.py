@@ -41,6 +41,7 @@ AUTHENTICATION_FAILURES: dict[AuthenticationFailure, str] = {
     AuthenticationFailure.CERTIFICATE_IDENTITY: "certificate of somebody else",
     AuthenticationFailure.WRONG_SIGNATURE: "wrong signature",
     AuthenticationFailure.NO_COMMON_SIGNATURE: "no signature algorithm in common with the peer",
+    AuthenticationFailure.SUITE_NOT_ALLOWED: "algorithms that the IKE policy does not allow",
     AuthenticationFailure.PPK_REQUIRED: "no post-quantum pre-shared key where one is required",
     AuthenticationFailure.UNKNOWN_PPK: "unknown post-quantum pre-shared key",
 }

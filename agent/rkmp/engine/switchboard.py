@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from rkmp.engine.admission import Admission
 from rkmp.engine.configuration import Listener
@@ -235,21 +236,21 @@ class Switchboard:
 
 
 def _settings_for(candidates: Sequence[Peer]) -> IkeSettings:
-    """Return the settings of an IKE SA of which nobody knows yet which of ``candidates`` is the peer."""
-    settings = candidates[0].settings
-    if len(candidates) == 1:
-        return settings
+    """Return the settings of an IKE SA of which nobody knows yet which of ``candidates`` is the peer.
+
+    They allow whatever one of them allows, what all allow before the rest; those of the peer itself take their place
+    once it has said who it is, and what was negotiated has to be among them (:class:`~rkmp.ike.RemoteAuthentication`).
+    """
     of_each = [peer.settings for peer in candidates]
+    if len(of_each) == 1:
+        return of_each[0]
     proposals = dict.fromkeys(proposal for each in of_each for proposal in each.proposals)
+    common_first = sorted(proposals, key=lambda proposal: not all(proposal in each.proposals for each in of_each))
     sizes = [each.datagram_size for each in of_each if each.datagram_size is not None]
-    return IkeSettings(
-        proposals=tuple(proposals),
-        code_points=settings.code_points,
-        require_vendor_id=settings.require_vendor_id,
-        algorithm_pairs=settings.algorithm_pairs,
-        retransmission=settings.retransmission,
-        fragmentation=all(each.fragmentation for each in of_each),
+    return replace(
+        of_each[0],
+        proposals=tuple(common_first),
+        fragmentation=any(each.fragmentation for each in of_each),
         datagram_size=min(sizes, default=None),
-        childless=all(each.childless for each in of_each),
-        allow_sha1=all(each.allow_sha1 for each in of_each),
+        childless=any(each.childless for each in of_each),
     )

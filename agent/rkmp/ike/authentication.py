@@ -15,6 +15,7 @@ from rkmp.crypto.certificate_paths import VerifiedChain
 from rkmp.crypto.certificates import CertificateFault, CertificateRejected
 from rkmp.crypto.ike_keys import IkeKeys
 from rkmp.crypto.signatures import HASH_ALGORITHMS, WrongSignature, sign, verify
+from rkmp.crypto.suites import accepts
 from rkmp.errors import CryptoError, IkeError
 from rkmp.ike.context import Context
 from rkmp.ike.events import AuthenticationFailed, AuthenticationFailure, AuthenticationMethod
@@ -165,9 +166,14 @@ def identify(context: Context, id_payload: IdInitiator | IdResponder) -> Claim:
     identity = Identity(id_payload.id_type, id_payload.data)
     try:
         identity = Identity.received(id_payload.id_type, id_payload.data)
-        return Claim(identity, context.policy.remote_authentication(identity), id_payload)
+        expected = context.policy.remote_authentication(identity)
     except IkeError as refusal:
         raise NotAuthenticated(AuthenticationFailure.UNKNOWN_IDENTITY, refusal.reason, identity) from refusal
+    if expected.settings is not None and not accepts(expected.settings.proposals, context.negotiated.suite):
+        # What IKE_SA_INIT has negotiated would have done for another who may call from there.
+        reason = f"the algorithms that were negotiated are none that the IKE policy for {identity} allows"
+        raise NotAuthenticated(AuthenticationFailure.SUITE_NOT_ALLOWED, reason, identity)
+    return Claim(identity, expected, id_payload)
 
 
 def check_proof(

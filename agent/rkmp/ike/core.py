@@ -224,6 +224,9 @@ class IkeSaCore:
                 self.deadline = now + context.settings.half_open_timeout
         if outcome.keys is not None and outcome.keys is not context.negotiated.keys:
             context.secrets = replace(context.negotiated, keys=outcome.keys)
+        if outcome.settings is not None:
+            context.settings = outcome.settings
+            self.tasks.adopt(outcome.settings.retransmission)
         if outcome.identities is not None:
             context.local_identity, context.remote_identity = outcome.identities.local, outcome.identities.remote
             context.init_request = context.init_response = b""

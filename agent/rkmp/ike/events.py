@@ -83,6 +83,8 @@ class AuthenticationFailure(enum.Enum):
     WRONG_SIGNATURE = "wrong-signature"
     NO_COMMON_SIGNATURE = "no-common-signature-algorithm"
     """A signature that one side can make is none that the other one accepts."""
+    SUITE_NOT_ALLOWED = "suite-not-allowed"
+    """What was negotiated before the peer said who it is would do for others only that may call from there."""
     PPK_REQUIRED = "ppk-required"
     UNKNOWN_PPK = "unknown-ppk"
 

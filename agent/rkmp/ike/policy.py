@@ -16,6 +16,7 @@ from rkmp.ike.child_sa import ChildSa
 from rkmp.ike.identity import Identity
 from rkmp.ike.nat_detection import Nat
 from rkmp.ike.purposes import LDP_DISCOVERY
+from rkmp.ike.settings import IkeSettings
 from rkmp.secret import Secret
 from rkmp.wire import LdpDiscoveryTransform, TcpAoTransform
 
@@ -89,11 +90,13 @@ class LocalAuthentication:
 class RemoteAuthentication:
     """How the peer has to prove that it is who it says, and the PPK that we hold with it, if any.
 
-    The two sides of an IKE SA may prove themselves by different methods.
+    The two sides of an IKE SA may prove themselves by different methods. ``settings`` are those for this peer, where
+    the responder's IKE SA was made with others because it might have been somebody else's; None where it was not.
     """
 
     method: PreSharedKey | PeerCertificate
     ppk: Ppk | None = None
+    settings: IkeSettings | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,6 +76,10 @@ class TaskManager:
         self.next_message_id = 0
         self.expected_message_id = 0
 
+    def adopt(self, retransmission: Retransmission) -> None:
+        """Repeat requests by another schedule from now on."""
+        self._retransmission = retransmission
+
     # -- our requests ------------------------------------------------------------------------------------------------
 
     def enqueue(self, exchange: Exchange) -> None:

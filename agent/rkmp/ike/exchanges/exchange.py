@@ -21,6 +21,7 @@ from rkmp.ike.context import Context, IkeSaSecrets
 from rkmp.ike.events import CloseReason, Event
 from rkmp.ike.identity import Identity
 from rkmp.ike.rekeying import Rekeying, Successor
+from rkmp.ike.settings import IkeSettings
 from rkmp.value import value
 from rkmp.wire import Payload
 
@@ -49,7 +50,8 @@ class Outcome:
 
     ``events`` are reported in order. ``children`` are new or changed, ``removed`` are the KeyIDs that we had announced
     for those that are gone. ``secrets`` and ``identities`` establish the IKE SA step by step; ``keys`` are what
-    IKE_AUTH has made of those in ``secrets``, with the same for encryption and integrity (RFC 8784). ``successor``
+    IKE_AUTH has made of those in ``secrets``, with the same for encryption and integrity (RFC 8784); ``settings`` are
+    those for a peer who might have been another until then. ``successor``
     replaces it; ``rekeying`` is to be remembered until the peer goes on with it, and ``overrules`` says that we go on
     with ours, whatever the peer has begun at the same time. ``follow_ups`` are exchanges that go before all that wait.
     ``restart`` takes the place of the exchange under way, with its Message ID.
@@ -64,6 +66,7 @@ class Outcome:
     secrets: IkeSaSecrets | None = None
     identities: Identities | None = None
     keys: IkeKeys | None = None
+    settings: IkeSettings | None = None
     successor: Successor | None = None
     rekeying: Rekeying | None = None
     overrules: bool = False

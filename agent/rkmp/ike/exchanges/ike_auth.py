@@ -6,6 +6,8 @@ SA as it is (G18); an identity or a proof that will not do ends it.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from rkmp.crypto.certificate_paths import VerifiedChain
 from rkmp.crypto.ike_keys import IkeKeys
 from rkmp.errors import IkeError
@@ -209,11 +211,13 @@ class IkeAuth(Exchange):
         present = [only(kind, payloads) is not None for kind in _CHILD_PAYLOADS]
         if any(present) and not all(present):
             raise IkeError(NotifyType.INVALID_SYNTAX, "SA, TSi and TSr come together or not at all")
+        claim = identify(context, id_payload)
+        remote, settings = claim.identity, claim.expected.settings
+        if settings is not None:
+            context = replace(context, settings=settings)
         if not any(present) and not context.settings.childless:
             # RFC 6023 3: as one who has not heard of it.
             raise IkeError(NotifyType.INVALID_SYNTAX, "SA, TSi and TSr are missing: there is no IKE SA without a child")
-        claim = identify(context, id_payload)
-        remote = claim.identity
         evidence = evidence_of_initiator(context, remote, claim.expected.ppk, payloads, proof)
         chain = check_proof(context, claim, evidence, payloads)
         try:
@@ -228,18 +232,20 @@ class IkeAuth(Exchange):
         established = _established(context, local, claim, evidence, chain, payloads)
         identities = Identities(local.identity, remote)
         if not any(present):
-            return Outcome(events=(established,), identities=identities, keys=evidence.keys)
+            return Outcome(events=(established,), identities=identities, keys=evidence.keys, settings=settings)
         try:
             agreement = answer_offer(context, remote, payloads, None)
         except IkeError as refusal:
             self._response += (Notify(refusal.notify_type, refusal.data),)
             refused = offer_refused(payloads, context.settings.code_points, refusal)
-            return Outcome(events=(established, refused), identities=identities, keys=evidence.keys)
+            return Outcome(events=(established, refused), identities=identities, keys=evidence.keys, settings=settings)
         code_points, secrets = context.settings.code_points, context.negotiated
         self._response += answer_payloads(agreement, code_points)
         child = child_of(agreement, code_points, (secrets.nonce_i, secrets.nonce_r), requester=False)
         key = _first_key(context, evidence.keys, child)
-        return Outcome(events=(established, key), children=(child,), identities=identities, keys=evidence.keys)
+        return Outcome(
+            events=(established, key), children=(child,), identities=identities, keys=evidence.keys, settings=settings
+        )
 
     def build_response(self, context: Context) -> Payloads:
         """Return IDr, AUTH and the child that we agree to, or the notify that refuses it."""
