@@ -45,6 +45,10 @@ class StorageError(RkmpError):
     """The disk refused: full, read-only, locked by another agent or corrupt. Nothing was acknowledged."""
 
 
+class CorruptStoreError(StorageError):
+    """What is stored was damaged or altered: only a copy can take its place."""
+
+
 class KeyTableError(RkmpError):
     """A key table row or operation that breaks RFC 7210 or the table's own uniqueness rules."""
 

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from rkmp.daemon import garbage, log
+from rkmp.daemon import garbage, log, recovery
 from rkmp.daemon.agent import Agent
 from rkmp.daemon.backup import back_up, restore
 from rkmp.daemon.command_line import backup_parser, init_parser, restore_parser, serve_parser
@@ -24,7 +24,7 @@ from rkmp.daemon.initialise import initialise
 from rkmp.daemon.service_manager import ServiceManager
 from rkmp.daemon.state_directory import EXIT_STATE, StateDirectory, has_key_credential
 from rkmp.daemon.watching import KeyLog, Watching
-from rkmp.errors import CommandError, RkmpError, SchemaError, StorageError
+from rkmp.errors import CommandError, CorruptStoreError, RkmpError, SchemaError, StorageError
 from rkmp.secret import Secret
 
 
@@ -117,9 +117,21 @@ async def _serve(directory: StateDirectory, arguments: argparse.Namespace) -> No
     service_manager = ServiceManager(os.environ, os.getpid())
     key_log = None if arguments.key_log is None else KeyLog(arguments.key_log)
     watching = Watching(has_trace=arguments.trace, key_log=key_log)
-    agent = Agent(directory, netconf=arguments.netconf_listen, ike=arguments.ike_listen, watching=watching)
+
+    def make_agent() -> Agent:
+        return Agent(directory, netconf=arguments.netconf_listen, ike=arguments.ike_listen, watching=watching)
+
+    agent = make_agent()
     try:
-        await agent.start()
+        try:
+            await agent.start()
+        except CorruptStoreError as error:
+            if not arguments.from_last_good:
+                raise recovery.with_way_out(directory, error) from error
+            await agent.stop()
+            recovery.recover(directory, error, environment=os.environ, now=datetime.now(UTC), random=os.urandom)
+            agent = make_agent()
+            await agent.start()
         status = f"netconf={agent.netconf_address} ike={agent.ike_address}"
         with contextlib.suppress(BrokenPipeError):
             print(f"rkmpd ready {status}", flush=True)

@@ -18,6 +18,7 @@ from rkmp.daemon.commit_clock import CommitClock
 from rkmp.daemon.control import ControlSocket
 from rkmp.daemon.event_log import log_engine_event, log_key_event
 from rkmp.daemon.first_configuration import FirstConfiguration
+from rkmp.daemon.good_copies import GoodCopies
 from rkmp.daemon.key_clock import KeyClock
 from rkmp.daemon.listen_address import ListenAddress
 from rkmp.daemon.management import RunningManagement
@@ -37,7 +38,7 @@ from rkmp.northbound.consumers import bind_southbound
 from rkmp.northbound.monitoring import bind_metrics
 from rkmp.secret import Secret
 from rkmp.southbound import Southbound
-from rkmp.storage import Database, Sealer, require_key
+from rkmp.storage import Database, LastGood, Sealer, require_key
 
 _log = logging.getLogger(__name__)
 
@@ -123,7 +124,7 @@ class Agent:
         directory that cannot be used, SchemaError for modules that cannot be compiled.
         """
         schema = protect_passwords(load_schema({**NETCONF_MODULES, **MODULES}, [module_directory()]), os.urandom)
-        database = self._closing.enter_context(Database(self._directory.database))
+        database = self._closing.enter_context(Database(self._directory.database, must_exist=True))
         key_encryption_key = self._directory.read_key_encryption_key(os.environ)
         require_key(database, key_encryption_key)
         self._control = ControlSocket(self._directory, database)
@@ -162,6 +163,12 @@ class Agent:
         bind_southbound(datastores, self._southbound, server)
         self._metrics = _metrics(self._driver, key_table, server)
         bind_metrics(datastores, self._metrics, server)
+        copies = GoodCopies(lambda: LastGood(self._directory.database).keep(database))
+        self._closing.callback(copies.close)
+        datastores.on_commit(copies.changed)
+        datastores.on_startup_change(copies.changed)
+        # What has just been read was sound.
+        copies.changed()
         self._watch_clock(self._driver, KeyClock(key_table, _wall_clock), self._southbound)
         self._closing.callback(CommitClock(datastores, _wall_clock).close)
         bound = self._driver.addresses().get(DEFAULT_LISTENER)

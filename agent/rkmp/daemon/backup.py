@@ -91,14 +91,15 @@ def restore(
     directory.fill(parts)
     try:
         with contextlib.closing(Database(directory.database)) as database:
-            _forget_negotiated_keys(database, directory.read_key_encryption_key(environment), now, random)
+            forget_negotiated_keys(database, directory.read_key_encryption_key(environment), now, random)
     except BaseException:
         directory.discard()
         raise
     return made
 
 
-def _forget_negotiated_keys(database: Database, key: KeyEncryptionKey, now: datetime, random: Random) -> None:
+def forget_negotiated_keys(database: Database, key: KeyEncryptionKey, now: datetime, random: Random) -> None:
+    """Take every negotiated key out of a database that was sealed under ``key``."""
     require_key(database, key)
     key_table = KeyTable(database, Sealer(key, KEY_TABLE_PURPOSE), random)
     with key_table.transaction(now) as change:

@@ -9,6 +9,7 @@ from pathlib import Path
 import rkmp
 from rkmp.daemon import log
 from rkmp.daemon.listen_address import ListenAddress, parse_listen_address
+from rkmp.daemon.recovery import OPTION
 
 DEFAULT_NETCONF_PORT = 830
 DEFAULT_IKE_PORT = 500
@@ -44,6 +45,11 @@ def serve_parser() -> argparse.ArgumentParser:
         type=Path,
         metavar="FILE",
         help="DANGER: write the keys of IKE SAs to FILE, with which Wireshark can decrypt them; for a lab only",
+    )
+    parser.add_argument(
+        OPTION,
+        action="store_true",
+        help="where the database is corrupt, set it aside and start from the last good copy",
     )
     parser.add_argument(
         "--exit-on-stdin-eof",

@@ -2,6 +2,8 @@
 
 ======================== ===========================================================================
 ``rkmp.db``              datastores, key table and users (SQLite); secrets in it are sealed
+``rkmp.db.good``         its last good copy, which ``rkmpd --from-last-good`` starts from (0600)
+``rkmp.db.corrupt``      a corrupt database that was set aside for that copy (0600)
 ``key-encryption-key``   32 octets in hexadecimal, the key that seals them (0600)
 ``ssh_host_ed25519_key`` the NETCONF server's host key (0600) and its public half (``.pub``)
 ``lock``                 held by the running agent, so that no second one starts on the same state

@@ -16,7 +16,7 @@ from lxml import etree
 
 from rkmp.datastore.layout import Layout, Layouts
 from rkmp.datastore.paths import path_text
-from rkmp.errors import StorageError
+from rkmp.errors import CorruptStoreError, StorageError
 from rkmp.instant import Random
 from rkmp.storage import Sealer
 
@@ -116,7 +116,7 @@ class RowReader:
 
     def damaged(self, what: str) -> StorageError:
         """The error for rows that were not written like this."""
-        return StorageError(
+        return CorruptStoreError(
             f"the stored {self._datastore} configuration is damaged ({what}); restore the database from a backup"
         )
 

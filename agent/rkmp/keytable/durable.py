@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from rkmp.errors import KeyTableError, StorageError
+from rkmp.errors import CorruptStoreError, KeyTableError, StorageError
 from rkmp.instant import Random
 from rkmp.keytable.row import Direction, KeyRow, Lifetime, Provenance
 from rkmp.secret import Secret
@@ -69,12 +69,12 @@ class DurableRows:
         database.migrate("keytable", _MIGRATIONS)
 
     def read(self) -> Iterator[KeyRow]:
-        """Return every row, oldest first; raise :class:`StorageError` for one that was altered."""
+        """Return every row, oldest first; raise :class:`CorruptStoreError` for one that was altered."""
         for *fields, sealed in self._database.rows(_READ):
             try:
                 yield _row(fields, self._sealer.open(sealed, fields))
             except (StorageError, KeyTableError) as error:
-                raise StorageError(
+                raise CorruptStoreError(
                     f"{self._database.path}: the stored key {fields[0]!r} cannot be used: {error}; restore a backup"
                 ) from error
 

@@ -7,7 +7,7 @@ transaction block has ended without an exception, what it wrote survives the los
 This room knows neither what is stored nor who asked; it reads no clock and makes no randomness.
 """
 
-from rkmp.errors import StorageError
+from rkmp.errors import CorruptStoreError, StorageError
 from rkmp.storage.database import IN_MEMORY, Database, Row, SqlValue, Transaction
 from rkmp.storage.key_encryption_key import (
     KEY_ENCRYPTION_KEY_OCTETS,
@@ -15,6 +15,7 @@ from rkmp.storage.key_encryption_key import (
     passphrase_salt,
     require_key,
 )
+from rkmp.storage.last_good import LastGood
 from rkmp.storage.migrations import Migration
 from rkmp.storage.sealing import BoundField, Sealer
 
@@ -22,8 +23,10 @@ __all__ = [
     "IN_MEMORY",
     "KEY_ENCRYPTION_KEY_OCTETS",
     "BoundField",
+    "CorruptStoreError",
     "Database",
     "KeyEncryptionKey",
+    "LastGood",
     "Migration",
     "Row",
     "Sealer",

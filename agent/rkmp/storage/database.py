@@ -23,7 +23,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from rkmp.errors import RkmpError, StorageError
+from rkmp.errors import CorruptStoreError, RkmpError, StorageError
 from rkmp.storage.faults import CORRUPT, explain_os, explained
 from rkmp.storage.migrations import Migration, migrate
 
@@ -134,12 +134,14 @@ class Transaction:
 class Database:
     """The open file at ``path``, made if there is none.
 
-    Raises :class:`StorageError` when it cannot be opened, is corrupt, belongs to another program, is in use by another
-    process or was written by a newer release.
+    With ``must_exist`` an empty file, which would be a new database, is what is left of one that has lost everything.
+    Raises :class:`StorageError` when it cannot be opened, belongs to another program, is in use by another process or
+    was written by a newer release, and CorruptStoreError when it is damaged.
     """
 
-    def __init__(self, path: Path | str) -> None:
+    def __init__(self, path: Path | str, *, must_exist: bool = False) -> None:
         self.path = str(path)
+        self._must_exist = must_exist
         self._transaction: Transaction | None = None
         self._is_in_doubt = False
         self._is_synced = True
@@ -267,6 +269,8 @@ class Database:
         # Before anything is written: a stranger's file is left as it was found.
         application, layout = self._number("application_id"), self._number("user_version")
         is_new = not self._connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchall()
+        if is_new and self._must_exist:
+            raise CorruptStoreError(f"{self.path}: the database is empty; restore a backup in its place")
         if application != APPLICATION_ID and not (is_new and application == 0):
             raise StorageError(f"{self.path}: the file is the database of another program; nothing was changed")
         if layout > LAYOUT_VERSION:
@@ -276,7 +280,7 @@ class Database:
             )
         faults = self._connection.execute("PRAGMA quick_check(1)").fetchall()
         if faults != [("ok",)]:
-            raise StorageError(f"{self.path}: {CORRUPT} ({faults[0][0]})")
+            raise CorruptStoreError(f"{self.path}: {CORRUPT} ({faults[0][0]})")
         mode = self._connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
         if self.path != IN_MEMORY and mode != "wal":
             raise StorageError(f"{self.path}: the disk does not support a write-ahead log; use a local one")

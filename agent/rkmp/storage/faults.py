@@ -11,7 +11,7 @@ import errno
 import sqlite3
 from collections.abc import Iterator
 
-from rkmp.errors import StorageError
+from rkmp.errors import CorruptStoreError, StorageError
 
 _PRIMARY_CODE = 0xFF
 """SQLite keeps the primary result code in the low octet of an extended one."""
@@ -35,6 +35,8 @@ _EXPLANATIONS: dict[int, str] = {
 }
 
 
+_DAMAGES = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
 # A statement or a binding that is wrong is our own fault: no operator can do anything about it.
 _BUGS = (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_MISUSE, sqlite3.SQLITE_RANGE, sqlite3.SQLITE_MISMATCH)
 
@@ -53,8 +55,10 @@ def explained(path: str) -> Iterator[None]:
 
 def explain(error: sqlite3.Error, path: str) -> StorageError:
     """Return the StorageError that tells an operator about ``error``, met while using the database at ``path``."""
-    explanation = _EXPLANATIONS.get(error.sqlite_errorcode & _PRIMARY_CODE)
-    return StorageError(f"{path}: {explanation} ({error})" if explanation else f"{path}: {error}")
+    code = error.sqlite_errorcode & _PRIMARY_CODE
+    explanation = _EXPLANATIONS.get(code)
+    kind = CorruptStoreError if code in _DAMAGES else StorageError
+    return kind(f"{path}: {explanation} ({error})" if explanation else f"{path}: {error}")
 
 
 _SYSTEM_EXPLANATIONS: dict[int, str] = {

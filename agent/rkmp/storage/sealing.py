@@ -13,7 +13,7 @@ from typing import final
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from rkmp.errors import StorageError
+from rkmp.errors import CorruptStoreError
 from rkmp.instant import Random
 from rkmp.secret import Secret
 from rkmp.storage.key_encryption_key import KeyEncryptionKey
@@ -46,15 +46,15 @@ class Sealer:
     def open(self, sealed: bytes, associated: Sequence[BoundField]) -> Secret:
         """Return what was sealed.
 
-        Raises :class:`StorageError` when the value or the place where it was found is not what was sealed.
+        Raises :class:`CorruptStoreError` when the value or the place where it was found is not what was sealed.
         """
         if len(sealed) < OVERHEAD or sealed[:1] != _VERSION:
-            raise StorageError("a sealed value is cut short or has an unknown form")
+            raise CorruptStoreError("a sealed value is cut short or has an unknown form")
         nonce, ciphertext = sealed[1 : 1 + _NONCE_OCTETS], sealed[1 + _NONCE_OCTETS :]
         try:
             return Secret(self._cipher.decrypt(nonce, ciphertext, _VERSION + bound_fields(associated)))
         except InvalidTag:
-            raise StorageError("a sealed value does not open: it, or the row around it, was altered") from None
+            raise CorruptStoreError("a sealed value does not open: it, or the row around it, was altered") from None
 
 
 def bound_fields(fields: Sequence[BoundField]) -> bytes:
