@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import pytest
 
@@ -20,9 +19,9 @@ from rkmp.engine import (
     RequestCompleted,
     failure_statistic,
 )
-from rkmp.engine.reasons import AUTHENTICATION_FAILURES, CHILD_REFUSALS, NEGOTIATION_FAILURES
+from rkmp.engine.reasons import AUTHENTICATION_FAILURES, CHILD_REFUSALS, NEGOTIATION_FAILURES, REKEY_FAILURES
 from rkmp.ike import AuthenticationFailure as AuthenticationReason
-from rkmp.ike import ChildRefusal, Identity
+from rkmp.ike import ChildRefusal, Identity, RekeyFailure
 from rkmp.ike import NegotiationFailure as NegotiationReason
 from rkmp.wire import CodePoints, NotifyType
 from tests.engine.simulation import (
@@ -38,7 +37,7 @@ from tests.engine.simulation import (
     two_routers,
 )
 
-Reason = AuthenticationReason | ChildRefusal | NegotiationReason
+Reason = AuthenticationReason | ChildRefusal | NegotiationReason | RekeyFailure
 
 
 @dataclass(frozen=True)
@@ -276,28 +275,13 @@ def test_an_established_association_is_not_marked_by_what_strangers_send() -> No
         (NEGOTIATION_FAILURES, NegotiationReason),
         (AUTHENTICATION_FAILURES, AuthenticationReason),
         (CHILD_REFUSALS, ChildRefusal),
+        (REKEY_FAILURES, RekeyFailure),
     ],
 )
 def test_every_reason_has_a_sentence(table: dict[Reason, str], reasons: type[Reason]) -> None:
     assert set(table) == set(reasons)
     assert len({failure_statistic(reason) for reason in reasons}) == len(list(reasons))
     assert all(table.values())
-
-
-def test_all_key_ids_in_use_is_an_error_that_is_read() -> None:
-    simulation = two_routers(overlap=80000)
-    simulation.run(2)
-    refused: Callable[[], bool] = lambda: any("KeyIDs" in reason for reason in reasons(simulation["r1"]))  # noqa: E731
-    for _ in range(200):
-        simulation["r1"].engine.rekey("r2", BGP, simulation["r1"].at(simulation.now))
-        simulation.run(0.2)
-        if refused():
-            break
-    assert refused()
-    association = simulation["r1"].association("r2", BGP, simulation.now)
-    assert association.current_key is not None
-    assert association.last_error == "all 256 KeyIDs towards this peer are in use"
-    assert replace(association, last_error=None) != association
 
 
 def test_a_peer_that_puts_us_off_for_ever_has_failed(monkeypatch: pytest.MonkeyPatch) -> None:
