@@ -214,10 +214,6 @@ class Desk:
     def state_changed(self, tag: str) -> None:
         assert tag
 
-    def is_watched(self, tag: str) -> bool:
-        assert tag
-        return False
-
 
 class Agent:
     """One router."""

@@ -520,9 +520,6 @@ class NoServer:
 
     def state_changed(self, tag: str) -> None: ...
 
-    def is_watched(self, tag: str) -> bool:
-        return not tag
-
 
 def test_an_engine_that_cannot_start_keeps_no_manual_key_from_the_table() -> None:
     sealer = Sealer(KeyEncryptionKey(Secret(bytes(32))), "datastore")

@@ -60,17 +60,24 @@ class OperationalState:
         etree.strip_attributes(root, ORIGIN_ATTRIBUTE)
         return root
 
-    def in_use(self, schema: Schema, running: etree._Element, selects: Selects | None = None) -> etree._Element:
-        """Return the operational datastore (RFC 8342 section 5.3): all values in use, annotated with their origins.
-
-        With ``selects``, only of the top-level nodes that it names; which defaults are in use must not hang on others.
-        """
-        wanted = self.selects_by_default if selects is None else selects
-        root = _copy_of(running, wanted)
+    def in_use(self, schema: Schema, running: etree._Element) -> etree._Element:
+        """Return the operational datastore (RFC 8342 section 5.3): all values in use, annotated with their origins."""
+        root = _copy_of(running, self.selects_by_default)
         # Held for as long as the walk takes, so that an element that a provider adds cannot be taken for one of them.
         configured = set(root.iter(etree.Element))
-        self._provide(root, wanted)
+        self._provide(root, self.selects_by_default)
         annotate(schema, root, configured, set(defaults_of(schema).complete(root)))
+        return root
+
+    def values_in_use(self, schema: Schema, running: etree._Element, selects: Selects) -> etree._Element:
+        """Return the top-level nodes of the operational datastore that are selected, without origins.
+
+        Which defaults of theirs are in use must not hang on what is not selected.
+        """
+        root = _copy_of(running, selects)
+        self._provide(root, selects)
+        defaults_of(schema).complete(root)
+        etree.strip_attributes(root, ORIGIN_ATTRIBUTE)
         return root
 
     def _provide(self, root: etree._Element, selects: Selects) -> None:

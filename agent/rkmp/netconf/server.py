@@ -191,12 +191,11 @@ class NetconfServer:
         self._publisher.capable.declare(tag, excepted)
 
     def state_changed(self, tag: str) -> None:
-        """Tell subscribers of changes that state below the top-level node ``tag`` is not what it was."""
-        self._publisher.state_changed(tag)
+        """Have subscribers told of what has changed of the state below the top-level node ``tag``, if anything has.
 
-    def is_watched(self, tag: str) -> bool:
-        """Whether anybody is to be told of changes of the state below ``tag``; they need not be found otherwise."""
-        return self._publisher.is_watched(tag)
+        Costs next to nothing where there are none.
+        """
+        self._publisher.state_changed(tag)
 
     def handle(self, path: Sequence[str], handler: Handler) -> None:
         """Have ``handler`` carry out the rpc or action at ``path``, Clark tags from the top, choices left out.

@@ -21,7 +21,7 @@ from rkmp.northbound.key_export import KeyExport
 from rkmp.northbound.names import KeyTableNames, Rkmp
 from rkmp.northbound.notifications import Notifications
 from rkmp.northbound.state import EngineState, KeyTableState
-from rkmp.northbound.state_changes import StateChanges, Watched
+from rkmp.northbound.state_changes import Watched, tell_changes
 
 
 class Server(Watched, Protocol):
@@ -80,7 +80,7 @@ class Northbound:
         )
         server.provide_state(Rkmp.RKMP, state.provide)
         server.provide_state(KeyTableNames.KEY_TABLE, KeyTableState(key_table, clock).provide)
-        StateChanges(engine, key_table, server)
+        tell_changes(engine, key_table, server)
         for path, handler in {**Actions(engine).handlers, **KeyExport(key_table).handlers}.items():
             server.handle(path, handler)
 

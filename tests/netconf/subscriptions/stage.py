@@ -129,7 +129,10 @@ class Stage:
     def operational(self) -> Content:
         """Return what a user who may see everything gets of the shop, but for what is not on-change capable."""
         running = self.datastores.tree("running")
-        tree = self.state.in_use(self.schema, running, lambda tag: tag == shop("shop"))
+        tree = self.state.in_use(self.schema, running)
+        for other in list(tree):
+            if other.tag != shop("shop"):
+                tree.remove(other)
         etree.strip_attributes(tree, "{urn:ietf:params:xml:ns:yang:ietf-origin}origin")
         Redactor(self.schema).remove_secrets(tree)
         for footfall in tree.iterfind(f"{shop('shop')}/{shop('footfall')}"):

@@ -174,6 +174,22 @@ async def test_there_are_only_so_many_subscriptions(shop_schema: Schema) -> None
     await agent.close()
 
 
+async def test_only_so_much_data_is_held_for_comparison(shop_schema: Schema) -> None:
+    agent = Agent(shop_schema, ServerLimits(subscriptions=SubscriptionLimits(held_octets=5000)))
+    peer = await agent.connect()
+    queue = "".join(f"<queue>{number:050}</queue>" for number in range(50))
+    require_ok(await peer.call(edit("running", f'<shop xmlns="{SHOP}"><name>x</name>{queue}</shop>')))
+    assert (await peer.call(push(on_change(sync=False), ALL)))[0].tag == sn("id")
+    changing = int((await peer.call(push(on_change(sync=False), xpath("/s:shop/s:name"))))[0].text or "")
+    for operation in (push(on_change(sync=False), ALL, "running"), modify(changing, ALL)):
+        assert fault_of(await peer.call(operation)).app_tag == f"{NOTIFICATIONS_MODULE}:insufficient-resources"
+    # Of what is sent periodically nothing is held.
+    assert (await peer.call(push(periodic(100_000, "2026-01-01T00:00:00Z"), ALL)))[0].tag == sn("id")
+    require_ok(await peer.call(delete(1)))
+    require_ok(await peer.call(modify(changing, ALL)))
+    await agent.close()
+
+
 async def test_only_the_session_of_a_subscription_may_change_it(agent: Agent) -> None:
     one, other = await agent.connect(), await agent.connect()
     number = int((await one.call(push(on_change(), ALL)))[0].text or "")

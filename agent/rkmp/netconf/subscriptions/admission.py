@@ -43,6 +43,15 @@ class Sources:
     """Returns seconds that only differences are made of: how long it takes to look at data."""
 
 
+@dataclass(frozen=True, slots=True)
+class Selected:
+    """A filter, what it selects now, and how many octets that is as it is sent."""
+
+    data_filter: DataFilter
+    tree: etree._Element
+    octets: int
+
+
 class Admission:
     """Holds terms against what there is. Every method raises Refusal, or RpcError for what makes no sense at all."""
 
@@ -64,7 +73,7 @@ class Admission:
         self._require_stop(terms)
         return EventFilter(self._surroundings.schema, self._resolved(access, terms.filter))
 
-    def data_filter(self, access: Access, terms: DatastoreTerms) -> tuple[DataFilter, etree._Element]:
+    def selected(self, access: Access, terms: DatastoreTerms) -> Selected:
         """Return the filter of a subscription to a datastore that can be served, and what it selects now."""
         if terms.datastore not in SUBSCRIBABLE:
             raise Refusal("datastore-not-subscribable", f"there are no subscriptions to {terms.datastore}")
@@ -87,7 +96,7 @@ class Admission:
             require_size(size, limits.record_octets, "update-too-big")
         elif terms.trigger.sync_on_start:
             require_size(size, limits.record_octets, "sync-too-big")
-        return data_filter, first
+        return Selected(data_filter, first, size)
 
     def configured(self, access: Access, terms: FilterTerms) -> FilterTerms | None:
         """Return the configured filter that ``terms`` refer to, if there is one that the user may read."""

@@ -7,7 +7,7 @@ user-ordered list that was inserted or moved. It must not know subscriptions, ac
 from __future__ import annotations
 
 import bisect
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -15,6 +15,9 @@ from lxml import etree
 
 from rkmp.datastore.schema import NodeKind, Schema, SchemaNode
 from rkmp.netconf.subscriptions.resource_path import step
+
+Key = tuple[str, ...]
+"""The values of all keys of an entry, or the one of a leaf-list entry."""
 
 _OPAQUE = (NodeKind.ANYDATA, NodeKind.ANYXML)
 
@@ -93,34 +96,42 @@ class _Comparison:
     def _entries(
         self, node: SchemaNode, before: Sequence[etree._Element], now: Sequence[etree._Element], path: str
     ) -> Iterator[Change]:
-        earlier, later = self._keyed(node, before), self._keyed(node, now)
+        earlier, later = _keyed(node, before), _keyed(node, now)
         if earlier is None or later is None:
             if [_canonical(element) for element in before] != [_canonical(element) for element in now]:
                 raise _Unaddressable
             return
-        for key in earlier:
+        for key, element in earlier.items():
             if key not in later:
-                yield Change(ChangeType.DELETE, f"{path}/{key}")
+                yield Change(ChangeType.DELETE, self._path(path, node, element))
         unmoved = _unmoved(earlier, later) if node.ordered_by_user else later.keys()
-        previous: str | None = None
+        previous: etree._Element | None = None
         for key, element in later.items():
-            target = f"{path}/{key}"
-            if key not in earlier:
+            there = earlier.get(key)
+            if there is None:
                 kind = ChangeType.INSERT if node.ordered_by_user else ChangeType.CREATE
-                yield Change(kind, target, element, previous if node.ordered_by_user else None)
+                yield self._placed(kind, path, node, element, previous)
             else:
                 if key not in unmoved:
-                    yield Change(ChangeType.MOVE, target, element, previous)
-                if not node.has_text:
-                    yield from self._same(node, earlier[key], element, target)
-            previous = target
+                    yield self._placed(ChangeType.MOVE, path, node, element, previous)
+                # Most entries of a large list are what they were, which their octets tell soonest.
+                if not node.has_text and _octets(there) != _octets(element):
+                    yield from self._same(node, there, element, self._path(path, node, element))
+            previous = element if node.ordered_by_user else None
 
-    def _keyed(self, node: SchemaNode, elements: Sequence[etree._Element]) -> dict[str, etree._Element] | None:
-        """Return entries by the step that names them; None where one has no name of its own."""
-        if node.kind is NodeKind.LIST and not node.keys:
-            return None
-        keyed = {step(self._schema, node, element): element for element in elements}
-        return keyed if len(keyed) == len(elements) else None
+    def _placed(
+        self,
+        kind: ChangeType,
+        path: str,
+        node: SchemaNode,
+        element: etree._Element,
+        previous: etree._Element | None,
+    ) -> Change:
+        after = None if previous is None else self._path(path, node, previous)
+        return Change(kind, self._path(path, node, element), element, after)
+
+    def _path(self, above: str, node: SchemaNode, element: etree._Element) -> str:
+        return f"{above}/{step(self._schema, node, element)}"
 
 
 def is_covered(target: str, by: Sequence[str] | set[str] | dict[str, Change]) -> bool:
@@ -140,23 +151,39 @@ def _by_tag(element: etree._Element) -> dict[str, list[etree._Element]]:
     return found
 
 
+def _keyed(node: SchemaNode, elements: Sequence[etree._Element]) -> dict[Key, etree._Element] | None:
+    """Return entries by what tells them apart; None where one has no key, or that of another."""
+    if node.kind is NodeKind.LIST and not node.keys:
+        return None
+    keyed: dict[Key, etree._Element]
+    if node.kind is NodeKind.LEAF_LIST:
+        keyed = {(element.text or "",): element for element in elements}
+    else:
+        keyed = {tuple(element.findtext(key) or "" for key in node.keys): element for element in elements}
+    return keyed if len(keyed) == len(elements) else None
+
+
+def _octets(element: etree._Element) -> bytes:
+    return etree.tostring(element, with_tail=False)
+
+
 def _canonical(element: etree._Element) -> bytes:
     return etree.tostring(element, method="c14n", exclusive=True)
 
 
-def _unmoved(earlier: dict[str, etree._Element], later: dict[str, etree._Element]) -> set[str]:
+def _unmoved(earlier: Mapping[Key, etree._Element], later: Mapping[Key, etree._Element]) -> set[Key]:
     """Return as many entries as can stay in their places while the others move: a longest increasing subsequence."""
     places = {key: place for place, key in enumerate(earlier)}
     common = [key for key in later if key in places]
     ends: list[int] = []
-    end_keys: list[str] = []
-    above: dict[str, str | None] = {}
+    end_keys: list[Key] = []
+    above: dict[Key, Key | None] = {}
     for key in common:
         at = bisect.bisect_left(ends, places[key])
         above[key] = end_keys[at - 1] if at else None
         ends[at : at + 1] = [places[key]]
         end_keys[at : at + 1] = [key]
-    found: set[str] = set()
+    found: set[Key] = set()
     key_at = end_keys[-1] if end_keys else None
     while key_at is not None:
         found.add(key_at)

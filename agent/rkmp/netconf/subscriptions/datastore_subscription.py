@@ -23,7 +23,7 @@ from rkmp.netconf.subscriptions.views import Views
 
 
 class DatastoreSubscription(Subscription):
-    """One subscription to a datastore; ``first`` is what is selected when it starts.
+    """One subscription to a datastore; ``first`` is what is selected when it starts, so many ``octets``.
 
     ``stopwatch`` returns seconds that only differences are made of.
     """
@@ -41,6 +41,7 @@ class DatastoreSubscription(Subscription):
         writer: DataWriter,
         stopwatch: Callable[[], float],
         first: etree._Element,
+        octets: int,
     ) -> None:
         super().__init__(number, subscriber, surroundings, terms.stop, on_end)
         self._terms = terms
@@ -48,6 +49,7 @@ class DatastoreSubscription(Subscription):
         self._views = views
         self._writer = writer
         self._stopwatch = stopwatch
+        self._octets_selected = octets
         self._first: etree._Element | None = first
         self._updates = self._new_updates(terms)
 
@@ -74,10 +76,15 @@ class DatastoreSubscription(Subscription):
             self._updates.begin(self._surroundings.clock(), first)
             self._surroundings.when_due()
 
-    def modify(self, terms: DatastoreTerms, data_filter: DataFilter, selected: etree._Element) -> None:
-        """Go on under other terms; ``selected`` is what they select now."""
+    @property
+    def held_octets(self) -> int:
+        """Octets of data, as it was sent or would have been, that are held for comparison."""
+        return self._octets_selected if self.is_on_change else 0
+
+    def modify(self, terms: DatastoreTerms, data_filter: DataFilter, selected: etree._Element, octets: int) -> None:
+        """Go on under other terms; ``selected`` is what they select now, so many ``octets``."""
         before, now = self._updates, self._surroundings.clock()
-        self._terms, self._filter, self._stop = terms, data_filter, terms.stop
+        self._terms, self._filter, self._stop, self._octets_selected = terms, data_filter, terms.stop, octets
         self._updates = self._new_updates(terms)
         self._reactivate()
         if isinstance(self._updates, PeriodicUpdates):

@@ -19,6 +19,8 @@ class SubscriptionLimits:
     """Octets that may wait for a slow reader, unless it is one record by itself."""
     record_octets: int = 16 * 1024 * 1024
     """Octets of one push-update or push-change-update."""
+    held_octets: int = 64 * 1024 * 1024
+    """Octets of what all on-change subscriptions together select when they begin: it is held, to be compared with."""
     suspension_seconds: float = 300.0
     """Seconds after which a suspended subscription is terminated."""
     shortest_period: int = 10

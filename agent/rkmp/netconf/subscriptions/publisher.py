@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from rkmp.datastore.edits import Edit
 from rkmp.netconf.access_control.policy import NACM
-from rkmp.netconf.subscriptions.admission import Admission, Sources
+from rkmp.netconf.subscriptions.admission import Admission, Selected, Sources
 from rkmp.netconf.subscriptions.capability import OnChangeNodes
 from rkmp.netconf.subscriptions.datastore_subscription import DatastoreSubscription
 from rkmp.netconf.subscriptions.filters import FILTERS, DataFilter, EventFilter, are_equal
@@ -20,7 +20,7 @@ from rkmp.netconf.subscriptions.messages import subscription_modified
 from rkmp.netconf.subscriptions.refusals import Refusal
 from rkmp.netconf.subscriptions.stream_subscription import StreamSubscription
 from rkmp.netconf.subscriptions.subscription import Subscriber, Subscription, Surroundings
-from rkmp.netconf.subscriptions.terms import DatastoreTerms, FilterTerms, StreamTerms, Terms
+from rkmp.netconf.subscriptions.terms import DatastoreTerms, FilterTerms, OnChange, StreamTerms, Terms
 from rkmp.netconf.subscriptions.views import ON_CHANGE, OPERATIONAL, Views
 
 _log = logging.getLogger(__name__)
@@ -72,7 +72,9 @@ class Publisher:
         if isinstance(subscription, StreamSubscription) and isinstance(terms, StreamTerms):
             subscription.modify(terms, self._admission.event_filter(access, terms))
         elif isinstance(subscription, DatastoreSubscription) and isinstance(terms, DatastoreTerms):
-            subscription.modify(terms, *self._admission.data_filter(access, terms))
+            selected = self._admission.selected(access, terms)
+            self._require_room(terms, selected, subscription)
+            subscription.modify(terms, selected.data_filter, selected.tree, selected.octets)
 
     def delete(self, session_id: int, number: int) -> None:
         """End a subscription of this session. Raises Refusal."""
@@ -133,12 +135,6 @@ class Publisher:
             if isinstance(subscription, DatastoreSubscription) and subscription.is_affected((OPERATIONAL,), (tag,)):
                 subscription.changed()
 
-    def is_watched(self, tag: str) -> bool:
-        """Whether anybody is to be told of changes of the state below a top-level node."""
-        return any(
-            isinstance(each, DatastoreSubscription) and each.is_affected((OPERATIONAL,), (tag,)) for each in self
-        )
-
     def delay(self) -> float | None:
         """Return after how many seconds ``handle_time`` is to be called; None: not before something happens."""
         delays = [delay for each in self._subscriptions.values() if (delay := each.delay()) is not None]
@@ -198,19 +194,27 @@ class Publisher:
         )
 
     def _new_datastore(self, subscriber: Subscriber, terms: DatastoreTerms) -> DatastoreSubscription:
-        data_filter, first = self._admission.data_filter(self._surroundings.access_of(subscriber.client), terms)
+        selected = self._admission.selected(self._surroundings.access_of(subscriber.client), terms)
+        self._require_room(terms, selected)
         return DatastoreSubscription(
             self._next_id(),
             subscriber,
             self._surroundings,
             self._forget,
             terms=terms,
-            data_filter=data_filter,
+            data_filter=selected.data_filter,
             views=self._views,
             writer=self._sources.writer,
             stopwatch=self._sources.stopwatch,
-            first=first,
+            first=selected.tree,
+            octets=selected.octets,
         )
+
+    def _require_room(self, terms: DatastoreTerms, selected: Selected, besides: Subscription | None = None) -> None:
+        """Refuse to hold more data for comparison than may be, besides that of a subscription that changes its own."""
+        held = sum(each.held_octets for each in self if isinstance(each, DatastoreSubscription) and each is not besides)
+        if isinstance(terms.trigger, OnChange) and held + selected.octets > self._surroundings.limits.held_octets:
+            raise Refusal("insufficient-resources", "as much data is held for on-change subscriptions as may be")
 
     def _next_id(self) -> int:
         while True:

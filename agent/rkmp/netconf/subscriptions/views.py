@@ -15,7 +15,6 @@ from rkmp.datastore.datastores import NAMES, Datastores
 from rkmp.datastore.schema import Schema, SchemaNode
 from rkmp.netconf.access_control import Reader
 from rkmp.netconf.operational import OperationalState
-from rkmp.netconf.origin import ORIGIN_ATTRIBUTE
 from rkmp.netconf.subscriptions.capability import OnChangeNodes
 from rkmp.netconf.subscriptions.filters import DataFilter, reaches
 
@@ -47,11 +46,10 @@ class Views:
                 tag for tag, node in schema.top.items() if reaches(selection, node) and self._shows(tag, selection)
             )
             needed = tops | _conditions_on(schema, tops)
-            tree = self._state.in_use(schema, self._datastores.tree("running"), lambda tag: tag in needed)
+            tree = self._state.values_in_use(schema, self._datastores.tree("running"), lambda tag: tag in needed)
             for element in list(tree):
                 if element.tag not in tops:
                     tree.remove(element)
-            etree.strip_attributes(tree, ORIGIN_ATTRIBUTE)
             if on_change:
                 self._capable.prune(tree)
         else:
