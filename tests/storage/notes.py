@@ -79,6 +79,14 @@ def main(scenario: str, directory: Path) -> None:
         sys.stdout.flush()
         # As if killed: nothing more is written on the way out.
         os._exit(0)
+    elif scenario == "acknowledging":
+        database = open_notes(path)
+        # So that some are moved into the database on the way.
+        database._connection.execute("PRAGMA wal_autocheckpoint = 10")
+        for number in range(30):
+            write_note(database, number)
+            os.write(sys.stdout.fileno(), b"%d\n" % number)
+        os._exit(0)
 
 
 if __name__ == "__main__":
