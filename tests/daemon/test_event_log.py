@@ -56,7 +56,7 @@ def test_failures_are_warnings_and_answered_requests_are_not_logged(caplog: pyte
 
 def test_a_certificate_that_expires_is_a_warning_that_says_when(caplog: pytest.LogCaptureFixture) -> None:
     expires_at = datetime(2026, 4, 1, tzinfo=UTC)
-    log_engine_event(events.CertificateExpiring("own", None, None, "CN=r1", expires_at), NOW)
+    log_engine_event(events.CertificateExpiring("own", None, None, "CN=r1", expires_at, 86_400), NOW)
     (record,) = caplog.records
     assert record.levelname == "WARNING"
     says = 'certificate-expiring certificate=own subject="CN=r1" expires-at=2026-04-01T00:00:00+00:00'
