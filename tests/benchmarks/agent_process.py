@@ -102,7 +102,8 @@ def _shared() -> dict[str, object]:
     return {
         "require_vendor_id": SETTINGS.require_vendor_id,
         "pre_shared_keys": {"k": Secret(SECRET.encode())},
-        "ike_policies": {"p": IkePolicy("p", proposals=SETTINGS.proposals)},
+        # Peers that are only there to be established do not answer afterwards.
+        "ike_policies": {"p": IkePolicy("p", proposals=SETTINGS.proposals, liveness_interval=0)},
         "proposals": {"ao": ProposalConfiguration("ao", (TRANSFORM,))},
     }
 

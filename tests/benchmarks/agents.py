@@ -48,11 +48,17 @@ class Agent:
 
 
 @contextmanager
-def started_agent(network: NetworkNamespace, role: str, responder: tuple[str, int], peers: int) -> Iterator[Agent]:
-    """Yield an agent that is ready."""
+def started_agent(
+    network: NetworkNamespace, role: str, responder: tuple[str, int], peers: int, disk: Path | None = None
+) -> Iterator[Agent]:
+    """Yield an agent that is ready; ``disk`` is the folder for its files, by default that for temporary ones."""
     arguments = ("-m", "tests.benchmarks.agent_process", role, responder[0], str(responder[1]), str(peers))
     with subprocess.Popen(
-        network.command(sys.executable, *arguments), cwd=REPOSITORY, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        network.command(sys.executable, *arguments),
+        cwd=REPOSITORY,
+        env=os.environ | ({} if disk is None else {"TMPDIR": str(disk)}),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
     ) as process:
         agent = Agent(process)
         agent.expect("ready")

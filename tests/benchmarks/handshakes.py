@@ -138,6 +138,9 @@ def open_each(bound: socket.socket, openers: Iterable[Opener], child: ChildReque
             datagram = bound.recv(65_535)
         except BlockingIOError:
             raise RuntimeError("the responder has fallen silent") from None
+        if datagram[:SPI_LENGTH] not in under_way:
+            # A request of the responder's to somebody who has what it came for.
+            continue
         ike_sa, opener = under_way[datagram[:SPI_LENGTH]]
         ike_sa.receive(datagram, time.monotonic())
         events = ike_sa.events()
