@@ -59,7 +59,9 @@ def test_a_certificate_that_expires_is_a_warning_that_says_when(caplog: pytest.L
     log_engine_event(events.CertificateExpiring("own", None, None, "CN=r1", expires_at, 86_400), NOW)
     (record,) = caplog.records
     assert record.levelname == "WARNING"
-    says = 'certificate-expiring certificate=own subject="CN=r1" expires-at=2026-04-01T00:00:00+00:00 seconds-left=86400'
+    says = (
+        'certificate-expiring certificate=own subject="CN=r1" expires-at=2026-04-01T00:00:00+00:00 seconds-left=86400'
+    )
     assert record.getMessage() == says
 
 

@@ -82,6 +82,8 @@ def test_a_file_of_something_else_is_left_alone(tmp_path: Path, text: str) -> No
 def test_what_bird_has_no_words_for_is_refused() -> None:
     with pytest.raises(SouthboundError, match="leaves TCP options out"):
         written(Holding((HeldKey(replace(ONE, ignore_tcp_options=True)),)), "nb")
+    with pytest.raises(SouthboundError, match="BIRD does not have"):
+        written(Holding((HeldKey(replace(ONE, alg_id="hmac-sha-256-128")),)), "nb")
 
 
 def test_only_the_owner_of_the_directory_reads_the_file(tmp_path: Path) -> None:

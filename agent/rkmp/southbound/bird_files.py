@@ -42,6 +42,8 @@ MOST_OCTETS = 65536
 
 def require_expressible(key: MasterKeyTuple) -> None:
     """Raise :class:`SouthboundError` for a key that BIRD's language has no words for."""
+    if key.alg_id not in ALGORITHMS:
+        raise SouthboundError(f"key {key.name!r} is for {key.alg_id}, which BIRD does not have with TCP-AO")
     if key.ignore_tcp_options:
         raise SouthboundError(f"key {key.name!r} leaves TCP options out of the MAC, which BIRD cannot do")
 

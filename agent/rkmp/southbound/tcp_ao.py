@@ -33,12 +33,16 @@ _SOCKADDR_IN = struct.Struct("=HH4s")
 _SOCKADDR_IN6 = struct.Struct("=HHI16sI")
 
 MAXIMUM_KEY_OCTETS = 80
-MAC_OCTETS = 12
-"""Both algorithms of RFC 5926 cut their MAC to 96 bits."""
 _NEW_KEYS_A_READ = 16
 
-ALGORITHMS = {"hmac-sha-1-96": b"hmac(sha1)", "aes-128-cmac-96": b"cmac(aes128)"}
-"""The kernel's names by RFC 7210's AlgID."""
+ALGORITHMS = {
+    "hmac-sha-1-96": (b"hmac(sha1)", 12),
+    "aes-128-cmac-96": (b"cmac(aes128)", 12),
+    "hmac-sha-256-128": (b"hmac(sha256)", 16),
+}
+"""The kernel's names by RFC 7210's AlgID, each with the octets of its MAC."""
+STANDARD = ("hmac-sha-1-96", "aes-128-cmac-96")
+"""The algorithms of RFC 5926, which a kernel has to have."""
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -101,7 +105,7 @@ class InstalledKey:
 def require_tcp_ao() -> None:
     """Raise :class:`TcpAoUnavailable` unless this kernel takes keys of both algorithms."""
     probe = Neighbor.of("127.0.0.1")
-    for alg_id in ALGORITHMS:
+    for alg_id in STANDARD:
         with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as unconnected:
             add_key(unconnected, probe, MasterKeyTuple("probe", 1, 1, alg_id, Secret(bytes(16)), False))
 
@@ -115,18 +119,19 @@ def add_key(sock: socket.socket, neighbor: Neighbor, key: MasterKeyTuple, *, sel
     octets = key.secret.reveal()
     if len(octets) > MAXIMUM_KEY_OCTETS:
         raise TcpAoError(f"key {key.name!r} has {len(octets)} octets; Linux takes {MAXIMUM_KEY_OCTETS}", errno.EINVAL)
+    algorithm, mac_octets = ALGORITHMS[key.alg_id]
     flags = _flags(selected, selected)
     key_flags = (_KEYF_EXCLUDE_OPT if key.ignore_tcp_options else 0) | _key_flags(neighbor)
     request = _ADD.pack(
         _socket_address(neighbor),
-        ALGORITHMS[key.alg_id],
+        algorithm,
         neighbor.interface_index,
         flags,
         0,
         neighbor.prefix,
         key.send_id,
         key.recv_id,
-        MAC_OCTETS,
+        mac_octets,
         key_flags,
         len(octets),
         octets,
