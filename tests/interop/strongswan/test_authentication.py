@@ -110,6 +110,22 @@ def test_both_have_certificates(
 
 
 @pytest.mark.parametrize("charon_opens", [False, True], ids=["we-open", "charon-opens"])
+@pytest.mark.parametrize(("setting", "scheme"), [("yes", "PSS"), ("no", "PKCS1")], ids=["PSS", "PKCS1"])
+def test_charon_signs_with_rsa_of_either_kind(
+    make_charon: MakeCharon, make_router: MakeRouter, setting: str, scheme: str, *, charon_opens: bool
+) -> None:
+    charon = make_charon(settings={"rsa_pss": setting})
+    router = make_router(settings=settings_for(SUITE), policy=certified_policy(certificate(ROUTER_NAME, KeyType.RSA)))
+    equip(charon, certificate(CHARON_NAME, KeyType.RSA))
+    charon.load(connection(router))
+    establish(charon, router, charon_opens=charon_opens)
+    assert f"authentication of '{CHARON_NAME}' (myself) with RSA_EMSA_{scheme}_SHA2_256" in charon.log
+    # We sign with PSS, whatever it signs with itself.
+    assert f"authentication of '{ROUTER_NAME}' with RSA_EMSA_PSS_SHA2_256_SALT_32 successful" in charon.log
+    router.check_liveness()
+
+
+@pytest.mark.parametrize("charon_opens", [False, True], ids=["we-open", "charon-opens"])
 @pytest.mark.parametrize("we_sign", [False, True], ids=["charon-signs", "we-sign"])
 def test_one_has_a_certificate_and_the_other_a_pre_shared_key(
     charon: Charon, make_router: MakeRouter, *, charon_opens: bool, we_sign: bool

@@ -93,6 +93,26 @@ def test_charon_refuses_what_it_does_not_understand(charon: Charon) -> None:
 
 
 @pytest.mark.parametrize(("ci", "outcome", "status"), [("", "SKIPPED", 0), ("true", "ERROR", 1)], ids=["", "CI"])
+def test_without_strongswan_6_it_skips_loudly_and_fails_in_ci(
+    strongswan: None, ci: str, outcome: str, status: int
+) -> None:
+    environment = {name: value for name, value in os.environ.items() if name != "RKMP_STRONGSWAN_6"}
+    run = subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", f"{Path(__file__).parent}/test_ml_kem.py"],
+        cwd=REPOSITORY,
+        env={**environment, "CI": ci},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == status, run.stdout
+    summary = run.stdout.partition("short test summary info")[2]
+    assert outcome in summary
+    assert "RKMP_STRONGSWAN_6 does not say where strongSwan 6 is" in summary
+    assert " passed" not in summary
+
+
+@pytest.mark.parametrize(("ci", "outcome", "status"), [("", "SKIPPED", 0), ("true", "ERROR", 1)], ids=["", "CI"])
 def test_where_it_cannot_run_it_skips_loudly_and_fails_in_ci(ci: str, outcome: str, status: int) -> None:
     run = subprocess.run(
         [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", f"{Path(__file__).parent}/test_ports.py"],
