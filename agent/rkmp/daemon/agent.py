@@ -26,7 +26,7 @@ from rkmp.daemon.state_directory import KEY_TABLE_PURPOSE, StateDirectory
 from rkmp.daemon.users import Users
 from rkmp.daemon.watching import WATCHES_NOTHING, Watching
 from rkmp.datastore.datastores import Datastores
-from rkmp.datastore.schema import load_schema
+from rkmp.datastore.schema.cache import load_cached
 from rkmp.engine import Engine, EngineConfiguration, EngineDriver, Listener, system_clock
 from rkmp.errors import CommandError, EngineRefusal, RpcError, RpcErrors
 from rkmp.keytable import KeyTable
@@ -123,10 +123,12 @@ class Agent:
         Raises :class:`CommandError` for an address of the command line that cannot be had, StorageError for a state
         directory that cannot be used, SchemaError for modules that cannot be compiled.
         """
-        schema = protect_passwords(load_schema({**NETCONF_MODULES, **MODULES}, [module_directory()]), os.urandom)
         database = self._closing.enter_context(Database(self._directory.database, must_exist=True))
         key_encryption_key = self._directory.read_key_encryption_key(os.environ)
         require_key(database, key_encryption_key)
+        cache, cache_key = self._directory.schema_cache, key_encryption_key.derive("schema cache")
+        compiled = load_cached({**NETCONF_MODULES, **MODULES}, [module_directory()], cache, cache_key)
+        schema = protect_passwords(compiled, os.urandom)
         self._control = ControlSocket(self._directory, database)
         await self._control.open()
         users = Users(database)

@@ -7,6 +7,7 @@
 ``key-encryption-key``   32 octets in hexadecimal, the key that seals them (0600)
 ``ssh_host_ed25519_key`` the NETCONF server's host key (0600) and its public half (``.pub``)
 ``lock``                 held by the running agent, so that no second one starts on the same state
+``schema-cache``         the compiled YANG modules, made anew whenever it is not there or does not fit (0600)
 ``control``              the socket by which ``rkmpd backup`` asks the running agent (0600)
 ======================== ===========================================================================
 
@@ -55,6 +56,11 @@ class StateDirectory:
     def host_key(self) -> Path:
         """The SSH host key's private half."""
         return self.path / "ssh_host_ed25519_key"
+
+    @property
+    def schema_cache(self) -> Path:
+        """The compiled modules."""
+        return self.path / "schema-cache"
 
     @property
     def control_socket(self) -> Path:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from rkmp.datastore.schema import load_schema, modules, standard_modules
+from rkmp.datastore.schema import folders, load_schema, standard_modules
 from rkmp.errors import SchemaError
 from tests.datastore.modules import at, compiled, module, write
 
@@ -41,12 +41,12 @@ def test_standard_modules_are_found_when_the_list_of_installed_files_is_not(
             raise listed
         return listed
 
-    monkeypatch.setattr(modules, "files", files)
+    monkeypatch.setattr(folders, "files", files)
     assert standard_modules() == found
 
 
 def test_an_installation_without_standard_modules_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(modules, "files", lambda _name: [])
+    monkeypatch.setattr(folders, "files", lambda _name: [])
     monkeypatch.setattr(sysconfig, "get_path", lambda _name: str(tmp_path))
     with pytest.raises(SchemaError, match="pyang:0: the installed pyang package has no YANG modules"):
         standard_modules()

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from rkmp.datastore.schema.modules import standard_modules
+from rkmp.datastore.schema.folders import standard_modules
 from rkmp.datastore.schema.nodes import Identity, Module, Must, NodeKind, Schema, SchemaNode, Submodule, When
 
 __all__ = [

@@ -6,10 +6,8 @@ features there are, keeps the text of what it reads, and turns its complaints in
 
 from __future__ import annotations
 
-import sysconfig
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +16,7 @@ from pyang.context import Context
 from pyang.repository import Repository
 from pyang.syntax import re_filename
 
+from rkmp.datastore.schema.folders import standard_modules
 from rkmp.errors import SchemaError
 
 # A pyang Statement; pyang has no type annotations.
@@ -25,25 +24,6 @@ Statement = Any
 
 # pyang's levels: 1 to 3 are errors, 4 is a warning.
 _FIRST_WARNING_LEVEL = 4
-
-
-def standard_modules() -> tuple[Path, ...]:
-    """The folders of standard modules that come with the pyang package, in any kind of environment.
-
-    Raises SchemaError when there are none, which is a broken installation of pyang.
-    """
-    try:
-        listed = files("pyang") or []
-    except PackageNotFoundError:
-        listed = []
-    folders = {Path(str(file.locate())).resolve().parent for file in listed if file.suffix == ".yang"}
-    if not folders:
-        # Distribution packages of operating systems may leave the list of installed files out.
-        shared = Path(sysconfig.get_path("data")) / "share" / "yang" / "modules"
-        folders = {file.parent for file in shared.rglob("*.yang")}
-    if not folders:
-        raise SchemaError([("pyang", 0, "the installed pyang package has no YANG modules")])
-    return tuple(sorted(folders))
 
 
 class _Folders(Repository):

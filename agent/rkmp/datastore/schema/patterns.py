@@ -9,12 +9,13 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from elementpath.regex import RegexError, translate_pattern
-
 
 @lru_cache(maxsize=1024)
 def compile_pattern(pattern: str) -> re.Pattern[str]:
     """The anchored Python expression of an XSD pattern; ValueError when ``pattern`` is not one."""
+    # Imported here: it is large, and an agent whose schema is at hand may never need it.
+    from elementpath.regex import RegexError, translate_pattern
+
     try:
         return re.compile(translate_pattern(pattern, back_references=False, lazy_quantifiers=False, anchors=False))
     except (RegexError, re.error) as error:

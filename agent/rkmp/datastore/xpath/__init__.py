@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from rkmp.datastore.xpath.functions import YangFunctions
 
 
+_COMPILED = ("_compiled", "_condition")
+
+
 class Expression:
     """One XPath expression.
 
@@ -74,6 +77,15 @@ class Expression:
     def __repr__(self) -> str:
         return f"<Expression {self.text}>"
 
+    def __getstate__(self) -> dict[str, Any]:
+        """All but what libxml2 holds, which is compiled again when it is first needed."""
+        return {name: getattr(self, name) for name in self.__slots__ if name not in _COMPILED}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        for name, value in state.items():
+            setattr(self, name, value)
+        self._compiled = self._condition = None
+
     def bind(self, schema: Schema, functions: YangFunctions, context: Iterable[SchemaNode]) -> None:
         """Compile against a whole schema, for context nodes that are instances of ``context``.
 
@@ -95,6 +107,13 @@ class Expression:
     def used_namespaces(self) -> Mapping[str, str]:
         """The namespaces of the names in the expression, by the prefixes that it is evaluated with."""
         return self._namespaces
+
+    def _ready(self) -> etree.XPath:
+        if self._compiled is None:
+            if not self._rewritten:
+                raise RuntimeError(f"{self!r} is not bound to a schema")
+            self._compiled = self._evaluator(self._rewritten)
+        return self._compiled
 
     def _evaluator(self, text: str) -> etree.XPath:
         try:
@@ -118,10 +137,9 @@ class Expression:
         ``root`` is the element above the top-level data nodes, which stands for the root node of XPath.
         Raises XPathSyntaxError when an argument has a type that cannot be converted (XPath 1.0 section 3.2).
         """
-        if self._compiled is None:
-            raise RuntimeError(f"{self!r} is not bound to a schema")
+        compiled = self._ready()
         try:
-            return self._compiled(context, **self._variables(context, root))
+            return compiled(context, **self._variables(context, root))
         except (etree.XPathError, TypeError) as error:
             raise XPathSyntaxError(f"{self.text!r} cannot be evaluated: {error}") from error
 
@@ -135,8 +153,7 @@ class Expression:
     def holds(self, context: etree._Element, root: etree._Element) -> bool:
         """The value converted to a boolean (XPath 1.0 section 4.3)."""
         if self._condition is None:
-            if self._compiled is None:
-                raise RuntimeError(f"{self!r} is not bound to a schema")
+            self._ready()
             self._condition = self._evaluator(f"boolean({self._rewritten})")
         try:
             return bool(self._condition(context, **self._variables(context, root)))
