@@ -44,14 +44,18 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     from rkmp.cli import commands
     from rkmp.cli.session import Session, Target
 
-    def connect() -> Session:
+    password: list[str] = []
+
+    def connect(host: str = arguments.host, port: int = arguments.port) -> Session:
+        if arguments.password_stdin and not password:
+            password.append(_password())
         return Session(
             Target(
-                host=arguments.host,
-                port=arguments.port,
+                host=host,
+                port=port,
                 user=arguments.user or _you(),
                 key=arguments.key,
-                password=_password() if arguments.password_stdin else None,
+                password=password[0] if password else None,
                 strict_host_key=arguments.strict_host_key,
             )
         )

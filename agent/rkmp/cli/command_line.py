@@ -59,6 +59,17 @@ def parser() -> argparse.ArgumentParser:
     verify.add_argument("capture", type=Path, help="a pcap or pcapng file; - for standard input")
     verify.add_argument("--keys", type=Path, metavar="FILE", help="keys that were exported, instead of the agent's")
     verify.add_argument("--all", action="store_true", help="tell every segment, and those that are verified too")
+    doctor = add("doctor", "Look at an agent, and at its peer's where you may, and name what is likely wrong.")
+    doctor.add_argument("peer", nargs="?", help="look at this peer only")
+    doctor.add_argument(
+        "--peer-agent",
+        type=_address,
+        metavar="HOST:PORT",
+        help="the NETCONF address of the peer's agent, which knows what the peer does not say over IKE",
+    )
+    doctor.add_argument(
+        "--hours", type=_hours, default=timedelta(hours=1), help="how far back events count (default 1 hour)"
+    )
     demo = add("demo", "Run two agents on loopback and check the main job, step by step.")
     demo.add_argument("--keep", type=Path, metavar="DIR", help="keep the two agents' state in DIR")
     return root
@@ -85,6 +96,13 @@ def _hours(text: str) -> timedelta:
     if not 0 < hours <= HOURS_OF_A_YEAR:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of hours up to a year")
     return timedelta(hours=hours)
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    if not host:
+        raise argparse.ArgumentTypeError(f"{text!r} is not HOST:PORT")
+    return host.removeprefix("[").removesuffix("]"), _port(port)
 
 
 def _port(text: str) -> int:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from rich.console import Console
 
 from rkmp.capture import VerificationKey
-from rkmp.cli import configure, demo, exported_keys, show, timeline, verify, watch
+from rkmp.cli import configure, demo, doctor, exported_keys, show, timeline, verify, watch
 from rkmp.cli.exit_status import DONE
 from rkmp.cli.key_documents import keys_of_table, read_keys
 from rkmp.cli.session import Session
@@ -17,12 +17,12 @@ from rkmp.cli.session import Session
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One command line; ``connect`` opens the session with the agent that it names."""
+    """One command line; ``connect`` opens a session with the agent that it names, or with another at an address."""
 
     arguments: argparse.Namespace
     console: Console
     as_json: bool
-    connect: Callable[[], Session]
+    connect: Callable[..., Session]
 
 
 Command = Callable[[Call], int | None]
@@ -97,6 +97,15 @@ def _verify(call: Call) -> int:
     )
 
 
+def _doctor(call: Call) -> int:
+    arguments = call.arguments
+    agents: list[tuple[str, str, doctor.Connect]] = [("agent", arguments.host, call.connect)]
+    if arguments.peer_agent is not None:
+        host, port = arguments.peer_agent
+        agents.append(("peer's agent", host, lambda: call.connect(host, port)))
+    return doctor.doctor(call.console, agents, arguments.peer, arguments.hours, as_json=call.as_json)
+
+
 COMMANDS: Mapping[str, Command] = {
     "show": _show,
     "watch": _watch,
@@ -107,5 +116,6 @@ COMMANDS: Mapping[str, Command] = {
     "clear": _act,
     "keys": _keys,
     "verify": _verify,
+    "doctor": _doctor,
     "demo": _demo,
 }

@@ -93,6 +93,11 @@ class Session:
         except (OperationError, TransportError, RPCError, OSError):
             self._manager._session.close()  # noqa: SLF001 - ncclient's manager has no other name for it
 
+    @property
+    def id(self) -> str:
+        """The number that the agent gave to the session."""
+        return str(self._manager.session_id)
+
     def supports(self, capability: str) -> bool:
         """Tell whether the agent announced ``capability``, given as ``:candidate`` or a whole URI."""
         return capability in self._manager.server_capabilities

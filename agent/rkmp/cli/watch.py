@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -33,6 +34,12 @@ def watch(session: Session, *, as_json: bool) -> None:
 
 def show_events(session: Session, since: timedelta, *, as_json: bool) -> None:
     """Print what the agent has logged in the time ``since`` until now."""
+    for notification in logged(session, since):
+        print(render(notification, as_json=as_json))
+
+
+def logged(session: Session, since: timedelta) -> Iterator[etree._Element]:
+    """Yield the notifications that the agent has logged in the time ``since`` until now."""
     now = datetime.now(UTC)
     session.replay(now - since, now)
     while True:
@@ -40,19 +47,22 @@ def show_events(session: Session, since: timedelta, *, as_json: bool) -> None:
         if notification is None:
             raise CommandError("the agent's log did not come to its end")
         event = _content(notification)
-        if event.tag in _ENDS_OF_REPLAY:
-            if event.tag == NOTIFICATION_COMPLETE:
-                return
-            continue
-        print(render(notification, as_json=as_json))
+        if event.tag not in _ENDS_OF_REPLAY:
+            yield notification
+        elif event.tag == NOTIFICATION_COMPLETE:
+            return
+
+
+def told(notification: etree._Element) -> tuple[str, str, dict[str, Any]]:
+    """Return the time of a notification (yang:date-and-time), its name, and what it says."""
+    moment = notification.findtext(f"{{{NOTIFICATION}}}eventTime") or ""
+    content = _content(notification)
+    return moment, str(etree.QName(content).localname), to_dictionary(content)
 
 
 def render(notification: etree._Element, *, as_json: bool) -> str:
     """Return one notification as a line of text, or as one line of JSON."""
-    moment = notification.findtext(f"{{{NOTIFICATION}}}eventTime") or ""
-    content = _content(notification)
-    name = etree.QName(content).localname
-    body: dict[str, Any] = to_dictionary(content)
+    moment, name, body = told(notification)
     if as_json:
         return json.dumps({"event-time": moment, "event": name, **body})
     details = " ".join(f"{key}={value}" for key, value in body.items())
