@@ -53,6 +53,25 @@ def leaks(router: Router) -> list[str]:
     return found
 
 
+def holdings(router: Router) -> dict[str, int]:
+    """Return how much the engine holds of each kind of state; without peers all of it has to be nothing."""
+    engine, switchboard = router.engine, router.engine._switchboard
+    return {
+        "IKE SAs": len(switchboard._conversations),
+        "SPIs": len(switchboard._by_spi) + len(switchboard._spis_of),
+        "first messages": len(switchboard._by_opening) + len(switchboard._opening_of),
+        "half-open IKE SAs": switchboard._admission.half_open + len(switchboard._admission._of_address),
+        "timers": len(engine._timers),
+        "things to do": len(engine._touched) + len(engine._stirred),
+        "IKE SAs of peers": sum(len(peer.conversations) for peer in engine._peers.values()),
+        "negotiations": sum(
+            (association.attempt is not None) + len(association.confirmations) + association.is_asked_for
+            for peer in engine._peers.values()
+            for association in peer.associations.values()
+        ),
+    }
+
+
 def at_rest(router: Router) -> list[str]:
     """Return what a router still has under way; together with :func:`leaks` that nothing but what serves is held."""
     engine = router.engine

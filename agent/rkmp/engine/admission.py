@@ -1,24 +1,32 @@
-"""Who gets state for a first datagram: limits on half-open IKE SAs, cookies, and a rate for answers without state.
+"""Who gets state for a first datagram: limits on half-open IKE SAs, cookies, and rates for answers without state.
 
-RFC 7296 2.6 and 2.21.4. Anybody can send a first datagram with any source address, so what it may cost is bounded:
-in all, and for each address. From the threshold on an initiator has to show first that it is where it says.
+RFC 7296 2.6 and 2.21.4. Anybody can send a first datagram with any source address, so what it may cost is bounded: in
+all, and for each address. From the thresholds on an initiator has to show first that it is where it says; so nobody who
+pretends to be at the address of a peer uses up what there is for that peer, or makes us send it more than a little.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 
+from rkmp.engine.allowance import Allowance
 from rkmp.engine.statistics import EngineStatistic
 from rkmp.ike import CookieKeeper
 from rkmp.instant import Random
 
 COOKIE_THRESHOLD = 100
 """Half-open IKE SAs from which on a cookie is asked for."""
+COOKIE_THRESHOLD_OF_ADDRESS = 3
+"""Half-open IKE SAs of one address from which on a cookie is asked for there."""
 HALF_OPEN_LIMIT = 10_000
 HALF_OPEN_LIMIT_OF_ADDRESS = 20
-ANSWERS_A_SECOND = 20.0
-"""How often a message that belongs to no IKE SA is answered with an error."""
-ANSWERS_AT_ONCE = 50.0
+ANSWERS_A_SECOND = 500.0
+"""How often an error is sent to somebody for whom there is no IKE SA."""
+ANSWERS_AT_ONCE = 1000.0
+ANSWERS_A_SECOND_TO_ADDRESS = 2.0
+ANSWERS_AT_ONCE_TO_ADDRESS = 20.0
+MOST_ADDRESSES = 10_000
+"""Addresses whose answers are counted one by one; then all of them begin anew, within the limit for all together."""
 
 
 class Admission:
@@ -28,8 +36,8 @@ class Admission:
         self._cookies = CookieKeeper(random)
         self._half_open: dict[bytes, str] = {}
         self._of_address: Counter[str] = Counter()
-        self._answers = ANSWERS_AT_ONCE
-        self._answered_at = float("-inf")
+        self._answers = Allowance(ANSWERS_A_SECOND, ANSWERS_AT_ONCE)
+        self._answers_to: dict[str, Allowance] = {}
 
     @property
     def half_open(self) -> int:
@@ -61,17 +69,17 @@ class Admission:
 
     def challenge(self, datagram: bytes, remote: tuple[str, int], now: float) -> bytes | None:
         """Return the answer that asks for a cookie, or None when none is needed or the right one was brought."""
-        if len(self._half_open) < COOKIE_THRESHOLD:
+        is_calm = len(self._half_open) < COOKIE_THRESHOLD
+        if is_calm and self._of_address[remote[0]] < COOKIE_THRESHOLD_OF_ADDRESS:
             return None
         return self._cookies.challenge(datagram, remote, now)
 
-    def may_answer(self, now: float) -> bool:
-        """Whether an error may be sent now to somebody we have no state for (RFC 7296 2.21.4: rate limited)."""
-        if self._answered_at < now:
-            passed = min(now - self._answered_at, ANSWERS_AT_ONCE)
-            self._answers = min(self._answers + passed * ANSWERS_A_SECOND, ANSWERS_AT_ONCE)
-            self._answered_at = now
-        if self._answers < 1:
-            return False
-        self._answers -= 1
-        return True
+    def may_answer(self, address: str, now: float) -> bool:
+        """Whether an error may be sent now to somebody at ``address`` we have no state for (RFC 7296 2.21.4)."""
+        if len(self._answers_to) >= MOST_ADDRESSES:
+            self._answers_to.clear()
+        allowance = self._answers_to.get(address)
+        if allowance is None:
+            allowance = Allowance(ANSWERS_A_SECOND_TO_ADDRESS, ANSWERS_AT_ONCE_TO_ADDRESS)
+            self._answers_to[address] = allowance
+        return allowance.take(now) and self._answers.take(now)

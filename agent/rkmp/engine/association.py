@@ -310,7 +310,9 @@ class Association:
         promoted = self.keys.promote(at.wall)
         retired = [row for end, row in self.keys.retirements() if end < at.wall]
         for row in retired:
-            self.remove(row, "replaced", at)
+            latest = self.keys.latest()
+            is_replaced = latest is not None and latest.admin_key_name != row.admin_key_name
+            self.remove(row, "replaced" if is_replaced else "its lifetime has ended", at)
         if promoted is None and self.keys.current(at.wall) is None:
             latest = self.keys.latest()
             if latest is not None and latest.send_lifetime.end_or(at.wall) < at.wall:

@@ -206,15 +206,9 @@ class AssociationKeys:
         self._order.pop(row.admin_key_name, None)
 
     def retirements(self) -> list[tuple[datetime, KeyRow]]:
-        """Return the rows that have or will have a successor, with the time at which they can be removed."""
-        latest = self.latest()
-        return [
-            (row.accept_lifetime.end, row)
-            for row in self._own_rows()
-            if row.accept_lifetime.end is not None and (latest is None or row.admin_key_name != latest.admin_key_name)
-        ]
-
-    # -- rows ----------------------------------------------------------------------------------------------------
+        """Return every row that is not for ever, with the time from which on nothing that it protects is accepted."""
+        rows = self._own_rows()
+        return [(row.accept_lifetime.end, row) for row in rows if row.accept_lifetime.end is not None]
 
     def _own_rows(self) -> list[KeyRow]:
         return [

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 _OPENING = (IkeSaState.NEW, IkeSaState.INIT_SENT, IkeSaState.INTERMEDIATE, IkeSaState.AUTH_SENT)
 KEEPALIVE_INTERVAL = 20.0
 """Seconds of silence after which a translator before us is reminded of us (RFC 3948 section 4)."""
+HINT_INTERVAL = 30.0
+"""Seconds for which a hint is not listened to again: anybody can send one, and each costs a liveness check."""
 HINT_PATIENCE = 2.0
 """Seconds in which a peer that somebody says has forgotten the IKE SA may prove the contrary."""
 RESPONDER_PATIENCE = 1.1
@@ -74,6 +76,7 @@ class Conversation:
         self._progress = (0, 0)
         self._opened_at = float("-inf")
         self._heard_at = float("-inf")
+        self._hinted_at = float("-inf")
         self._doubted_until: float | None = None
 
     @property
@@ -120,6 +123,11 @@ class Conversation:
     def is_unanswered(self) -> bool:
         """Whether nothing of the peer has reached us yet."""
         return self.ike_sa.state in (IkeSaState.NEW, IkeSaState.INIT_SENT)
+
+    @property
+    def is_refused_opening(self) -> bool:
+        """Whether we have refused the message that was to open it, so that it never came to be."""
+        return self.role is Role.RESPONDER and self.ike_sa.is_closed and not any(self.ike_sa.remote_spi)
 
     @property
     def is_usable(self) -> bool:
@@ -169,8 +177,8 @@ class Conversation:
         The hint alone changes nothing. A liveness check goes out, and unless the peer answers something within
         :data:`HINT_PATIENCE` the IKE SA is given up. What a forged hint can cost is a handshake, never a key.
         """
-        if self._doubted_until is None and self.is_open:
-            self._doubted_until = now + HINT_PATIENCE
+        if self._doubted_until is None and self.is_open and self._hinted_at + HINT_INTERVAL <= now:
+            self._hinted_at, self._doubted_until = now, now + HINT_PATIENCE
             self.ike_sa.check_liveness(now)
 
     def handle_timer(self, policy: IkePolicy | None, now: float) -> None:

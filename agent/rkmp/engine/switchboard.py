@@ -72,10 +72,8 @@ class Switchboard:
             if not is_opening_request(header) or header.major_version != MAJOR_VERSION:
                 self._answer_stranger(message, is_marked, listener, path, now)
                 return None
-            conversation = self._admit(message, header, is_marked, listener, path, now)
-            if conversation is None:
-                return None
-        elif conversation.remote[0] != path.remote[0]:
+            return self._admit(message, header, is_marked, listener, path, now)
+        if conversation.remote[0] != path.remote[0]:
             self._count[EngineStatistic.DROPPED_OTHER_ADDRESS] += 1
             return None
         is_hint = header.is_response and header.first_payload == PayloadType.NOTIFY
@@ -130,18 +128,22 @@ class Switchboard:
         self._by_opening[opening] = conversation
         self._opening_of[conversation.key] = opening
         self._admission.begin(conversation.key, remote[0])
+        self.contain(conversation, lambda: conversation.receive(message, path, now, is_marked=is_marked), now)
         return conversation
 
     def _answer_stranger(self, message: bytes, is_marked: bool, listener: str, path: Path, now: float) -> None:
         is_old = Header.parse(message).major_version == MAJOR_VERSION
         self._count[EngineStatistic.DROPPED_UNKNOWN_SPI if is_old else EngineStatistic.DROPPED_WRONG_VERSION] += 1
         # RFC 7296 1.5 and 2.5 let us answer anybody; we answer where a peer is configured, so as to be no mirror.
-        if not self._candidates(path.remote[0], listener) or not self._admission.may_answer(now):
-            return
-        answer = stateless.answer_unknown(message)
-        if answer is not None:
-            self._count[EngineStatistic.ERRORS_SENT] += 1
+        answer = stateless.answer_unknown(message) if self._candidates(path.remote[0], listener) else None
+        if answer is not None and self._may_answer(path, now):
             self._send(listener, path, answer, is_marked)
+
+    def _may_answer(self, path: Path, now: float) -> bool:
+        """Return whether an error goes out, and count it as sent or kept back."""
+        may_answer = self._admission.may_answer(path.remote[0], now)
+        self._count[EngineStatistic.ERRORS_SENT if may_answer else EngineStatistic.ERRORS_SUPPRESSED] += 1
+        return may_answer
 
     # -- what goes out -------------------------------------------------------------------------------------------
 
@@ -164,7 +166,9 @@ class Switchboard:
         datagrams = conversation.ike_sa.datagrams()
         # Before the message leaves that tells the peer of a new SPI.
         self._index(conversation)
-        if not conversation.is_mute:
+        # What refuses an IKE_SA_INIT is about no IKE SA of ours, and anybody may have asked for it.
+        is_refusal = conversation.is_refused_opening and bool(datagrams)
+        if not conversation.is_mute and not (is_refusal and not self._may_answer(conversation.path, now)):
             for data in datagrams:
                 self._send(conversation.listener, conversation.path, data, conversation.marked)
             keepalive_at = conversation.keepalive_at
