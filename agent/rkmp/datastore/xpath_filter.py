@@ -24,7 +24,7 @@ from rkmp.datastore.subtree_filter import EntryIndex, add_copy
 from rkmp.datastore.xpath import Expression, XPathSyntaxError
 from rkmp.datastore.xpath.cost import Cost
 from rkmp.datastore.xpath.functions import YangFunctions
-from rkmp.datastore.xpath.syntax import Binary, Path, Step, Syntax, TypeTest, render
+from rkmp.datastore.xpath.syntax import Binary, NameTest, Path, Step, Syntax, TypeTest, render
 from rkmp.datastore.xpath_lookup import Lookup, Search, look_up, lookup_of, search_of
 from rkmp.errors import RpcError
 
@@ -67,6 +67,19 @@ class XPathFilter:
     def reads_all(self) -> bool:
         """Whether anything at all may be read, besides ``reads``."""
         return not self._expression.exact
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is a path of names from the root, so that what it selects depends on nothing beside it."""
+        tree = self._expression.syntax
+        return (
+            isinstance(tree, Path)
+            and tree.absolute
+            and tree.start is None
+            and all(
+                step.axis == "child" and isinstance(step.test, NameTest) and not step.predicates for step in tree.steps
+            )
+        )
 
     @property
     def entry(self) -> XPathFilter | None:

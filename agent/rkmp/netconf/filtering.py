@@ -45,6 +45,11 @@ class Selection:
         """A filter for all that this one looks at, so that this can be applied to what that selects; None for none."""
         return self.filter if isinstance(self.filter, SubtreeFilter) else self.filter.entry
 
+    @property
+    def is_local(self) -> bool:
+        """Whether what is selected of an entry of a list depends on nothing but it, and leaves of what it is in."""
+        return isinstance(self.filter, SubtreeFilter) or self.filter.is_plain or self.filter.entry is not None
+
     def apply_to_readable(self, tree: etree._Element, selected: list[etree._Element] | None = None) -> etree._Element:
         """Return copies of what is selected of ``tree``, which holds nothing that may not be read.
 

@@ -7,7 +7,7 @@ must not know messages or sessions.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from typing import TypeAlias
 
 from lxml import etree
@@ -27,6 +27,15 @@ What it adds under a node that can be configured is taken for the system's, unle
 says otherwise.
 """
 
+EntryNames: TypeAlias = "Collection[tuple[str, tuple[str, ...]]]"
+"""Entries of lists right below a top-level node: the tag of the list, and the values of the keys."""
+
+EntryProvider: TypeAlias = "Callable[[etree._Element, EntryNames], None]"
+"""Does for some entries what a `StateProvider` does for all: ``root`` has just these, where they are configuration.
+
+It adds all of its state that is in no list as well.
+"""
+
 Selects = Callable[[str], bool]
 """Says whether a request can select the top-level node with this tag."""
 
@@ -36,15 +45,26 @@ class OperationalState:
 
     def __init__(self) -> None:
         self._providers: dict[str, list[StateProvider]] = {}
+        self._of_entries: dict[str, list[EntryProvider | None]] = {}
         self._on_request: set[str] = set()
 
-    def register(self, tag: str, provider: StateProvider, *, on_request: bool = False) -> None:
+    def register(
+        self,
+        tag: str,
+        provider: StateProvider,
+        *,
+        on_request: bool = False,
+        of_entries: EntryProvider | None = None,
+    ) -> None:
         """Have ``provider`` add state to the top-level node ``tag`` (Clark notation); several may, in this order.
+
+        ``of_entries`` does so for some entries, where it costs less than for all.
 
         State that is ``on_request`` is there for a filter that names it and not otherwise: it has no YANG module,
         and a client that checks what it gets against the announced modules would choke on it.
         """
         self._providers.setdefault(tag, []).append(provider)
+        self._of_entries.setdefault(tag, []).append(of_entries)
         if on_request:
             self._on_request.add(tag)
 
@@ -77,6 +97,26 @@ class OperationalState:
         root = _copy_of(running, selects)
         self._provide(root, selects)
         defaults_of(schema).complete(root)
+        etree.strip_attributes(root, ORIGIN_ATTRIBUTE)
+        return root
+
+    def entries_in_use(
+        self, schema: Schema, configured: etree._Element, entries: Mapping[str, EntryNames]
+    ) -> etree._Element | None:
+        """Return some entries of the operational datastore by top-level node, with state beside their lists.
+
+        ``configured`` has just what running has of them. None where a provider cannot be asked for some.
+        """
+        root = _copy_of(configured, lambda tag: tag in entries)
+        for tag, names in entries.items():
+            for provider in self._of_entries.get(tag, ()):
+                if provider is None:
+                    return None
+                provider(root, names)
+        defaults_of(schema).complete(root)
+        for element in list(root):
+            if element.tag not in entries:
+                root.remove(element)
         etree.strip_attributes(root, ORIGIN_ATTRIBUTE)
         return root
 

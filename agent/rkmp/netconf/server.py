@@ -31,7 +31,7 @@ from rkmp.netconf.handlers import Handler, HandlerRegistry
 from rkmp.netconf.login_attempts import LoginAttempts
 from rkmp.netconf.monitoring import NETCONF_STATE, Monitoring
 from rkmp.netconf.notifications import NETCONF, NotificationHub, provide_streams
-from rkmp.netconf.operational import OperationalState, StateProvider
+from rkmp.netconf.operational import EntryNames, EntryProvider, OperationalState, StateProvider
 from rkmp.netconf.operations.request import ServerContext
 from rkmp.netconf.session import MessageHandler, Session, SessionLimits, TerminationReason
 from rkmp.netconf.session_table import SessionRefused, SessionTable
@@ -178,9 +178,12 @@ class NetconfServer:
 
     # What the agent's other rooms plug in.
 
-    def provide_state(self, tag: str, provider: StateProvider) -> None:
-        """Have ``provider`` add state to the top-level data node ``tag`` (Clark notation) of every ``<get>``."""
-        self._state.register(tag, provider)
+    def provide_state(self, tag: str, provider: StateProvider, *, of_entries: EntryProvider | None = None) -> None:
+        """Have ``provider`` add state to the top-level data node ``tag`` (Clark notation) of every ``<get>``.
+
+        ``of_entries`` adds that of some entries, for changes of which it is told that they are there.
+        """
+        self._state.register(tag, provider, of_entries=of_entries)
 
     def tell_state_changes(self, tag: str, excepted: Collection[tuple[str, ...]] = ()) -> None:
         """Have the state below the top-level node ``tag`` be on-change capable (RFC 8641 section 3.10).
@@ -190,12 +193,12 @@ class NetconfServer:
         """
         self._publisher.capable.declare(tag, excepted)
 
-    def state_changed(self, tag: str) -> None:
+    def state_changed(self, tag: str, entries: EntryNames | None = None) -> None:
         """Have subscribers told of what has changed of the state below the top-level node ``tag``, if anything has.
 
-        Costs next to nothing where there are none.
+        ``entries`` are the only ones of its lists that can have. Costs next to nothing without subscribers.
         """
-        self._publisher.state_changed(tag)
+        self._publisher.state_changed(tag, entries)
 
     def handle(self, path: Sequence[str], handler: Handler) -> None:
         """Have ``handler`` carry out the rpc or action at ``path``, Clark tags from the top, choices left out.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -17,7 +18,7 @@ from rkmp.netconf.access_control import AccessControl
 from rkmp.netconf.data_content import DataWriter
 from rkmp.netconf.documents import parse_document
 from rkmp.netconf.notifications import NotificationHub
-from rkmp.netconf.operational import OperationalState
+from rkmp.netconf.operational import EntryNames, OperationalState
 from rkmp.netconf.rpc_content import check_content
 from rkmp.netconf.subscriptions import Publisher, Sources, Subscriber, Subscription, SubscriptionLimits, Surroundings
 from rkmp.netconf.subscriptions.configuration import ConfiguredFilters
@@ -46,6 +47,9 @@ class Stage:
         self._stopwatch = 0.0
         self.footfall: dict[str, int] = {}
         self.visits: list[int] = []
+        self.stock: dict[tuple[str, ...], int] = {}
+        self.looks = 0
+        """How often a datastore was looked at as a whole, or as a whole was asked for its state."""
         self.raining = False
         self.woken = 0
         database = Database(IN_MEMORY)
@@ -57,7 +61,7 @@ class Stage:
         self.log = EventLog(database, lambda: self.now.wall)
         self.hub = NotificationHub(self.schema, Redactor(self.schema), self.log)
         self.state = OperationalState()
-        self.state.register(shop("shop"), self._provide_shop)
+        self.state.register(shop("shop"), self._provide_shop, of_entries=self._provide_shelves)
         self.state.register(shop("weather"), self._provide_weather)
         self.publisher = Publisher(
             Surroundings(
@@ -95,6 +99,14 @@ class Stage:
         self.footfall.update(counts)
         self.publisher.state_changed(shop("shop"))
 
+    def deliver(self, aisle: str, kind: str, number: int) -> None:
+        """Change the state of one shelf, which may not be configured, and tell that it is this one."""
+        keys = (aisle, kind)
+        self.stock[keys] = number
+        if not number:
+            del self.stock[keys]
+        self.publisher.state_changed(shop("shop"), [(shop("shelf"), keys)])
+
     def publish(self, text: str) -> None:
         """Have an event happen."""
         self.hub.publish(self.now.wall, etree.fromstring(f'<closing xmlns="{SHOP}"><reason>{text}</reason></closing>'))
@@ -126,10 +138,13 @@ class Stage:
         session_id = subscription.subscriber.session_id
         self.publisher.modify(session_id, subscription.number, lambda terms: changed_terms(terms, element))
 
-    def operational(self) -> Content:
-        """Return what a user who may see everything gets of the shop, but for what is not on-change capable."""
+    def content(self, datastore: str = "operational", only: str | None = None) -> Content:
+        """Return what a user who may see everything gets of the shop, but for what is not on-change capable.
+
+        ``only`` is the tag of the children of the shop that are wanted.
+        """
         running = self.datastores.tree("running")
-        tree = self.state.in_use(self.schema, running)
+        tree = copy.deepcopy(running) if datastore == "running" else self.state.in_use(self.schema, running)
         for other in list(tree):
             if other.tag != shop("shop"):
                 tree.remove(other)
@@ -138,6 +153,10 @@ class Stage:
         for footfall in tree.iterfind(f"{shop('shop')}/{shop('footfall')}"):
             for ever in footfall.findall(shop("ever")):
                 footfall.remove(ever)
+        for top in tree.iterchildren(shop("shop")) if only else ():
+            for child in list(top):
+                if child.tag != only:
+                    top.remove(child)
         return content_of(self.schema, tree)
 
     def _checked(self, operation: str, optional: tuple[str, ...] = ()) -> etree._Element:
@@ -151,9 +170,26 @@ class Stage:
         self.woken += 1
 
     def _provide_shop(self, root: etree._Element) -> None:
+        self.looks += 1
+        self._provide_shelves(root, [(shop("shelf"), keys) for keys in self.stock])
+
+    def _provide_shelves(self, root: etree._Element, entries: EntryNames) -> None:
         top = root.find(shop("shop"))
         if top is None:
             top = etree.SubElement(root, shop("shop"))
+        found = {
+            tuple(shelf.findtext(shop(key)) or "" for key in ("aisle", "kind")): shelf
+            for shelf in top.iterchildren(shop("shelf"))
+        }
+        for _, keys in entries:
+            if keys in self.stock:
+                shelf = found.get(keys)
+                if shelf is None:
+                    shelf = etree.SubElement(top, shop("shelf"))
+                    for key, value in zip(("aisle", "kind"), keys, strict=True):
+                        etree.SubElement(shelf, shop(key)).text = value
+                etree.SubElement(shelf, shop("stock")).text = str(self.stock[keys])
+        etree.SubElement(top, shop("stock")).text = str(sum(self.stock.values()))
         footfall = etree.SubElement(top, shop("footfall"))
         for name, count in self.footfall.items():
             etree.SubElement(footfall, shop(name)).text = str(count)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from rkmp.datastore.schema import Schema
 from tests.netconf.subscriptions.receiver import Receiver, content_of
-from tests.netconf.subscriptions.requests import SHOP, on_change, push, subtree
+from tests.netconf.subscriptions.requests import SHOP, on_change, push, shop, subtree, xpath
 from tests.netconf.subscriptions.stage import Stage, events
 
 ALL = subtree(f'<shop xmlns="{SHOP}"/>')
@@ -17,6 +17,12 @@ KINDS = st.sampled_from(["shop:fruit", "shop:bread"])
 
 def escaped(text: str) -> str:
     return text.replace("&", "&amp;")
+
+
+SELECTIONS = st.sampled_from(
+    [(ALL, None), (xpath("/s:shop"), None), (subtree(f'<shop xmlns="{SHOP}"><shelf/></shop>'), shop("shelf"))]
+)
+"""Filters, each with the only children of the shop that it selects."""
 
 
 @st.composite
@@ -50,8 +56,30 @@ def shops(draw: st.DrawFn) -> str:
     return f'<shop xmlns="{SHOP}" xmlns:shop="{SHOP}">{"".join(parts)}</shop>'
 
 
+@st.composite
+def single_shelves(draw: st.DrawFn) -> str:
+    """Draw an edit of one shelf."""
+    aisle, kind = escaped(draw(NAMES)), draw(KINDS)
+    operation = draw(st.sampled_from(["merge", "merge", "replace", "remove"]))
+    item = escaped(draw(NAMES))
+    label = f"<label>{escaped(draw(NAMES))}</label>" if draw(st.booleans()) else ""
+    inside = (
+        ""
+        if operation == "remove"
+        else f"{label}<item><name>{item}</name><price>{draw(st.integers(1, 3))}</price></item>"
+    )
+    keys = f"<aisle>{aisle}</aisle><kind>{kind}</kind>"
+    return (
+        f'<shop xmlns="{SHOP}" xmlns:shop="{SHOP}"><shelf xmlns:nc="urn:ietf:params:xml:ns:netconf:base:1.0" '
+        f'nc:operation="{operation}">{keys}{inside}</shelf></shop>'
+    )
+
+
 STEPS = st.lists(
     st.one_of(
+        st.tuples(st.just("shelf"), single_shelves()),
+        st.tuples(st.just("shelf"), single_shelves()),
+        st.tuples(st.just("stock"), st.tuples(NAMES, KINDS, st.integers(0, 2))),
         st.tuples(st.just("edit"), shops()),
         st.tuples(st.just("state"), st.tuples(st.integers(0, 2), st.lists(st.integers(0, 2), max_size=3))),
         st.tuples(st.just("wait"), st.sampled_from([0.0, 0.3, 1.0])),
@@ -60,18 +88,29 @@ STEPS = st.lists(
 )
 
 
-@given(shops(), STEPS, st.sampled_from([None, 100]))
+@given(shops(), STEPS, st.sampled_from([None, 100]), st.sampled_from(["operational", "running"]), SELECTIONS)
 @settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_patches_applied_to_the_first_snapshot_give_the_data_of_now(
-    shop_schema: Schema, first: str, steps: list[tuple[str, object]], dampening: int | None
+    shop_schema: Schema,
+    first: str,
+    steps: list[tuple[str, object]],
+    dampening: int | None,
+    datastore: str,
+    selected: tuple[str, str | None],
 ) -> None:
+    selection, only = selected
     stage = Stage(shop_schema)
     stage.edit(first)
-    subscription = stage.establish(push(on_change(dampening), ALL))
+    subscription = stage.establish(push(on_change(dampening), selection, datastore))
     receiver = Receiver(shop_schema)
     for kind, what in steps:
         if kind == "edit":
             stage.edit(str(what), "replace")
+        elif kind == "shelf":
+            stage.edit(str(what))
+        elif kind == "stock":
+            assert isinstance(what, tuple)
+            stage.deliver(*what)
         elif kind == "state":
             assert isinstance(what, tuple)
             now, stage.visits = what
@@ -84,9 +123,9 @@ def test_patches_applied_to_the_first_snapshot_give_the_data_of_now(
         for event in events(subscription):
             receiver.receive(event)
         if not dampening:
-            assert content_of(shop_schema, receiver.tree) == stage.operational()
+            assert content_of(shop_schema, receiver.tree) == stage.content(datastore, only)
     stage.advance(2)
     for event in events(subscription):
         receiver.receive(event)
-    assert content_of(shop_schema, receiver.tree) == stage.operational()
+    assert content_of(shop_schema, receiver.tree) == stage.content(datastore, only)
     assert receiver.patches == list(range(len(receiver.patches)))

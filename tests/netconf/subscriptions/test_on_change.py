@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import tempfile
+from pathlib import Path
+
+import pytest
 from lxml import etree
 
-from rkmp.datastore.schema import Schema
+from rkmp.datastore.schema import Schema, load_schema
 from rkmp.netconf.subscriptions import Subscription, SubscriptionLimits
+from rkmp.netconf.subscriptions.places import conditions_stay_inside
 from tests.netconf.subscriptions.receiver import Receiver, content_of
 from tests.netconf.subscriptions.requests import SHOP, on_change, push, shop, subtree, xpath, yp
 from tests.netconf.subscriptions.stage import Stage, events, names
@@ -32,7 +37,7 @@ def test_a_subscription_starts_with_everything_that_is_selected(stage: Stage, sh
     receiver.receive(event)
     assert event.tag == yp("push-update")
     assert event.findtext(yp("id")) == str(subscription.number)
-    assert content_of(shop_schema, receiver.tree) == stage.operational()
+    assert content_of(shop_schema, receiver.tree) == stage.content()
     # Neither a secret nor what changes all the time; the default that is in use is there.
     sent = etree.tostring(event).decode()
     assert "12-34" not in sent
@@ -114,7 +119,7 @@ def test_what_no_path_can_name_is_sent_with_what_is_around_it(stage: Stage, shop
     (event,) = events(subscription)
     assert [each.text for each in event.iter(yp("target"))] == ["/example-shop:shop/footfall"]
     receiver.receive(event)
-    assert content_of(shop_schema, receiver.tree) == stage.operational()
+    assert content_of(shop_schema, receiver.tree) == stage.content()
 
 
 def test_changes_within_a_dampening_period_come_together_at_its_end(stage: Stage) -> None:
@@ -200,7 +205,7 @@ def test_patches_are_counted_from_the_last_full_update(stage: Stage, shop_schema
     for event in events(subscription):
         receiver.receive(event)
     assert receiver.patches == [0]
-    assert content_of(shop_schema, receiver.tree) == stage.operational()
+    assert content_of(shop_schema, receiver.tree) == stage.content()
 
 
 def test_other_datastores_can_be_subscribed_to(stage: Stage) -> None:
@@ -240,3 +245,51 @@ def test_looking_takes_no_more_than_its_share_of_the_time(shop_schema: Schema) -
     assert edits(subscription) == []
     stage.advance(0.1)
     assert edits(subscription) == [("replace", "/example-shop:shop/name")]
+
+
+STOCK = ("replace", "/example-shop:shop/stock")
+SHELF = "<shelf><aisle>{}</aisle><kind>shop:fruit</kind>{}</shelf>"
+
+
+@pytest.mark.parametrize("datastore", ["running", "intended", "operational"])
+@pytest.mark.parametrize(
+    "selection",
+    [ALL, "", xpath("/s:shop/s:shelf")],
+)
+def test_entries_that_have_changed_are_looked_at_and_no_others(
+    stage: Stage, datastore: str, selection: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage.edit_shop("<name>corner</name>" + SHELF.format(1, "") + SHELF.format(2, ""))
+    subscription = stage.establish(push(on_change(sync=False), selection, datastore))
+    before = stage.looks
+    monkeypatch.setattr(stage.publisher._views, "look", None)
+    stage.edit_shop(SHELF.format(1, "<item><name>fig</name></item>"))
+    stage.advance()
+    shelf = "/example-shop:shop/shelf=1,example-shop%3Afruit"
+    assert edits(subscription) == [("insert", f"{shelf}/item=fig")]
+    if datastore == "operational":
+        stage.deliver("1", "shop:fruit", 5)
+        stage.advance()
+        told = {("create", f"{shelf}/stock")}
+        assert set(edits(subscription)) == told | (set() if "shelf" in selection else {STOCK})
+    assert stage.looks == before
+    assert not subscription.is_suspended
+
+
+def test_a_condition_that_looks_outside_of_its_entry_takes_a_whole_look(shop_schema: Schema) -> None:
+    module = """
+    module m { yang-version 1.1; namespace "urn:m"; prefix m;
+      container c {
+        leaf mode { type string; }
+        list inside { key k; leaf k { type string; } leaf a { when "../k = 'x'"; type string; default "d"; } }
+        list outside { key k; leaf k { type string; } leaf a { when "../../mode = 'x'"; type string; default "d"; } }
+        list far { key k; leaf k { type string; } leaf a { when "/m:c/m:mode = 'x'"; type string; default "d"; } }
+      }
+    }"""
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "m.yang").write_text(module)
+        schema = load_schema({"m": ()}, [Path(folder)])
+    lists = ("inside", "outside", "far")
+    found = {name: conditions_stay_inside(schema, "{urn:m}c", f"{{urn:m}}{name}") for name in lists}
+    assert found == {"inside": True, "outside": False, "far": False}
+    assert conditions_stay_inside(shop_schema, shop("shop"), shop("shelf"))

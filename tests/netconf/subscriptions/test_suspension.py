@@ -82,7 +82,7 @@ def test_changes_while_suspended_come_in_one_complete_patch(stage: Stage, shop_s
     told += events(subscription)
     for event in told:
         receiver.receive(event)
-    assert content_of(shop_schema, receiver.tree) == stage.operational()
+    assert content_of(shop_schema, receiver.tree) == stage.content()
     # Nothing of it is missing, and no patch is either.
     assert receiver.patches == [0, 1, 2]
 

@@ -47,14 +47,16 @@ class Change:
 
 def changes(schema: Schema, before: etree._Element, now: etree._Element) -> list[Change]:
     """Return the changes that lead from one ``config`` element to another, in an order to be applied in."""
-    return list(_Comparison(schema).children(schema.root, before, now, ""))
+    return list(Comparison(schema).children(schema.root, before, now, ""))
 
 
 class _Unaddressable(Exception):
     """Something has changed that no path can name: an entry without a key, or one that is there twice."""
 
 
-class _Comparison:
+class Comparison:
+    """Finds changes between elements of two trees of one schema."""
+
     def __init__(self, schema: Schema) -> None:
         self._schema = schema
 
@@ -66,6 +68,29 @@ class _Comparison:
             if child is not None:
                 one = self._entries if child.is_entry else self._single
                 yield from one(child, earlier.get(tag, []), later.get(tag, []), path)
+
+    def entry(self, node: SchemaNode, before: etree._Element | None, now: etree._Element | None) -> Iterator[Change]:
+        """Yield the changes of one entry of a list in no order of its users, right below a top-level node."""
+        element = now if now is not None else before
+        if element is None:
+            return
+        above = f"/{step(self._schema, node.data_parent, element)}" if node.data_parent is not None else ""
+        path = self._path(above, node, element)
+        if before is None:
+            yield Change(ChangeType.CREATE, path, now)
+        elif now is None:
+            yield Change(ChangeType.DELETE, path)
+        elif _octets(before) != _octets(now):
+            yield from self._same(node, before, now, path)
+
+    def state_beside_lists(self, node: SchemaNode, before: etree._Element, now: etree._Element) -> Iterator[Change]:
+        """Yield the changes of state below the top-level ``node`` that is in no list."""
+        path = f"/{step(self._schema, node, now)}"
+        for child in node.data_children.values():
+            if not child.config and not child.is_entry:
+                earlier, later = list(before.iterchildren(child.tag)), list(now.iterchildren(child.tag))
+                if earlier or later:
+                    yield from self._single(child, earlier, later, path)
 
     def _single(
         self, node: SchemaNode, before: Sequence[etree._Element], now: Sequence[etree._Element], path: str

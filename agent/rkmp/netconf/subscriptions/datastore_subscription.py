@@ -15,6 +15,7 @@ from rkmp.netconf.data_content import DataWriter
 from rkmp.netconf.subscriptions.changes import Change
 from rkmp.netconf.subscriptions.filters import DataFilter
 from rkmp.netconf.subscriptions.messages import push_change_update, push_update
+from rkmp.netconf.subscriptions.places import Place, Places
 from rkmp.netconf.subscriptions.refusals import Refusal
 from rkmp.netconf.subscriptions.subscription import Subscriber, Subscription, Surroundings
 from rkmp.netconf.subscriptions.terms import DatastoreTerms, FilterTerms, OnChange
@@ -99,11 +100,11 @@ class DatastoreSubscription(Subscription):
         """Go on with what the configured filter holds now, once the receiver has been told so."""
         self._queue_octets(message)
         self._filter = data_filter
-        self.changed()
+        self.changed(None)
 
-    def changed(self) -> None:
-        """Take note that something selected may have changed."""
-        self._updates.changed()
+    def changed(self, places: Places) -> None:
+        """Take note that something selected may have changed at ``places``."""
+        self._updates.changed(places)
         self._surroundings.when_due()
 
     def is_affected(self, datastores: Collection[str], tags: Collection[str]) -> bool:
@@ -141,6 +142,18 @@ class DatastoreSubscription(Subscription):
         except (Refusal, RpcError):
             # Under what its user may see now the filter cannot be applied, or costs too much.
             self._suspend("insufficient-resources")
+            return None
+        if isinstance(self._updates, OnChangeUpdates):
+            self._updates.looked(self._surroundings.clock(), self._stopwatch() - began)
+        return tree
+
+    def look_at(self, places: Collection[Place]) -> etree._Element | None:
+        """Return what is selected at ``places``; None where only a whole look tells what has changed there."""
+        reader = self._surroundings.access_of(self.subscriber.client).reader
+        began = self._stopwatch()
+        try:
+            tree = self._views.look_at(self._terms.datastore, self._filter, reader, places, on_change=True)
+        except (Refusal, RpcError):
             return None
         if isinstance(self._updates, OnChangeUpdates):
             self._updates.looked(self._surroundings.clock(), self._stopwatch() - began)

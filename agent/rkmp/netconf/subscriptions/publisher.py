@@ -12,11 +12,13 @@ from collections.abc import Callable, Iterator, Sequence
 
 from rkmp.datastore.edits import Edit
 from rkmp.netconf.access_control.policy import NACM
+from rkmp.netconf.operational import EntryNames
 from rkmp.netconf.subscriptions.admission import Admission, Selected, Sources
 from rkmp.netconf.subscriptions.capability import OnChangeNodes
 from rkmp.netconf.subscriptions.datastore_subscription import DatastoreSubscription
 from rkmp.netconf.subscriptions.filters import FILTERS, DataFilter, EventFilter, are_equal
 from rkmp.netconf.subscriptions.messages import subscription_modified
+from rkmp.netconf.subscriptions.places import Place, places_of
 from rkmp.netconf.subscriptions.refusals import Refusal
 from rkmp.netconf.subscriptions.stream_subscription import StreamSubscription
 from rkmp.netconf.subscriptions.subscription import Subscriber, Subscription, Surroundings
@@ -119,7 +121,7 @@ class Publisher:
         """Take note of a commit; a listener of the datastores."""
         if not self._subscriptions:
             return
-        tags = {edit.top for edit in edits}
+        tags, places = {edit.top for edit in edits}, places_of(edits)
         is_policy = NACM in tags
         if is_policy or FILTERS in tags:
             self._filters_changed()
@@ -127,13 +129,16 @@ class Publisher:
             if isinstance(subscription, DatastoreSubscription) and (
                 is_policy or subscription.is_affected(ON_CHANGE, tags)
             ):
-                subscription.changed()
+                subscription.changed(None if is_policy else places)
 
-    def state_changed(self, tag: str) -> None:
-        """Take note that state below the top-level node ``tag`` has changed."""
+    def state_changed(self, tag: str, entries: EntryNames | None = None) -> None:
+        """Take note that state below the top-level node ``tag`` has changed: of some entries, or anywhere."""
+        if not self._subscriptions:
+            return
+        places = None if entries is None else frozenset(Place(tag, *entry) for entry in entries)
         for subscription in self:
             if isinstance(subscription, DatastoreSubscription) and subscription.is_affected((OPERATIONAL,), (tag,)):
-                subscription.changed()
+                subscription.changed(places)
 
     def delay(self) -> float | None:
         """Return after how many seconds ``handle_time`` is to be called; None: not before something happens."""

@@ -6,7 +6,7 @@ Time comes in, records are asked of the subscription. It must not know datastore
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from enum import Enum
 from typing import Protocol
@@ -17,6 +17,8 @@ from rkmp.datastore.schema import Schema
 from rkmp.instant import Instant
 from rkmp.netconf.subscriptions.changes import Change, changes
 from rkmp.netconf.subscriptions.pending import PendingChanges
+from rkmp.netconf.subscriptions.places import NOWHERE, Place, Places, both
+from rkmp.netconf.subscriptions.snapshot import Snapshot
 from rkmp.netconf.subscriptions.terms import OnChange, Periodic
 
 _CENTISECONDS = 100
@@ -38,6 +40,9 @@ class Records(Protocol):
 
     def look(self) -> etree._Element | None:
         """Return what is selected now, a new ``config`` element; None where it cannot be had."""
+
+    def look_at(self, places: Collection[Place]) -> etree._Element | None:
+        """Return what is selected at ``places``, with state beside their lists; None where that takes a whole look."""
 
     def push(self, tree: etree._Element) -> bool:
         """Send a push-update with all of ``tree``; return whether it could be."""
@@ -68,7 +73,7 @@ class PeriodicUpdates:
             self.terms = Periodic(self.terms.period, now.wall)
         self._due = self._next(now.wall)
 
-    def changed(self) -> None:
+    def changed(self, places: Places) -> None:
         """Take note that data may have changed, which is of no matter here."""
 
     def resumed(self, now: Instant) -> None:
@@ -112,7 +117,8 @@ class OnChangeUpdates:
         self._pending = PendingChanges(schema, terms.excluded)
         self._told: etree._Element | None = None
         self._seen: etree._Element | None = None
-        self._is_dirty = False
+        self._snapshot: Snapshot | None = None
+        self._dirty: Places = NOWHERE
         self._is_stuck = False
         self._wants_sync = False
         self._patch = 0
@@ -129,15 +135,15 @@ class OnChangeUpdates:
         """Start from what another has told, so that the next record leads from there to what is selected now."""
         self._told, self._seen = before._told, before._seen
         self._patch, self._quiet_until, self._next_look = before._patch, before._quiet_until, before._next_look
-        self._is_dirty = True
+        self._dirty = None
 
-    def changed(self) -> None:
-        """Take note that something selected may have changed."""
-        self._is_dirty = True
+    def changed(self, places: Places) -> None:
+        """Take note that something selected may have changed at ``places``."""
+        self._dirty = both(self._dirty, places)
 
     def resumed(self, now: Instant) -> None:  # noqa: ARG002
         """Go on after a suspension with a complete patch from the last record (RFC 8641 3.11.1)."""
-        self._is_dirty = True
+        self._dirty = None
 
     def resynchronise(self) -> None:
         """Send everything that is selected, soon."""
@@ -151,7 +157,7 @@ class OnChangeUpdates:
         """Return after how many seconds there is something to do."""
         if self._wants_sync:
             return 0.0
-        if self._is_dirty:
+        if self._dirty != NOWHERE:
             return max(0.0, self._next_look - now.monotonic)
         if self._pending and not self._is_stuck:
             return max(0.0, self._quiet_until - now.monotonic)
@@ -165,10 +171,12 @@ class OnChangeUpdates:
             if tree is not None:
                 self._synchronise(now, tree)
             else:
-                self._is_dirty = True
+                self._dirty = None
             return
-        if self._is_dirty and now.monotonic >= self._next_look:
-            self._is_dirty = self._is_stuck = False
+        if self._dirty != NOWHERE and now.monotonic >= self._next_look:
+            places, self._dirty, self._is_stuck = self._dirty, NOWHERE, False
+            if places is not None and self._look_at(now, places):
+                return
             tree = self._records.look()
             if tree is None:
                 return
@@ -179,6 +187,31 @@ class OnChangeUpdates:
                 self._told = tree
         if self._pending and now.monotonic >= self._quiet_until:
             self._tell(now)
+
+    def _look_at(self, now: Instant, places: Collection[Place]) -> bool:
+        """Tell what has changed at ``places``, and return whether that is all that there was to do."""
+        if self._told is None or self._told is not self._seen or self._pending or now.monotonic < self._quiet_until:
+            # What was seen has not been told yet, or what is seen now is not to be told yet.
+            return False
+        tree = self._records.look_at(places)
+        if tree is None:
+            return False
+        if self._snapshot is None or self._snapshot.tree is not self._told:
+            self._snapshot = Snapshot(self._schema, self._told)
+        found = self._snapshot.changes_at(tree, places)
+        if found is None:
+            return False
+        told = [change for change in found if change.type not in self.terms.excluded]
+        if told:
+            if self._records.push_changes(self._patch, told, None) is not Outcome.TOLD:
+                # It is told with what changes next, from what was told last.
+                self._dirty, self._is_stuck = NOWHERE, True
+                self._pending.add(told)
+                return True
+            self._patch = (self._patch + 1) % _PATCHES
+            self._dampen(now)
+        self._snapshot.adopt(tree, places)
+        return True
 
     def _tell(self, now: Instant) -> None:
         if self._told is None or self._seen is None:
@@ -203,7 +236,7 @@ class OnChangeUpdates:
             self._patch = 0
             self._dampen(now)
         else:
-            self._is_dirty = True
+            self._dirty = None
 
     def _dampen(self, now: Instant) -> None:
         # RFC 8641 3.1: in effect every time that the assembly of an update record is completed.

@@ -17,6 +17,7 @@ from rkmp.netconf.access_control import Reader
 from rkmp.netconf.operational import OperationalState
 from rkmp.netconf.subscriptions.capability import OnChangeNodes
 from rkmp.netconf.subscriptions.filters import DataFilter, reaches
+from rkmp.netconf.subscriptions.places import Place, conditions_stay_inside, filter_for
 
 OPERATIONAL = "operational"
 INTENDED = "intended"
@@ -62,6 +63,30 @@ class Views:
         reader.leave_readable_below(tree)
         return tree if selection is None else selection.apply_to_readable(tree)
 
+    def look_at(
+        self, datastore: str, data_filter: DataFilter, reader: Reader, places: Collection[Place], *, on_change: bool
+    ) -> etree._Element | None:
+        """Return the same at ``places`` alone, with state beside their lists; None where that takes a whole look."""
+        schema = self._datastores.schema
+        selection = data_filter.selection(reader)
+        if not (selection is None or selection.is_local):
+            return None
+        entries = filter_for(schema, places)
+        if entries is None:
+            return None
+        tree = self._datastores.select("running", entries)
+        if datastore == OPERATIONAL:
+            if not all(conditions_stay_inside(schema, place.top, place.list) for place in places):
+                return None
+            in_use = self._state.entries_in_use(schema, tree, _by_top(places))
+            if in_use is None:
+                return None
+            tree = in_use
+            if on_change:
+                self._capable.prune(tree)
+        reader.leave_readable_below(tree)
+        return tree if selection is None else selection.apply_to_readable(tree)
+
     def is_affected(self, datastore: str, data_filter: DataFilter, reader: Reader, tags: Collection[str]) -> bool:
         """Whether a change at or below one of the top-level nodes ``tags`` can change what is seen."""
         if any(data_filter.selects(reader, tag) for tag in tags):
@@ -74,6 +99,13 @@ class Views:
 
     def _shows(self, tag: str, selection: object | None) -> bool:
         return selection is not None or self._state.selects_by_default(tag)
+
+
+def _by_top(places: Collection[Place]) -> dict[str, frozenset[tuple[str, tuple[str, ...]]]]:
+    return {
+        top: frozenset((place.list, place.keys) for place in places if place.top == top)
+        for top in dict.fromkeys(place.top for place in places)
+    }
 
 
 @lru_cache(64)
