@@ -165,8 +165,8 @@ class VirtualDriver:
 
     def receive(self, data: bytes, destination: tuple[str, int], source: tuple[str, int]) -> None:
         for listener in self._listeners.values():
-            if (listener.address, listener.port) == destination:
-                self.engine.receive(data, listener.name, source, self._world.instant())
+            if listener.address == destination[0] and destination[1] in (listener.port, listener.marked_port):
+                self.engine.receive(data, listener.name, source, self._world.instant(), destination)
                 self.pump()
                 return
 
@@ -174,8 +174,8 @@ class VirtualDriver:
         for event in self.engine.events():
             self._tell(event)
         for datagram in self.engine.datagrams():
-            listener = self._listeners[datagram.listener]
-            self._world.send((listener.address, listener.port), datagram.remote, datagram.data)
+            address = self._listeners[datagram.listener].address
+            self._world.send((address, datagram.local[1]), datagram.remote, datagram.data)
         for watcher in self._watchers:
             watcher()
 

@@ -7,6 +7,7 @@ from collections import Counter
 import pytest
 
 from rkmp.errors import RpcError, RpcErrors
+from rkmp.ike.addressing import MARKER
 from rkmp.wire import ExchangeType, Header
 from tests.northbound.agents import Agent, World
 from tests.northbound.test_agents import R1, R2, configuration, established
@@ -22,10 +23,17 @@ class Wire(World):
     def __init__(self) -> None:
         super().__init__()
         self.sent: list[tuple[str, bytes]] = []
+        self._seen_as: dict[str, str] = {}
+
+    def translate(self, address: str, seen_as: str) -> None:
+        """Have a translator before ``address``, which others see as another one."""
+        self._seen_as[address] = seen_as
 
     def send(self, source: tuple[str, int], destination: tuple[str, int], data: bytes) -> None:
-        self.sent.append((source[0], data))
-        super().send(source, destination, data)
+        self.sent.append((source[0], data.removeprefix(MARKER)))
+        inside = {seen: address for address, seen in self._seen_as.items()}
+        source = (self._seen_as.get(source[0], source[0]), source[1])
+        super().send(source, (inside.get(destination[0], destination[0]), destination[1]), data)
 
     def requests(self, address: str) -> Counter[int]:
         """Return how many requests of each exchange type ``address`` has sent, fragments of one being one."""
@@ -185,3 +193,36 @@ def test_a_retained_ike_sa_stays() -> None:
     _, r1, _ = two_routers("<retain-ike-sa>true</retain-ike-sa>", seconds=20)
     assert r1.text("r:rkmp/r:peer/r:ike-sa/r:state") == "established"
     assert r1.heard("ike-sa-down") == []
+
+
+def test_an_ike_sa_that_is_replaced_has_its_additional_key_exchanges_again() -> None:
+    world, r1, r2 = two_routers("<lifetime>60</lifetime>")
+    before = r1.text("r:rkmp/r:peer/r:ike-sa/r:local-spi")
+    world.run(58)
+    assert r1.text("r:rkmp/r:peer/r:ike-sa/r:local-spi") != before
+    assert additional(r1) == additional(r2) == ["ml-kem-768"]
+    assert (world.requests(R1) + world.requests(R2))[ExchangeType.IKE_FOLLOWUP_KE] >= 1
+    assert len(r1.key_rows()) == 1
+
+
+@pytest.mark.parametrize(("policy", "is_keyed"), [("", False), ("<nat>allow</nat>", True)])
+def test_keys_for_translated_addresses_are_refused_unless_the_policy_allows_them(
+    policy: str, *, is_keyed: bool
+) -> None:
+    world = Wire()
+    translated = "198.51.100.7"
+    r1, r2 = world.agent("r1", R1), world.agent("r2", R2)
+    world.translate(R1, translated)
+    for agent in (r1, r2):
+        agent.edit(rkmp(f"<ike-policy><name>p</name>{policy}</ike-policy>"))
+    r2.edit(configuration("r2", "r1", translated, initiate="never"))
+    r1.edit(configuration("r1", "r2", R2))
+    world.run(3)
+    assert established(r1, "r2") is established(r2, "r1") is is_keyed
+    if not is_keyed:
+        assert "address is translated" in (r1.association("r2", "last-error") or "")
+        assert "address is translated" in (r2.association("r1", "last-error") or "")
+    assert (r1.text("r:rkmp/r:peer/r:ike-sa/r:nat-local"), r2.text("r:rkmp/r:peer/r:ike-sa/r:nat-remote")) == (
+        "true",
+        "true",
+    )
