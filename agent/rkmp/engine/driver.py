@@ -88,16 +88,16 @@ class EngineDriver:
         Raises :class:`EngineRefusal` with a reason for the operator.
         """
         wanted = self._listeners(configuration)
-        prepared = self._engine.prepare(configuration)
+        known_ports = _with_chosen_ports(configuration, wanted, self._endpoints)
+        prepared = self._engine.prepare(known_ports)
         with ExitStack() as undo:
             endpoints: dict[Binding, UdpEndpoint] = {}
             for binding in itertools.chain.from_iterable(map(_bindings, wanted)):
                 known = self._endpoints.get(binding)
                 endpoints[binding] = known or undo.enter_context(UdpEndpoint(bound_socket(*binding[:2])))
-            if not all(listener.port for listener in wanted):
-                # Peers are told which port it is (RFC 7296 2.23), so the engine has to know what was chosen.
-                chosen = {each.name: replace(each, port=endpoints[_bindings(each)[0]].address[1]) for each in wanted}
-                prepared = self._engine.prepare(replace(configuration, listeners=chosen))
+            chosen = _with_chosen_ports(configuration, wanted, endpoints)
+            if chosen != known_ports:
+                prepared = self._engine.prepare(chosen)
             unused = undo.pop_all()
 
         def apply() -> None:
@@ -252,6 +252,22 @@ class EngineDriver:
         longest = self.longest_sleep
         delay = longest if deadline is None else min(max(0.0, deadline - now.monotonic), longest)
         self._timer = self._loop.call_later(delay, self._wake)
+
+
+def _with_chosen_ports(
+    configuration: EngineConfiguration, wanted: Iterable[Listener], endpoints: Mapping[Binding, UdpEndpoint]
+) -> EngineConfiguration:
+    """Return ``configuration`` with the ports that were chosen for the listeners that leave it to the kernel, if known.
+
+    Peers are told which port it is (RFC 7296 2.23), so the engine has to know.
+    """
+    listeners: dict[str, Listener] = {}
+    for listener in wanted:
+        endpoint = None if listener.port else endpoints.get(_bindings(listener)[0])
+        listeners[listener.name] = listener if endpoint is None else replace(listener, port=endpoint.address[1])
+    if all(listeners[listener.name] is listener for listener in wanted):
+        return configuration
+    return replace(configuration, listeners=listeners)
 
 
 def _bindings(listener: Listener) -> tuple[Binding, ...]:
