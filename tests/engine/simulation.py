@@ -117,6 +117,7 @@ class Router:
         self.events: list[EngineEvent] = []
         self.requests: set[int] = set()
         self.is_up = True
+        self._moment = Instant(float("-inf"), BASE)
         self._database = Database(":memory:")
         self._sealer = Sealer(KeyEncryptionKey(Secret(bytes(32))), "keys")
         self._boot()
@@ -127,7 +128,9 @@ class Router:
 
     def at(self, now: float) -> Instant:
         """Return the moment as this router sees it."""
-        return Instant(now, BASE + timedelta(seconds=now + self.skew))
+        if self._moment.monotonic != now:
+            self._moment = Instant(now, BASE + timedelta(seconds=now + self.skew))
+        return self._moment
 
     def configure(self, configuration: EngineConfiguration, now: float) -> None:
         """Prepare and apply a configuration, which also is what a restart comes up with."""
@@ -303,7 +306,7 @@ class Simulation:
             router.events += router.engine.events()
             for datagram in router.engine.datagrams():
                 self._send(router, datagram)
-            assert not router.engine.statistics().get(EngineStatistic.INTERNAL_ERRORS), f"seed {self.seed}"
+            assert not router.engine._switchboard._count[EngineStatistic.INTERNAL_ERRORS], f"seed {self.seed}"
         if self.checks_continuity:
             self._check()
 
@@ -336,7 +339,10 @@ class Simulation:
                 timer = router.engine.next_timer()
                 if timer is not None and timer <= self.now:
                     router.engine.handle_timer(router.at(self.now))
-                self.pump()
+                    self.pump()
+        if self.checks_continuity:
+            # The time that has passed may have changed what is sent with, too.
+            self._check()
 
     def _send(self, router: Router, datagram: OutgoingDatagram) -> None:
         self.sent += 1
