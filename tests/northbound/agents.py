@@ -34,7 +34,7 @@ from rkmp.keytable import KeyTable
 from rkmp.netconf import Client, NetconfServer
 from rkmp.netconf.access_control import AccessControl
 from rkmp.netconf.handlers import Handler, HandlerRegistry, Invocation, PathStep
-from rkmp.netconf.operational import OperationalState, StateProvider
+from rkmp.netconf.operational import EntryNames, EntryProvider, OperationalState, StateProvider
 from rkmp.northbound import Northbound
 from rkmp.secret import Secret
 from rkmp.storage import IN_MEMORY, Database, KeyEncryptionKey, Sealer
@@ -199,8 +199,8 @@ class Desk:
     handlers: HandlerRegistry
     heard: list[tuple[datetime, etree._Element]] = field(default_factory=list)
 
-    def provide_state(self, tag: str, provider: StateProvider) -> None:
-        self.state.register(tag, provider)
+    def provide_state(self, tag: str, provider: StateProvider, *, of_entries: EntryProvider | None = None) -> None:
+        self.state.register(tag, provider, of_entries=of_entries)
 
     def handle(self, path: Sequence[str], handler: Handler) -> None:
         self.handlers.register(path, handler)
@@ -211,7 +211,7 @@ class Desk:
     def tell_state_changes(self, tag: str, excepted: Collection[tuple[str, ...]] = ()) -> None:
         assert all(path[0] == tag for path in excepted)
 
-    def state_changed(self, tag: str) -> None:
+    def state_changed(self, tag: str, entries: EntryNames | None = None) -> None:
         assert tag
 
 

@@ -37,7 +37,7 @@ from rkmp.ike import Identity, IdentityPattern, Retransmission
 from rkmp.ike.purposes import LDP_DISCOVERY
 from rkmp.keytable import Direction, KeyRow, Lifetime
 from rkmp.netconf.handlers import Handler
-from rkmp.netconf.operational import StateProvider
+from rkmp.netconf.operational import EntryNames, EntryProvider, StateProvider
 from rkmp.northbound import Northbound
 from rkmp.secret import Secret
 from rkmp.storage import IN_MEMORY, Database, KeyEncryptionKey, Sealer
@@ -510,7 +510,7 @@ def test_an_agent_with_keys_alone_configures_its_engine_too() -> None:
 class NoServer:
     """A NETCONF server that nobody asks anything."""
 
-    def provide_state(self, tag: str, provider: StateProvider) -> None: ...
+    def provide_state(self, tag: str, provider: StateProvider, *, of_entries: EntryProvider | None = None) -> None: ...
 
     def handle(self, path: Sequence[str], handler: Handler) -> None: ...
 
@@ -518,7 +518,7 @@ class NoServer:
 
     def tell_state_changes(self, tag: str, excepted: Collection[tuple[str, ...]] = ()) -> None: ...
 
-    def state_changed(self, tag: str) -> None: ...
+    def state_changed(self, tag: str, entries: EntryNames | None = None) -> None: ...
 
 
 def test_an_engine_that_cannot_start_keeps_no_manual_key_from_the_table() -> None:

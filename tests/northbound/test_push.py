@@ -19,18 +19,23 @@ from tests.northbound.test_netconf import Routers, rekey, text_of
 from tests.northbound.world import KEY_TABLE, RKMP, schema
 
 NMDA = "urn:ietf:params:xml:ns:yang:ietf-netconf-nmda"
-BOTH = f'<rkmp xmlns="{RKMP}"/><key-table xmlns="{KEY_TABLE}"/>'
-GET_DATA = (
-    f'<get-data xmlns="{NMDA}"><datastore xmlns:ds="{DS}">ds:operational</datastore>'
-    f"<subtree-filter>{BOTH}</subtree-filter></get-data>"
-)
+KEYS = f'<key-table xmlns="{KEY_TABLE}"/>'
+BOTH = f'<rkmp xmlns="{RKMP}"/>{KEYS}'
+
+
+def get_data(selection: str) -> str:
+    return (
+        f'<get-data xmlns="{NMDA}"><datastore xmlns:ds="{DS}">ds:operational</datastore>'
+        f"<subtree-filter>{selection}</subtree-filter></get-data>"
+    )
 
 
 class Watcher:
     """A client that is pushed what another client reads."""
 
-    def __init__(self, routers: Routers, subscriber: Peer, reader: Peer) -> None:
+    def __init__(self, routers: Routers, subscriber: Peer, reader: Peer, selection: str) -> None:
         self.routers = routers
+        self.selection = selection
         self.subscriber = subscriber
         self.reader = reader
         self.receiver = Receiver(schema())
@@ -38,7 +43,7 @@ class Watcher:
 
     async def read(self) -> Content:
         """Return the operational datastore, without what is not on-change capable."""
-        (data,) = await self.reader.call(GET_DATA)
+        (data,) = await self.reader.call(get_data(self.selection))
         assert data.tag == f"{{{NMDA}}}data", etree.tostring(data).decode()
         for path in EXCEPTED:
             for found in data.findall("/".join(path)):
@@ -69,15 +74,25 @@ class Watcher:
 
 
 @pytest.fixture
-async def watcher() -> AsyncIterator[Watcher]:
+async def routers() -> AsyncIterator[Routers]:
     routers = Routers()
-    subscriber, reader = await routers.client(routers.r1), await routers.client(routers.r1)
-    reply = await subscriber.call(push(on_change(), subtree(BOTH)))
-    assert reply[0].text == "1", etree.tostring(reply).decode()
-    watcher = Watcher(routers, subscriber, reader)
-    watcher.take((await subscriber.message())[1])
-    yield watcher
+    yield routers
     await routers.close()
+
+
+async def watch(routers: Routers, selection: str) -> Watcher:
+    """Return a watcher that has been told what there is."""
+    subscriber, reader = await routers.client(routers.r1), await routers.client(routers.r1)
+    reply = await subscriber.call(push(on_change(), subtree(selection)))
+    assert reply[0].text == "1", etree.tostring(reply).decode()
+    watcher = Watcher(routers, subscriber, reader, selection)
+    watcher.take((await subscriber.message())[1])
+    return watcher
+
+
+@pytest.fixture
+async def watcher(routers: Routers) -> Watcher:
+    return await watch(routers, BOTH)
 
 
 async def test_everything_that_happens_to_keys_and_peers_is_pushed(watcher: Watcher) -> None:
@@ -121,3 +136,27 @@ async def test_counters_alone_lead_to_no_record(watcher: Watcher) -> None:
     await watcher.run(120.0, step=30.0)
     assert routers.r1.driver.statistics()["messages-in"] > counted
     assert len(watcher.receiver.patches) == before
+
+
+async def test_of_many_keys_those_are_looked_at_that_have_changed(routers: Routers) -> None:
+    one, other = await routers.configure()
+    watcher = await watch(routers, KEYS)
+    server = routers.r1.server
+    assert server is not None
+    # A whole look would fail, and end the subscription.
+    server._publisher._views.look = None  # type: ignore[assignment,method-assign]
+    await watcher.catch_up()
+    for _ in range(2):
+        reply = asyncio.create_task(one.call(rekey()))
+        for _ in range(10):
+            await settle()
+            await watcher.run(0.02, step=0.02)
+        assert (await reply)[0].tag == Rkmp.ADMIN_KEY_NAME
+    keys = watcher.receiver.tree.findall(f"{KeyTableNames.KEY_TABLE}/{KeyTableNames.KEY}")
+    assert len(keys) == 3
+    assert [key.findtext(KeyTableNames.SELECTED_FOR_SENDING) for key in keys].count("true") == 1
+    await watcher.run(600, step=30)
+    # One key after the other has been given up, and what replaced it is sent with.
+    selections = [target for _, target in watcher.operations if target.endswith("/selected-for-sending")]
+    assert len(set(selections)) >= 2, watcher.operations
+    assert other.session.ended is None

@@ -13,7 +13,7 @@ from rkmp.datastore.subscribers import Change, PreparedChange
 from rkmp.errors import EngineRefusal, RpcError
 from rkmp.keytable import KeyTable
 from rkmp.netconf.handlers import Handler
-from rkmp.netconf.operational import StateProvider
+from rkmp.netconf.operational import EntryProvider, StateProvider
 from rkmp.northbound.actions import Actions
 from rkmp.northbound.configuration import NorthboundConfiguration
 from rkmp.northbound.engine_access import EngineAccess
@@ -27,8 +27,8 @@ from rkmp.northbound.state_changes import Watched, tell_changes
 class Server(Watched, Protocol):
     """What the northbound needs of the NETCONF server (:class:`rkmp.netconf.server.NetconfServer`)."""
 
-    def provide_state(self, tag: str, provider: StateProvider) -> None:
-        """Have ``provider`` add state to a top-level node."""
+    def provide_state(self, tag: str, provider: StateProvider, *, of_entries: EntryProvider | None = None) -> None:
+        """Have ``provider`` add state to a top-level node, and ``of_entries`` that of some entries."""
 
     def handle(self, path: Sequence[str], handler: Handler) -> None:
         """Have ``handler`` carry out an action."""
@@ -79,7 +79,8 @@ class Northbound:
             clock=clock,
         )
         server.provide_state(Rkmp.RKMP, state.provide)
-        server.provide_state(KeyTableNames.KEY_TABLE, KeyTableState(key_table, clock).provide)
+        keys = KeyTableState(key_table, clock)
+        server.provide_state(KeyTableNames.KEY_TABLE, keys.provide, of_entries=keys.provide_entries)
         tell_changes(engine, key_table, server)
         for path, handler in {**Actions(engine).handlers, **KeyExport(key_table).handlers}.items():
             server.handle(path, handler)

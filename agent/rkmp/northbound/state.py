@@ -6,7 +6,7 @@ Negotiated keys are entries of the same list as the configured ones. Key materia
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 
 from lxml import etree
@@ -16,6 +16,7 @@ from rkmp.engine.configuration import EngineConfiguration
 from rkmp.engine.state import AssociationSnapshot, IkeSaSnapshot, PeerSnapshot
 from rkmp.keytable import KeyRow, KeyTable, Lifetime, fingerprint, key_state
 from rkmp.netconf import Origin, set_origin
+from rkmp.netconf.operational import EntryNames
 from rkmp.northbound.elements import add, container
 from rkmp.northbound.engine_access import EngineAccess
 from rkmp.northbound.names import KEY_TABLE_NAMESPACE, RKMP_NAMESPACE, KeyTableNames, Rkmp
@@ -180,10 +181,18 @@ class KeyTableState:
 
     def provide(self, root: etree._Element) -> None:
         """Add the state to ``root``, a copy of the running configuration."""
+        self._add(root, self._key_table.rows())
+
+    def provide_entries(self, root: etree._Element, entries: EntryNames) -> None:
+        """Add the state of some keys to ``root``, which has just these, and how many there are of all."""
+        names = [keys[0] for tag, keys in entries if tag == KeyTableNames.KEY]
+        self._add(root, [row for name in names if (row := self._key_table.get(name)) is not None])
+
+    def _add(self, root: etree._Element, rows: Iterable[KeyRow]) -> None:
         now = self._clock()
         top = container(root, KeyTableNames.KEY_TABLE)
         configured = {key.findtext(KeyTableNames.ADMIN_KEY_NAME): key for key in top.iterchildren(KeyTableNames.KEY)}
-        for row in self._key_table.rows():
+        for row in rows:
             entry = configured.get(row.admin_key_name) if row.provenance is None else _negotiated_entry(top, row)
             if entry is not None:
                 add(entry, KeyTableNames.STATE, key_state(row, now))

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Protocol
 
-from rkmp.keytable import KeyTable
+from rkmp.keytable import KeyEvent, KeyTable
+from rkmp.netconf.operational import EntryNames
 from rkmp.northbound.engine_access import EngineAccess
 from rkmp.northbound.names import KeyTableNames, Rkmp
 
@@ -31,8 +32,8 @@ class Watched(Protocol):
     def tell_state_changes(self, tag: str, excepted: Collection[tuple[str, ...]] = ()) -> None:
         """Have the state below a top-level node be on-change capable, but for some nodes."""
 
-    def state_changed(self, tag: str) -> None:
-        """Take note that state below a top-level node may not be what it was."""
+    def state_changed(self, tag: str, entries: EntryNames | None = None) -> None:
+        """Take note that state below a top-level node may not be what it was, of ``entries`` or anywhere."""
 
 
 def tell_changes(engine: EngineAccess, key_table: KeyTable, server: Watched) -> None:
@@ -40,4 +41,15 @@ def tell_changes(engine: EngineAccess, key_table: KeyTable, server: Watched) -> 
     server.tell_state_changes(Rkmp.RKMP, EXCEPTED)
     server.tell_state_changes(KeyTableNames.KEY_TABLE)
     engine.watch(lambda: server.state_changed(Rkmp.RKMP))
-    key_table.subscribe(lambda _event: server.state_changed(KeyTableNames.KEY_TABLE))
+    key_table.subscribe(lambda event: server.state_changed(KeyTableNames.KEY_TABLE, _touched(key_table, event)))
+
+
+def _touched(key_table: KeyTable, event: KeyEvent) -> EntryNames | None:
+    """Return the keys whose state ``event`` can have changed: which of those with a peer is selected may be another."""
+    if not event.is_negotiated:
+        # A manual key can have had other peers before.
+        return None
+    names = {event.admin_key_name}
+    for peer in event.peers:
+        names.update(row.admin_key_name for row in key_table.rows_for(peer, event.protocol))
+    return [(KeyTableNames.KEY, (name,)) for name in names]
