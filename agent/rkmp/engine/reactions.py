@@ -45,8 +45,8 @@ from rkmp.wire import NotifyType
 
 _log = logging.getLogger(__name__)
 
-WAIT_AFTER_DELETE = 2.0
-"""Seconds until we ask again for a key that the peer has taken away: it may be about to ask itself."""
+WAIT_AFTER_DELETE = 0.5
+"""Seconds until we ask again for a key that the peer has taken away: it may be about to ask, and nobody has one."""
 
 COURTESY = 3.0
 """Seconds that the initiator of an IKE SA has for its requests before the responder makes its own."""
