@@ -19,8 +19,8 @@ class Timed(Protocol):
     def delay(self) -> float | None:
         """Return after how many seconds to call ``handle_time``; None: not before something happens."""
 
-    def handle_time(self) -> None:
-        """Do a part of what is due."""
+    def handle_time(self) -> bool:
+        """Do a part of what is due; return whether anything was."""
 
 
 class Alarm:
@@ -51,12 +51,11 @@ class Alarm:
         if delay is None or self._is_closed:
             self._set(None)
             return
-        loop = asyncio.get_running_loop()
-        # Also where it is due now: what is ready on the loop comes first.
-        self._set(loop.call_later(min(delay, LONGEST_SLEEP), self._wake) if delay else loop.call_soon(self._wake))
+        self._set(asyncio.get_running_loop().call_later(min(delay, LONGEST_SLEEP), self._wake))
 
     def _wake(self) -> None:
-        try:
-            self._timed().handle_time()
-        finally:
+        if self._timed().handle_time() and not self._is_closed:
+            # What is ready on the loop comes first.
+            self._set(asyncio.get_running_loop().call_soon(self._wake))
+        else:
             self._arm()

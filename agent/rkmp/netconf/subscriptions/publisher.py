@@ -8,6 +8,7 @@ It must not know sessions, messages or the event loop.
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 
 from rkmp.datastore.edits import Edit
@@ -41,6 +42,8 @@ class Publisher:
         self._views = Views(sources.datastores, sources.state, self.capable)
         self._admission = Admission(surroundings, sources, self._views, self.capable)
         self._subscriptions: dict[int, Subscription] = {}
+        self._due: deque[Subscription] = deque()
+        """Those that were due when it was last asked, and have not been served since."""
         self._last_id = 0
 
     def __iter__(self) -> Iterator[Subscription]:
@@ -145,12 +148,20 @@ class Publisher:
         delays = [delay for each in self._subscriptions.values() if (delay := each.delay()) is not None]
         return min(delays, default=None)
 
-    def handle_time(self) -> None:
-        """Serve one of the subscriptions that are due, the one that was served the longest ago."""
-        subscription = next((each for each in self._subscriptions.values() if each.delay() == 0.0), None)
-        if subscription is None:
-            return
-        self._subscriptions[subscription.number] = self._subscriptions.pop(subscription.number)
+    def handle_time(self) -> bool:
+        """Serve one of the subscriptions that are due, each in its turn; return whether there was one."""
+        if not self._due:
+            self._due.extend(each for each in self._subscriptions.values() if each.delay() == 0.0)
+        while self._due:
+            subscription = self._due.popleft()
+            if subscription.number in self._subscriptions and subscription.delay() == 0.0:
+                self._serve(subscription)
+                return True
+        return False
+
+    # How
+
+    def _serve(self, subscription: Subscription) -> None:
         try:
             subscription.handle_time()
         except Exception as error:  # noqa: BLE001 - a bug costs one subscription, and not all of them
@@ -158,8 +169,6 @@ class Publisher:
             _log.error("subscription %d: internal error: %s", subscription.number, type(error).__qualname__)
             is_stream = isinstance(subscription, StreamSubscription)
             subscription.terminate("stream-unavailable" if is_stream else "datastore-not-subscribable")
-
-    # How
 
     def _filters_changed(self) -> None:
         """Look at the configured filters that subscriptions refer to (RFC 8639 sections 2.7.2 and 2.7.3)."""
