@@ -6,7 +6,7 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -14,7 +14,7 @@ from lxml import etree
 from ncclient.manager import Manager
 from ncclient.operations.rpc import RPCError
 
-from tests.e2e.agents import KEY_TABLE, NAMESPACES, NETCONF, RKMP, USER, AgentProcess, peer_configuration
+from tests.e2e.agents import KEY_TABLE, NAMESPACES, NETCONF, RKMP, USER, AgentProcess, make_user_key, peer_configuration
 from tests.netconf.subscriptions.receiver import Receiver
 from tests.netconf.subscriptions.requests import SN, YP, delete, kill, modify, on_change, periodic, push, resync, stream
 from tests.northbound.world import schema
@@ -57,13 +57,23 @@ def local(event: etree._Element) -> str:
     return etree.QName(event).localname
 
 
-@pytest.fixture
-def running(pair: tuple[AgentProcess, AgentProcess]) -> tuple[AgentProcess, AgentProcess]:
-    """Two agents, of which the second waits for the first, which has no configuration yet."""
-    r1, r2 = pair
-    with r2.connect() as two:
-        two.edit_config(target="running", config=peer_configuration("r2", "r1", port=r1.ike_port, initiate="never"))
-    return r1, r2
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[AgentProcess, AgentProcess]]:
+    """Two agents, of which the second waits for the first, which has no configuration of it yet."""
+    directory = tmp_path_factory.mktemp("push")
+    key = make_user_key(directory)
+    r1, r2 = agents = tuple(AgentProcess(name, directory / name, key) for name in ("r1", "r2"))
+    try:
+        for agent in agents:
+            agent.initialise()
+            agent.start()
+        with r2.connect() as two:
+            waiting = peer_configuration("r2", "r1", port=r1.ike_port, initiate="never")
+            two.edit_config(target="running", config=waiting)
+        yield r1, r2
+    finally:
+        for agent in agents:
+            agent.kill()
 
 
 def test_ncclient_is_pushed_keys_and_events_and_manages_its_subscriptions(

@@ -18,6 +18,7 @@ from tests.netconf.conversation import Peer, rpc, settle
 from tests.netconf.judge import require_valid_state
 from tests.netconf.subscriptions.conftest import MODULES
 from tests.netconf.subscriptions.requests import (
+    DS,
     SHOP,
     SN,
     YP,
@@ -173,6 +174,20 @@ async def test_state_shows_streams_and_subscriptions_as_the_modules_have_them(ag
     assert third.findtext(sn("replay-start-time")) == "2026-01-01T00:00:00Z"
     assert {each.text for each in subscriptions.iter(sn("state"))} == {"active"}
     require_valid_state({**NETCONF_MODULES, "example-shop": ()}, [MODULES], data)
+
+
+async def test_operational_says_that_subscriptions_are_learned(agent: Agent) -> None:
+    peer = await agent.connect()
+    await subscribe(peer, push(on_change(sync=False), ALL))
+    nmda = "urn:ietf:params:xml:ns:yang:ietf-netconf-nmda"
+    (data,) = await peer.call(
+        f'<get-data xmlns="{nmda}"><datastore xmlns:ds="{DS}">ds:operational</datastore>'
+        f'<subtree-filter><subscriptions xmlns="{SN}"/></subtree-filter><with-origin/></get-data>'
+    )
+    (subscription,) = data.iter(sn("subscription"))
+    assert subscription.get("{urn:ietf:params:xml:ns:yang:ietf-origin}origin") == "or:learned"
+    # There is no such configuration.
+    assert len(data_of(await peer.call("<get-config><source><running/></source></get-config>"))) == 0
 
 
 async def test_parameters_that_are_not_named_stay_as_they_are(agent: Agent) -> None:
