@@ -11,12 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from rkmp.crypto.suites import HYBRID_IKE_PROPOSALS
 from rkmp.ike import IkeSaEstablished, IkeSaRekeyed, Role, Statistic
 from rkmp.ike.addressing import MARKER
 from rkmp.wire import ExchangeType, Header
 from tests.interop.strongswan.charon import Charon, Connection
 from tests.interop.strongswan.conftest import MakeCharon, MakeRouter
-from tests.interop.strongswan.router import Router, settings_for
+from tests.interop.strongswan.router import CHARON_SETTINGS, Router, settings_for
 from tests.interop.strongswan.test_fragmentation import fragmented
 
 SUITES = {
@@ -75,6 +76,25 @@ def test_an_ike_sa_is_opened_with_ml_kem(
     ]
     assert (ExchangeType.IKE_INTERMEDIATE, charon_opens) in fragmented(router.sent)
     assert (ExchangeType.IKE_INTERMEDIATE, not charon_opens) in fragmented(router.received)
+    router.check_liveness()
+
+
+@pytest.mark.parametrize("charon_opens", [False, True], ids=["we-open", "charon-opens"])
+@pytest.mark.parametrize(
+    ("suite", "methods"),
+    [
+        ("aes256gcm16-prfsha384-x25519-ke1_mlkem768", ("ml-kem-768",)),
+        ("aes256gcm16-prfsha384-x25519-ke1_mlkem768-ke1_none", ("ml-kem-768",)),
+        ("aes256gcm16-prfsha384-x25519", ()),
+    ],
+    ids=["wanted", "optional", "unwanted"],
+)
+def test_an_operator_s_policy_without_proposals_takes_ml_kem_where_charon_does(
+    charon: Charon, make_router: MakeRouter, suite: str, methods: tuple[str, ...], *, charon_opens: bool
+) -> None:
+    router = make_router(settings=replace(CHARON_SETTINGS, proposals=HYBRID_IKE_PROPOSALS))
+    established = open_ike_sa(router, charon, suite, charon_opens=charon_opens)
+    assert established.suite.additional_key_exchange_names == methods
     router.check_liveness()
 
 
