@@ -88,6 +88,7 @@ class Router:
     psk: Secret = field(default_factory=lambda: PSK)
     peer_psk: Secret = field(default_factory=lambda: PSK)
     certificate: OwnCertificate | None = None
+    other_certificates: tuple[OwnCertificate, ...] = ()
     peer_certificate: PeerCertificate | None = None
     authorities: bytes | None = None
     ppk: Ppk | None = None
@@ -117,7 +118,7 @@ class Router:
         return Expectations(self.authorities, () if self.ppk is None else (self.ppk,))
 
     def local_authentication(self, remote_identity: Identity | None) -> LocalAuthentication:
-        return LocalAuthentication(self.identity, self.certificate or PreSharedKey(self.psk))
+        return LocalAuthentication(self.identity, self.certificate or PreSharedKey(self.psk), self.other_certificates)
 
     def remote_authentication(self, remote_identity: Identity) -> RemoteAuthentication:
         if remote_identity != self.peer_identity:

@@ -195,6 +195,23 @@ def test_who_expects_no_certificate_asks_for_none() -> None:
     assert not any(isinstance(payload, CertificateRequest) for payload in everything)
 
 
+@pytest.mark.parametrize("prover", ["alice", "bob"])
+def test_of_several_certificates_the_first_is_shown_whose_signature_the_peer_can_verify(prover: str) -> None:
+    """Without the Identity hash a side verifies no Edwards signatures (RFC 8420 2)."""
+    alice, bob = certified()
+    ours, peer = (alice, bob) if prover == "alice" else (bob, alice)
+    name = ours.identity.text
+    edwards, ecdsa = (own(router_certificate(name, kind)) for kind in (KeyType.ED25519, KeyType.ECDSA_P384))
+    ours.certificate, ours.other_certificates = edwards, (ecdsa,)
+    hashes = tuple(algorithm for algorithm in HASH_ALGORITHMS if algorithm.name != "IDENTITY")
+    peer.settings = replace(peer.settings, hash_algorithms=hashes)
+    meet(alice, bob)
+    assert_same_keys(alice, bob)
+    chain = peer.last(IkeSaEstablished).remote_chain
+    assert chain is not None
+    assert chain.certificates[0] == ecdsa.credential.certificates[0]
+
+
 def test_hash_algorithms_are_announced_both_ways() -> None:
     alice, bob = pair()
     transcript = meet(alice, bob)

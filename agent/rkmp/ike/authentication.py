@@ -67,10 +67,14 @@ class NotAuthenticated(IkeError):
 
 @value
 class Proof:
-    """What goes out to prove who we are: CERT payloads, where there are any, and AUTH."""
+    """What goes out to prove who we are: CERT payloads, where there are any, and AUTH.
+
+    ``shown`` is the certificate of ours that it is by.
+    """
 
     certificates: tuple[Certificate, ...]
     authentication: Authentication
+    shown: OwnCertificate | None = None
 
 
 @value
@@ -125,31 +129,40 @@ def prove(
             data = shared_key_auth(context.negotiated.suite.prf, secret, octets)
             return Proof((), Authentication(AuthMethod.SHARED_KEY, data))
         case OwnCertificate():
-            credential = local.certificate_for(authorities).credential
-            peer_hashes, allow_sha1 = context.negotiated.agreed.hash_algorithms, context.settings.allow_sha1
-            try:
-                method, data = sign(credential.private_key, octets, peer_hashes, allow_sha1=allow_sha1)
-            except CryptoError as refusal:
-                failure = AuthenticationFailure.NO_COMMON_SIGNATURE
-                raise NotAuthenticated(failure, f"we cannot sign for the peer: {refusal}", peer) from refusal
-            sent = tuple(Certificate(CertEncoding.X509_SIGNATURE, octets) for octets in credential.payloads)
-            return Proof(sent, Authentication(method, data))
+            return _signed(context, local.certificates_for(authorities), octets, peer)
 
 
-def why_rejected(context: Context, local: LocalAuthentication, *, uses_ppk: bool) -> str:
-    """Return what a responder that does not accept our proof may not like about it.
+def _signed(context: Context, certificates: Sequence[OwnCertificate], octets: bytes, peer: Identity | None) -> Proof:
+    """Return the proof by the first of ``certificates`` whose key makes a signature that the peer can verify."""
+    peer_hashes, allow_sha1 = context.negotiated.agreed.hash_algorithms, context.settings.allow_sha1
+    refusals: list[str] = []
+    for each in certificates:
+        try:
+            method, data = sign(each.credential.private_key, octets, peer_hashes, allow_sha1=allow_sha1)
+        except CryptoError as refusal:
+            refusals.append(str(refusal))
+            continue
+        sent = tuple(Certificate(CertEncoding.X509_SIGNATURE, payload) for payload in each.credential.payloads)
+        return Proof(sent, Authentication(method, data), each)
+    reason = f"we cannot sign for the peer: {'; '.join(dict.fromkeys(refusals))}"
+    raise NotAuthenticated(AuthenticationFailure.NO_COMMON_SIGNATURE, reason, peer)
+
+
+def why_rejected(context: Context, identity: Identity, shown: OwnCertificate | None, *, uses_ppk: bool) -> str:
+    """Return what a responder that does not accept us as ``identity`` may not like about our proof.
+
+    ``shown`` is the certificate that it was by, None where it was by a pre-shared key.
 
     It does not say itself, so that nobody can try out names and secrets (RFC 7296 2.21.2): this is what is left when
     what we have shown is held against what it has asked for in CERTREQ.
     """
     agreed = context.negotiated.agreed
-    doubts = [f"expects another name than {local.identity}"]
-    if isinstance(local.method, PreSharedKey):
+    doubts = [f"expects another name than {identity}"]
+    if shown is None:
         doubts.append("has another pre-shared key")
         if agreed.asks_for_certificate:
             doubts.append("wants a certificate, for which it has asked")
     else:
-        shown = local.certificate_for(agreed.authorities)
         who = shown.credential.names.description
         if not agreed.asks_for_certificate:
             doubts.append("wants a pre-shared key, since it has asked for no certificate")

@@ -78,12 +78,12 @@ class LocalAuthentication:
     method: PreSharedKey | OwnCertificate
     others: tuple[OwnCertificate, ...] = ()
 
-    def certificate_for(self, authorities: frozenset[bytes]) -> OwnCertificate:
-        """Return the certificate to show to a peer that asks for ``authorities``: the first of all where none suits."""
+    def certificates_for(self, authorities: frozenset[bytes]) -> tuple[OwnCertificate, ...]:
+        """Return our certificates for a peer that asks for ``authorities``, those that suit first; none with a PSK."""
         if not isinstance(self.method, OwnCertificate):
-            raise TypeError("a pre-shared key has no certificate")
-        suitable = (each for each in (self.method, *self.others) if not authorities.isdisjoint(each.authorities))
-        return next(suitable, self.method)
+            return ()
+        # Sorting is stable: among those that suit, and among the others, the order stays.
+        return tuple(sorted((self.method, *self.others), key=lambda each: authorities.isdisjoint(each.authorities)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,7 +50,7 @@ from rkmp.ike.events import (
 from rkmp.ike.exchanges.exchange import Closing, Exchange, Identities, Outcome, Payloads, Withdrawn
 from rkmp.ike.exchanges.informational import Farewell, RefuseAnswer
 from rkmp.ike.occurrence import first_error, notify_of, only
-from rkmp.ike.policy import ChildRequest, LocalAuthentication, Ppk
+from rkmp.ike.policy import ChildRequest, LocalAuthentication, OwnCertificate, Ppk
 from rkmp.ike.post_quantum import evidence_of_initiator, evidence_of_responder, keys_with, ppk_to_use
 from rkmp.ike.refusals import child_refusal, negotiation_failure, notify_name
 from rkmp.wire import (
@@ -78,6 +78,7 @@ class IkeAuth(Exchange):
     def __init__(self, child_request: ChildRequest | None = None) -> None:
         self._child_request = child_request
         self._local: LocalAuthentication | None = None
+        self._shown: OwnCertificate | None = None
         self._ppk: Ppk | None = None
         self._response: Payloads = ()
 
@@ -95,6 +96,7 @@ class IkeAuth(Exchange):
         try:
             asked = context.negotiated.agreed.authorities
             proof = prove(context, keys_with(context, self._ppk), local, own_id, None, asked)
+            self._shown = proof.shown
             notifies = self._ppk_notifies(context, local, own_id)
         except NotAuthenticated as refusal:
             raise self._given_up(refusal) from refusal
@@ -190,7 +192,8 @@ class IkeAuth(Exchange):
         event: Event = NegotiationFailed(negotiation_failure(notify_type), notify_type, message)
         reason = CloseReason.NEGOTIATION_FAILED
         if notify_type == NotifyType.AUTHENTICATION_FAILED:
-            doubts = why_rejected(context, self._authentication, uses_ppk=self._ppk is not None)
+            identity = self._authentication.identity
+            doubts = why_rejected(context, identity, self._shown, uses_ppk=self._ppk is not None)
             message = f"{message}: {doubts}"
             event = AuthenticationFailed(None, AuthenticationFailure.REJECTED_BY_PEER, message)
             reason = CloseReason.AUTHENTICATION_FAILED
