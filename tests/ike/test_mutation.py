@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -11,8 +10,8 @@ from hypothesis import strategies as st
 
 from rkmp.crypto.suites import DEFAULT_IKE_PROPOSALS
 from rkmp.ike import IkeSa, IkeSaState, Statistic
-from rkmp.ike.core import IkeSaCore
-from rkmp.wire import KeyExchangeId
+from tests.fuzz.corpus import RECORDED, SEVERAL_KEY_EXCHANGES
+from tests.fuzz.targets import snapshot
 from tests.ike.network import JUMBO, LDP, Router, assert_same_keys, established, pair, request, settle
 
 
@@ -47,64 +46,8 @@ mutations = st.builds(
 )
 
 
-def corpus(**changes: object) -> list[tuple[str, bytes]]:
-    """Return every kind of message of a whole life, with the name of the one who receives it."""
-    alice, bob = pair(**changes)
-    recorded: list[tuple[str, bytes]] = []
-
-    def exchange() -> None:
-        alice.collect()
-        bob.collect()
-        while alice.outgoing or bob.outgoing:
-            for datagram in alice.sent():
-                recorded.append(("bob", datagram))
-                bob.receive(datagram, 1.0)
-            for datagram in bob.sent():
-                recorded.append(("alice", datagram))
-                alice.receive(datagram, 1.0)
-
-    alice.initiate(request(10, 11))
-    exchange()
-    commands: list[Callable[[], None]] = [
-        lambda: alice.ike_sa.create_child(request(30, 31, protocol=LDP, pfs=True), 1.0),
-        lambda: bob.ike_sa.rekey_child(200, request(50, 51), 1.0),
-        lambda: alice.ike_sa.check_liveness(1.0),
-        lambda: bob.ike_sa.rekey(1.0),
-        lambda: alice.ike_sa.delete_child(10, 1.0),
-        lambda: bob.ike_sa.close("enough", 1.0),
-    ]
-    for command in commands:
-        command()
-        exchange()
-    return recorded
-
-
-SEVERAL = (replace(DEFAULT_IKE_PROPOSALS[0], additional_key_exchanges=((KeyExchangeId.ECP_256,),)),)
-CORPUS = corpus() + corpus(proposals=SEVERAL, datagram_size=200)
-
-
-def snapshot(core: IkeSaCore) -> tuple[object, ...]:
-    context, tasks = core.context, core.tasks
-    return (
-        core.state,
-        dict(context.children),
-        context.remote_spi,
-        context.remote_identity,
-        context.secrets,
-        tasks.next_message_id,
-        tasks.expected_message_id,
-        tasks.outstanding and (tasks.outstanding.message_id, tasks.outstanding.datagrams),
-        core.lineage.last_heard,
-    )
-
-
-def test_the_corpus_has_every_exchange_in_both_directions() -> None:
-    seen = {(datagram[18], bool(datagram[19] & 0x20)) for _, datagram in CORPUS}
-    assert seen == {(exchange, response) for exchange in (34, 35, 36, 37, 43, 44) for response in (False, True)}
-
-
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(number=st.integers(0, len(CORPUS) - 1), mutation=mutations)
+@given(number=st.integers(0, len(RECORDED) - 1), mutation=mutations)
 def test_an_established_ike_sa_is_not_changed_by_what_was_changed(number: int, mutation: Mutation) -> None:
     alice, bob = established()
     alice.ike_sa.create_child(request(30, 31, protocol=LDP), 1.0)
@@ -112,7 +55,7 @@ def test_an_established_ike_sa_is_not_changed_by_what_was_changed(number: int, m
     alice.collect()
     bob.collect()
     to_bob, to_alice = alice.sent(), bob.sent()
-    originals = [*to_bob, *to_alice, CORPUS[number][1]]
+    originals = [*to_bob, *to_alice, RECORDED[number][1]]
     for router in (alice, bob):
         before, events = snapshot(router.ike_sa._core), list(router.events)
         for datagram in originals:
@@ -140,7 +83,9 @@ def test_a_handshake_survives_what_was_changed_or_ends_in_a_report(
     mutation: Mutation, step: int, *, several: bool, cut: bool
 ) -> None:
     """Before anybody is authenticated a change can make a handshake fail, but never make anybody crash or disagree."""
-    alice, bob = pair(proposals=SEVERAL if several else DEFAULT_IKE_PROPOSALS, datagram_size=200 if cut else JUMBO)
+    alice, bob = pair(
+        proposals=SEVERAL_KEY_EXCHANGES if several else DEFAULT_IKE_PROPOSALS, datagram_size=200 if cut else JUMBO
+    )
     alice.initiate(request(10, 11))
     count = 0
     while alice.outgoing or bob.outgoing:
@@ -177,7 +122,7 @@ def test_no_octets_raise_anything_in_any_state(state: str, datagram: bytes) -> N
 
 
 def in_state(state: str) -> IkeSa:
-    alice, bob = pair(proposals=SEVERAL if state == "intermediate" else DEFAULT_IKE_PROPOSALS)
+    alice, bob = pair(proposals=SEVERAL_KEY_EXCHANGES if state == "intermediate" else DEFAULT_IKE_PROPOSALS)
     if state == "new":
         return IkeSa.respond(bob.settings, bob, bob.random)
     alice.initiate(request())
@@ -200,7 +145,7 @@ def in_state(state: str) -> IkeSa:
 def test_every_single_octet_of_a_handshake_counts() -> None:
     """One bit of any octet, in each message: nobody is fooled into another key than the peer has."""
     for step in range(4):
-        length = len(CORPUS[step][1])
+        length = len(RECORDED[step][1])
         for position in range(length):
             alice, bob = pair()
             alice.initiate(request(10, 11))
