@@ -13,6 +13,7 @@ BENCHMARKS = {
     "handshake-profile": "where that CPU goes on our side",
     "fleet": "memory of 1,000 and 10,000 peers, beside charon, and the time to bring 1,000 up",
     "netconf": "a list of 100, 1,000 and 10,000 entries over NETCONF, beside netopeer2's recorded figures",
+    "netconf-peers": "the same with the peers of our own module, which an engine carries out",
 }
 """Each is the module of the same name here, and its function ``run``."""
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import importlib
 import os
 import socket
+from types import ModuleType
 
 import pytest
 
-from tests.benchmarks import fleet, handshake, handshake_profile, netconf
+from tests.benchmarks import fleet, handshake, handshake_profile, netconf, netconf_peers
 from tests.benchmarks.__main__ import BENCHMARKS, main
 from tests.benchmarks.table import Table
 from tests.interop.strongswan.conftest import strongswan
@@ -70,13 +71,17 @@ def test_the_profile_names_our_rooms() -> None:
     assert all(float(row[1]) == 0 < float(row[3]) for row in signing)
 
 
-def test_a_netconf_server_is_measured_in_every_row(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("of_load", [netconf, netconf_peers])
+def test_a_netconf_server_is_measured_in_every_row(monkeypatch: pytest.MonkeyPatch, of_load: ModuleType) -> None:
     monkeypatch.delenv("NETCONF_HOST", raising=False)
-    table = netconf.run(sizes=(2, 3), reads=1, edits=2, sessions=4)
+    table = of_load.run(sizes=(2, 3), reads=1, edits=2, sessions=4)
     assert [row[0] for row in table.rows] == [*netconf.RECORDED, netconf.GROWTH, netconf.WATCHING]
     *measured, growth, watching = ([cell.replace(",", "") for cell in row] for row in table.rows)
     # Of sizes that were not recorded there is nothing to set beside ours.
     assert all(float(row[1]) > 0 and float(row[3]) > 0 and row[2] == row[4] == row[5] == "-" for row in measured)
+    by_name = dict(zip(netconf.RECORDED, measured, strict=True))
+    assert all(float(by_name[what][6]) > 0 for what in (netconf.LOAD, netconf.EDIT, netconf.ENTRY))
+    assert all(float(by_name[what][7]) > 0 for what in (netconf.LOAD, netconf.ALL, netconf.EDIT))
     assert float(growth[3]) > 0
     assert float(watching[1]) > 0
     assert "recorded on another run" in table.title
