@@ -26,6 +26,14 @@ LONG_ENOUGH = 120.0
 POLICY = "<retransmission><initial-timeout>1</initial-timeout><tries>6</tries></retransmission>"
 
 
+def compiled(source: str, directory: Path) -> Path:
+    """Return a library to preload, made of a source beside this file."""
+    library = directory / f"{source}.so"
+    flags = ["-Wall", "-Wextra", "-Werror", "-O2", "-shared", "-fPIC"]
+    subprocess.run(["gcc", *flags, "-o", str(library), str(Path(__file__).with_name(source)), "-ldl"], check=True)
+    return library
+
+
 def sh(script: str) -> None:
     subprocess.run(["sh", "-ec", script], check=True)
 
@@ -44,6 +52,7 @@ class Router:
         self.control = self.directory / "bird.ctl"
         self.log = self.directory / "rkmpd.log"
         self.environment: dict[str, str] = {}
+        self.bird_environment: dict[str, str] = {}
         self._user_key = user_key
         self._agent: subprocess.Popen[str] | None = None
         self._bird: subprocess.Popen[bytes] | None = None
@@ -165,7 +174,8 @@ class Router:
 
     def start_bird(self) -> None:
         files = ["-c", f"{self.directory}/bird.conf", "-s", str(self.control), "-P", f"{self.directory}/bird.pid"]
-        command = ["ip", "netns", "exec", self.name, *bird_program("bird"), "-f", *files]
+        environment = [f"{name}={value}" for name, value in self.bird_environment.items()]
+        command = ["ip", "netns", "exec", self.name, "env", *environment, *bird_program("bird"), "-f", *files]
         self._bird = subprocess.Popen(command)
 
     def kill_bird(self) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
@@ -16,6 +15,7 @@ from tests.guest.routers import (
     Router,
     Routers,
     aes_only,
+    compiled,
     consumer_configuration,
     peer_configuration,
     sha1_only,
@@ -23,7 +23,6 @@ from tests.guest.routers import (
 )
 
 MINUTES_OFF = 7
-SKEWED_CLOCK = Path(__file__).parent / "skewed_clock.c"
 BY_HAND = """authentication ao; keys {{
   key {{ send id {send}; recv id {receive}; secret "by-hand"; algorithm hmac sha1; }};
 }};"""
@@ -60,9 +59,7 @@ def without_peer(router: Router) -> str:
 
 
 def test_clocks_that_differ_by_minutes_make_no_difference(routers: Routers, tmp_path: Path) -> None:
-    library = tmp_path / "skewed_clock.so"
-    compile_it = ["gcc", "-Wall", "-Werror", "-shared", "-fPIC", "-o", str(library), str(SKEWED_CLOCK), "-ldl"]
-    subprocess.run(compile_it, check=True)
+    library = compiled("skewed_clock.c", tmp_path)
     skewed = routers.pair[1]
     skewed.environment = {"LD_PRELOAD": str(library), "RKMP_CLOCK_OFF": str(60 * MINUTES_OFF)}
     routers.start()

@@ -7,7 +7,7 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
-from tests.guest.routers import Routers, wait_for
+from tests.guest.routers import Routers, compiled, wait_for
 
 DAY = 86400
 DAYS = int(os.environ.get("RKMP_GUEST_DAYS", "365"))
@@ -17,7 +17,13 @@ POLICY = "<retain-ike-sa>false</retain-ike-sa><liveness-interval>0</liveness-int
 
 def test_a_year_of_daily_rollovers_passes_without_a_drop(tmp_path: Path) -> None:
     with ExitStack() as stack:
+        for version in ("ipv4", "ipv6"):
+            # The kernel looks after its neighbors every fifteen seconds by default.
+            Path(f"/proc/sys/net/{version}/neigh/default/base_reachable_time_ms").write_text(f"{DAY * 1000}")
         routers = Routers(tmp_path, stack)
+        library = compiled("patient_poll.c", tmp_path)
+        for router in routers.pair:
+            router.bird_environment = {"LD_PRELOAD": str(library)}
         # Half an hour between segments, so that a switch takes up to that; a key lasts a day and two hours.
         routers.start(hold=3 * 3600, keepalive=1800)
         routers.associate(lifetime=DAY, overlap=7200, policy=POLICY)
