@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
+from typing import Any
 
 import pytest
 
@@ -22,7 +23,15 @@ from rkmp.secret import Secret
 from rkmp.wire import EncryptionId, IntegrityId, KeyExchangeId, PrfId
 from tests.crypto.vectors import load
 
-VECTOR = {name: bytes.fromhex(value) for name, value in load("nist_ikev2_kdf").items() if name not in ("source", "prf")}
+CASES = load("nist_ikev2_kdf")["cases"]
+
+
+def octets_of(case: dict[str, Any]) -> dict[str, bytes]:
+    """Return the octets of a case by name."""
+    return {name: bytes.fromhex(value) for name, value in case.items() if name not in ("name", "source", "prf")}
+
+
+VECTOR = octets_of(CASES[0])
 NONCES = VECTOR["nonce_i"], VECTOR["nonce_r"]
 SPIS = VECTOR["spi_i"], VECTOR["spi_r"]
 SUITE = IkeSuite(
@@ -38,25 +47,29 @@ def nist_keys(suite: IkeSuite = SUITE) -> IkeKeys:
     return derive_ike_keys(suite, *NONCES, Secret(VECTOR["shared_secret"]), *SPIS)
 
 
-def test_a_new_ike_sa_has_nists_keying_material() -> None:
-    assert len(concatenated(nist_keys())) == 7 * 32
-    assert VECTOR["keying_material"].startswith(concatenated(nist_keys()))
+@pytest.mark.parametrize("case", CASES, ids=[case["name"] for case in CASES])
+def test_nist(case: dict[str, Any]) -> None:
+    """SP 800-135: the seed and the keys of an IKE SA, of its children, and of one that replaces it."""
+    known, prf_id = octets_of(case), case["prf"]
+    nonces, spis = (known["nonce_i"], known["nonce_r"]), (known["spi_i"], known["spi_r"])
+    suite = replace(SUITE, prf=prf_id)
+    assert prf(prf_id, b"".join(nonces), known["shared_secret"]) == known["skeyseed"]
+    keys = derive_ike_keys(suite, *nonces, Secret(known["shared_secret"]), *spis)
+    material = known["keying_material"]
+    assert len(concatenated(keys)) >= 7 * 32
+    assert material.startswith(concatenated(keys)[: len(material)])
+    assert prf_plus(prf_id, known["skeyseed"], b"".join((*nonces, *spis)), len(material)) == material
 
+    length, new_secret = len(known["child_keying_material"]), Secret(known["new_shared_secret"])
+    without = child_key_material(prf_id, keys.sk_d, *nonces, length)
+    with_secret = child_key_material(prf_id, keys.sk_d, *nonces, length, new_secret)
+    assert without.reveal() == known["child_keying_material"]
+    assert with_secret.reveal() == known["child_keying_material_with_new_secret"]
+    assert child_key_material(prf_id, keys.sk_d, *nonces, 20).reveal() == known["child_keying_material"][:20]
 
-def test_children_have_nists_keying_material() -> None:
-    sk_d = nist_keys().sk_d
-    length = len(VECTOR["child_keying_material"])
-    without = child_key_material(SUITE.prf, sk_d, *NONCES, length)
-    with_secret = child_key_material(SUITE.prf, sk_d, *NONCES, length, Secret(VECTOR["new_shared_secret"]))
-    assert without.reveal() == VECTOR["child_keying_material"]
-    assert with_secret.reveal() == VECTOR["child_keying_material_with_new_secret"]
-    assert child_key_material(SUITE.prf, sk_d, *NONCES, 20).reveal() == VECTOR["child_keying_material"][:20]
-
-
-def test_a_rekeyed_ike_sa_starts_from_nists_seed() -> None:
-    keys = rekeyed_ike_keys(SUITE.prf, nist_keys().sk_d, SUITE, Secret(VECTOR["new_shared_secret"]), *NONCES, *SPIS)
-    expected = prf_plus(SUITE.prf, VECTOR["rekeyed_skeyseed"], b"".join((*NONCES, *SPIS)), 7 * 32)
-    assert concatenated(keys) == expected
+    rekeyed = rekeyed_ike_keys(prf_id, keys.sk_d, suite, new_secret, *nonces, *spis)
+    expected = prf_plus(prf_id, known["rekeyed_skeyseed"], b"".join((*nonces, *spis)), len(concatenated(rekeyed)))
+    assert concatenated(rekeyed) == expected
 
 
 def test_a_rekeyed_ike_sa_seeds_with_the_old_prf_and_expands_with_the_new() -> None:
