@@ -17,6 +17,9 @@ class Feed(Protocol):
     def is_over(self) -> bool:
         """Whether there will never be one again."""
 
+    def discard(self) -> None:
+        """Take note that nobody takes anything any more."""
+
 
 class Feeds:
     """The feeds of one session; one that is over is dropped."""
@@ -32,7 +35,8 @@ class Feeds:
 
     def clear(self) -> None:
         """Take no more from any."""
-        self._feeds.clear()
+        while self._feeds:
+            self._feeds.popleft().discard()
 
     def changed(self) -> None:
         """Take note that a feed has something to take."""

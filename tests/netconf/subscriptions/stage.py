@@ -22,6 +22,7 @@ from rkmp.netconf.operational import EntryNames, OperationalState
 from rkmp.netconf.rpc_content import check_content
 from rkmp.netconf.subscriptions import Publisher, Sources, Subscriber, Subscription, SubscriptionLimits, Surroundings
 from rkmp.netconf.subscriptions.configuration import ConfiguredFilters
+from rkmp.netconf.subscriptions.subscription import Backlog
 from rkmp.netconf.subscriptions.terms import changed_terms, read_terms
 from rkmp.netconf.transport import Client
 from rkmp.secret import Secret
@@ -52,6 +53,7 @@ class Stage:
         """How often a datastore was looked at as a whole, or as a whole was asked for its state."""
         self.raining = False
         self.woken = 0
+        self.backlog = Backlog()
         database = Database(IN_MEMORY)
         sealer = Sealer(KeyEncryptionKey(Secret(bytes(32))), "datastore")
         self.datastores = Datastores(self.schema, database, sealer, os.urandom, lambda: self.now.wall)
@@ -70,6 +72,7 @@ class Stage:
                 clock=lambda: self.now,
                 access_of=self.access_control.access_of,
                 when_due=lambda: None,
+                backlog=self.backlog,
             ),
             Sources(self.datastores, self.state, self.hub, DataWriter(self.schema), self._read_stopwatch),
         )

@@ -92,6 +92,9 @@ async def test_each_refusal_names_its_identity(agent: Agent, operation: str, exp
         (stream("<dependency>1</dependency>"), "unknown-element", "dependency"),
         (stream("<stop-time>2026-01-02T03:04:04Z</stop-time>"), "invalid-value", "stop-time"),
         (stream("<stop-time>2026-02-30T03:04:04Z</stop-time>"), "invalid-value", "stop-time"),
+        # A moment of no year that there is in UTC.
+        (stream("<stop-time>0001-01-01T00:00:00+23:59</stop-time>"), "invalid-value", "stop-time"),
+        (push(periodic(100, "9999-12-31T23:59:59-23:59"), ALL), "invalid-value", "anchor-time"),
         (stream("<replay-start-time>2036-01-02T03:04:06Z</replay-start-time>"), "invalid-value", "replay-start-time"),
         (
             stream(
@@ -188,6 +191,16 @@ async def test_only_so_much_data_is_held_for_comparison(shop_schema: Schema) -> 
     require_ok(await peer.call(delete(1)))
     require_ok(await peer.call(modify(changing, ALL)))
     await agent.close()
+
+
+async def test_a_filter_may_not_be_larger_than_what_is_kept(agent: Agent) -> None:
+    peer = await agent.connect()
+    large = f'<shop xmlns="{SHOP}">' + "".join(f"<queue>{number:0100}</queue>" for number in range(600)) + "</shop>"
+    for operation in (
+        push(periodic(100_000), subtree(large)),
+        stream(f"<stream-subtree-filter>{large}</stream-subtree-filter>"),
+    ):
+        assert fault_of(await peer.call(operation)).app_tag == f"{NOTIFICATIONS_MODULE}:filter-unsupported"
 
 
 async def test_only_the_session_of_a_subscription_may_change_it(agent: Agent) -> None:

@@ -176,6 +176,30 @@ async def test_state_shows_streams_and_subscriptions_as_the_modules_have_them(ag
     require_valid_state({**NETCONF_MODULES, "example-shop": ()}, [MODULES], data)
 
 
+async def test_a_name_that_xml_cannot_hold_does_no_harm(agent: Agent) -> None:
+    peer = await agent.connect(username="ali\x07ce")
+    await subscribe(peer, stream())
+    found = data_of(await (await agent.connect()).call(get(f'<subscriptions xmlns="{SN}"/>')))
+    assert found.findtext(f".//{sn('name')}") == f"ali\ufffdce session {peer.session.id}"
+
+
+async def test_what_waited_for_a_session_that_is_gone_counts_no_longer(shop_schema: Schema) -> None:
+    limits = SubscriptionLimits(queued_records=2)
+    agent = Agent(shop_schema, ServerLimits(subscriptions=limits))
+    peer, operator = await agent.connect(), await agent.connect()
+    number = await subscribe(peer, push(on_change(sync=False), ALL))
+    peer.session.pause_writing()
+    for name in range(4):
+        require_ok(await operator.call(edit("running", NAME.format(name))))
+    require_ok(await operator.call(kill(number)))
+    backlog = agent.server._publisher._surroundings.backlog
+    assert backlog.octets > 0
+    peer.session.connection_lost()
+    await peer.ended()
+    assert backlog.octets == 0
+    await agent.close()
+
+
 async def test_operational_says_that_subscriptions_are_learned(agent: Agent) -> None:
     peer = await agent.connect()
     await subscribe(peer, push(on_change(sync=False), ALL))

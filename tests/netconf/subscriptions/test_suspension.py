@@ -36,7 +36,10 @@ def test_a_stream_that_is_not_read_is_suspended_and_resumes_once_it_is(stage: St
     # In its place among the records, and no record after it.
     assert summary(subscription) == ["a", "b", "c", "unsupportable-volume"]
     stage.publish("lost")
-    stage.advance()
+    # Not at once, so that a reader who is a little too slow is not told of it all the time.
+    stage.advance(0.9)
+    assert summary(subscription) == []
+    stage.advance(0.1)
     assert summary(subscription) == ["subscription-resumed"]
     stage.publish("f")
     assert summary(subscription) == ["f"]
@@ -48,7 +51,7 @@ def test_what_waits_is_bounded_however_much_happens(stage: Stage) -> None:
     for _ in range(1000):
         stage.publish("x" * 1000)
     assert len(events(subscription)) == 4
-    stage.advance()
+    stage.advance(1)
     large = stage.establish(stream(), session=2)
     for _ in range(3):
         stage.publish("x" * 40_000)
@@ -78,7 +81,7 @@ def test_changes_while_suspended_come_in_one_complete_patch(stage: Stage, shop_s
     told = events(subscription)
     assert etree.QName(told[-1]).localname == "subscription-suspended"
     stage.edit_shop("<till/>")
-    stage.advance()
+    stage.advance(1)
     told += events(subscription)
     for event in told:
         receiver.receive(event)
@@ -124,6 +127,36 @@ def test_an_update_that_is_too_big_suspends_until_it_is_not(shop_schema: Schema)
     assert summary(periodically) == ["subscription-resumed", "push-update"]
     # RFC 8641 3.11.1: a patch of everything that has come and gone is still too big, the full contents are not.
     assert summary(changes) == ["subscription-resumed", "push-update"]
+
+
+def test_slow_readers_together_have_a_bound_as_well(shop_schema: Schema) -> None:
+    stage = Stage(shop_schema, SubscriptionLimits(all_queued_octets=10_000))
+    slow, quick = stage.establish(stream()), stage.establish(stream(), session=2)
+    for _ in range(3):
+        stage.publish("x" * 2000)
+        assert summary(quick) == ["x" * 2000]
+    # There is no room for both, and none is made for one at the cost of the other.
+    stage.publish("x" * 4000)
+    assert summary(quick) == ["insufficient-resources"]
+    assert summary(slow) == ["x" * 2000] * 3 + ["insufficient-resources"]
+    assert stage.backlog.octets == 0
+    stage.advance(1)
+    assert summary(slow) == summary(quick) == ["subscription-resumed"]
+    stage.publish("y")
+    assert summary(slow) == summary(quick) == ["y"]
+
+
+@pytest.mark.parametrize("end", ["discard", "terminate"])
+def test_what_nobody_takes_any_more_counts_no_longer(stage: Stage, end: str) -> None:
+    subscription = stage.establish(stream())
+    for text in "abcde":
+        stage.publish(text)
+    if end == "terminate":
+        subscription.terminate("no-such-subscription")
+    assert stage.backlog.octets > 0
+    subscription.discard()
+    assert stage.backlog.octets == 0
+    assert subscription.is_over
 
 
 def test_one_large_update_always_has_room_in_an_empty_queue(shop_schema: Schema) -> None:

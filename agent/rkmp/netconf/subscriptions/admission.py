@@ -105,6 +105,8 @@ class Admission:
 
     def _resolved(self, access: Access, terms: FilterTerms | None) -> FilterTerms | None:
         if terms is None or terms.reference is None:
+            if terms is not None and terms.octets > self._surroundings.limits.filter_octets:
+                raise unsupported(f"the filter has {terms.octets} octets, more than are kept")
             return terms
         found = self.configured(access, terms)
         if found is None:

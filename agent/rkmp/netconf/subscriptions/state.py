@@ -9,6 +9,7 @@ from rkmp.netconf.event_log import EventLog
 from rkmp.netconf.notifications import STREAMS_OFFERED, date_and_time
 from rkmp.netconf.operational import StateProvider
 from rkmp.netconf.origin import Origin, set_origin
+from rkmp.netconf.replies import printable
 from rkmp.netconf.subscriptions.publisher import Publisher
 from rkmp.netconf.subscriptions.subscription import Subscription
 from rkmp.netconf.subscriptions.terms import sn, write_terms
@@ -56,7 +57,7 @@ def subscriptions_provider(schema: Schema, publisher: Publisher) -> StateProvide
 
 def _add_receiver(entry: etree._Element, subscription: Subscription) -> None:
     receiver = etree.SubElement(etree.SubElement(entry, sn("receivers")), sn("receiver"))
-    _leaf(receiver, "name", subscription.subscriber.name)
+    _leaf(receiver, "name", printable(subscription.subscriber.name))
     _leaf(receiver, "sent-event-records", str(subscription.sent % _COUNTER_MODULUS))
     _leaf(receiver, "excluded-event-records", str(subscription.excluded % _COUNTER_MODULUS))
     _leaf(receiver, "state", "suspended" if subscription.is_suspended else "active")

@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from rkmp.datastore.schema import Schema
@@ -39,6 +39,13 @@ class Subscriber:
         return f"{self.client.username} session {self.session_id}"
 
 
+@dataclass(slots=True)
+class Backlog:
+    """The octets that wait for the readers of all subscriptions of a server."""
+
+    octets: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class Surroundings:
     """What all subscriptions of a server share."""
@@ -49,6 +56,7 @@ class Surroundings:
     access_of: Callable[[Client], Access]
     when_due: Callable[[], None]
     """Called when a subscription has become due sooner than it has said."""
+    backlog: Backlog = field(default_factory=Backlog)
 
 
 class Subscription(ABC):
@@ -99,7 +107,7 @@ class Subscription(ABC):
         if not self._queue:
             return None
         record = self._queue.popleft()
-        self._octets -= len(record)
+        self._count(-len(record))
         if not self._queue and self.is_suspended:
             self._surroundings.when_due()
         return record
@@ -122,7 +130,7 @@ class Subscription(ABC):
         if self._suspended_at is None:
             own = self._own_delay(now)
         elif self._waits_for_reader and not self._queue:
-            own = 0.0
+            own = self._suspended_at + self._surroundings.limits.resumption_seconds - now.monotonic
         else:
             own = self._suspended_at + self._surroundings.limits.suspension_seconds - now.monotonic
             retry = None if self._waits_for_reader else self._own_delay(now)
@@ -134,10 +142,12 @@ class Subscription(ABC):
     def handle_time(self) -> None:
         """Do what is due."""
         now = self._surroundings.clock()
+        limits = self._surroundings.limits
         if self._suspended_at is not None:
             if self._waits_for_reader and not self._queue:
-                self._resume()
-            elif now.monotonic >= self._suspended_at + self._surroundings.limits.suspension_seconds:
+                if now.monotonic >= self._suspended_at + limits.resumption_seconds:
+                    self._resume()
+            elif now.monotonic >= self._suspended_at + limits.suspension_seconds:
                 self.terminate("suspension-timeout")
                 return
         if not self._ended and not (self.is_suspended and self._waits_for_reader):
@@ -162,7 +172,7 @@ class Subscription(ABC):
     def discard(self) -> None:
         """End it, and let nothing be taken any more."""
         self._queue.clear()
-        self._octets = 0
+        self._count(-self._octets)
         self.end()
 
     # For the two kinds.
@@ -199,6 +209,9 @@ class Subscription(ABC):
             # RFC 8639 2.7.4: the bandwidth that is needed exceeds what its reader has.
             self._suspend("unsupportable-volume", waits_for_reader=True)
             return False
+        if self._surroundings.backlog.octets + len(record) > limits.all_queued_octets:
+            self._suspend("insufficient-resources", waits_for_reader=True)
+            return False
         self.sent += 1
         self._queue_octets(record)
         return True
@@ -226,5 +239,9 @@ class Subscription(ABC):
 
     def _queue_octets(self, message: bytes) -> None:
         self._queue.append(message)
-        self._octets += len(message)
+        self._count(len(message))
         self.subscriber.wake()
+
+    def _count(self, octets: int) -> None:
+        self._octets += octets
+        self._surroundings.backlog.octets += octets

@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TypeAlias
 
 from lxml import etree
@@ -47,6 +47,11 @@ class FilterTerms:
     """A filter as it was asked for: the element that holds it, or the leaf that names one of the configured filters."""
 
     element: etree._Element
+
+    @property
+    def octets(self) -> int:
+        """How large it is, as it is kept."""
+        return len(etree.tostring(self.element, encoding="UTF-8"))
 
     @property
     def reference(self) -> str | None:
@@ -149,12 +154,10 @@ def read_time(operation: etree._Element, tag: str) -> datetime | None:
         return None
     try:
         # RFC 3339 knows leap seconds, datetime does not.
-        found = datetime.fromisoformat(text.replace(":60", ":59", 1) if text[17:19] == "60" else text)
-    except ValueError:
-        found = None
-    if found is None or found.tzinfo is None:
+        found = datetime.fromisoformat(f"{text[:17]}59{text[19:]}" if text[17:19] == "60" else text).astimezone(UTC)
+    except (ValueError, OverflowError):
         name = etree.QName(tag).localname
-        raise _error("invalid-value", name, f"{name} is in no calendar")
+        raise _error("invalid-value", name, f"{name} is in no calendar") from None
     return found
 
 
