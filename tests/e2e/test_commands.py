@@ -42,6 +42,12 @@ def configured(agent: AgentProcess) -> None:
         session.edit_config(target="running", config=config, default_operation="replace")
 
 
+def done_json(result: subprocess.CompletedProcess[str]) -> str:
+    """Require success; return what was printed for programs."""
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout
+
+
 def done(result: subprocess.CompletedProcess[str], status: int) -> str:
     """Require an exit status and no traceback; return all that was printed."""
     printed = result.stdout + result.stderr
@@ -96,6 +102,54 @@ def test_a_refused_configuration_changes_nothing_and_says_where(agent: AgentProc
     assert "data-missing" in printed
     assert "/rkmp:rkmp/rkmp:peer[rkmp:name='r2']/rkmp:ike-policy" in printed
     assert "second" not in done(agent.run_client("show", "config", "--source", "candidate"), 0)
+
+
+POLICY = {
+    ".xml": f"""<rkmp xmlns="{RKMP}">
+  <ike-policy><name>second</name>
+    <lifetime>7200</lifetime></ike-policy></rkmp>""",
+    ".json": """{"rkmp:rkmp": {
+  "ike-policy": [{"name": "second",
+    "lifetime": 7200}]}}""",
+    ".yaml": """rkmp:rkmp:
+  ike-policy: [{name: second,
+    lifetime: 7200}]""",
+}
+
+
+@pytest.mark.parametrize("ending", POLICY)
+def test_files_of_every_notation_are_applied_and_their_faults_have_lines(
+    agent: AgentProcess, tmp_path: Path, ending: str
+) -> None:
+    file = tmp_path / f"policy{ending}"
+    file.write_text(POLICY[ending].replace("7200", '"soon"' if ending == ".json" else "soon"))
+    printed = done(agent.run_client("apply", str(file)), 1)
+    assert f"{file} line 3: invalid-value" in printed
+    file.write_text(POLICY[ending])
+    assert "+" in done(agent.run_client("diff", str(file)), 0)
+    assert "<lifetime>7200</lifetime>" in done(agent.run_client("apply", str(file)), 0)
+    assert done(agent.run_client("diff", str(file)), 0) == "nothing to change\n"
+
+
+def test_a_change_is_undone_unless_it_is_confirmed(agent: AgentProcess, file: Path) -> None:
+    file.write_text(POLICY[".xml"])
+    told = json.loads(done_json(agent.run_client("--json", "apply", str(file), "--confirm-within", "600")))
+    assert (told["changed"], told["confirm-within"]) == (True, 600)
+    assert "second" in done(agent.run_client("show", "config"), 0)
+    assert "persist-id" in done(agent.run_client("confirm", "wrong"), 1)
+    done(agent.run_client("cancel", told["token"]), 0)
+    assert "second" not in done(agent.run_client("show", "config"), 0)
+    applied = agent.run_client("apply", str(file), "--confirm-within", "600")
+    token = applied.stderr.split("`rkmp confirm ")[1].split("`")[0]
+    done(agent.run_client("confirm", token), 0)
+    assert "second" in done(agent.run_client("show", "config"), 0)
+    assert done(agent.run_client("confirm", token), 1)
+
+
+def test_nobody_is_asked_where_nobody_is(agent: AgentProcess, file: Path) -> None:
+    file.write_text(POLICY[".xml"])
+    assert "needs a terminal" in done(agent.run_client("apply", str(file), "--ask"), 2)
+    assert "second" not in done(agent.run_client("show", "config"), 0)
 
 
 def test_several_refusals_are_all_told(agent: AgentProcess, file: Path) -> None:

@@ -44,11 +44,23 @@ def parser() -> argparse.ArgumentParser:
         "--hours", type=_hours, default=timedelta(hours=24), help="how far back events go (default 24 hours)"
     )
     add("watch", "Print notifications as they come, until interrupted.")
+    kinds = "XML, JSON (RFC 7951) or YAML by its ending or by its content; - for standard input"
+    apply = add("apply", "Merge a configuration file into running, all or nothing, and show what that changes.")
+    apply.add_argument("file", type=Path, help=kinds)
+    apply.add_argument("--ask", action="store_true", help="show what changes, and ask before it does")
+    apply.add_argument(
+        "--confirm-within",
+        type=_seconds,
+        metavar="SECONDS",
+        help="undo it after so long, unless `rkmp confirm` keeps it: for changes that may cut you off",
+    )
+    diff = add("diff", "Show what applying a configuration file would change.")
+    diff.add_argument("file", type=Path, help=kinds)
     for name, text in (
-        ("apply", "Merge a configuration file into running, all or nothing."),
-        ("diff", "Show what applying a configuration file would change."),
+        ("confirm", "Keep what was applied with --confirm-within."),
+        ("cancel", "Undo at once what was applied with --confirm-within."),
     ):
-        add(name, text).add_argument("file", type=Path)
+        add(name, text).add_argument("token", help="what `rkmp apply` has printed")
     rekey = add("rekey", "Replace the key of one association now.")
     rekey.add_argument("peer")
     rekey.add_argument("protocol")
@@ -96,6 +108,12 @@ def _hours(text: str) -> timedelta:
     if not 0 < hours <= HOURS_OF_A_YEAR:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of hours up to a year")
     return timedelta(hours=hours)
+
+
+def _seconds(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 0 < int(text) < 2**32):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds")
+    return int(text)
 
 
 def _address(text: str) -> tuple[str, int]:

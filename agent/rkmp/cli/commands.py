@@ -10,6 +10,7 @@ from rich.console import Console
 
 from rkmp.capture import VerificationKey
 from rkmp.cli import configure, demo, doctor, exported_keys, show, timeline, verify, watch
+from rkmp.cli.configuration_files import read_configuration
 from rkmp.cli.exit_status import DONE
 from rkmp.cli.key_documents import keys_of_table, read_keys
 from rkmp.cli.session import Session
@@ -54,12 +55,26 @@ def _watch(call: Call) -> None:
         watch.watch(session, as_json=call.as_json)
 
 
-def _change(call: Call) -> None:
+def _apply(call: Call) -> None:
+    arguments = call.arguments
     # Before anybody is bothered for it.
-    config = configure.read_configuration(call.arguments.file)
-    change = configure.apply if call.arguments.command == "apply" else configure.diff
+    file = read_configuration(arguments.file)
     with call.connect() as session:
-        change(session, config, as_json=call.as_json)
+        configure.apply(
+            session, file, as_json=call.as_json, asks=arguments.ask, confirm_within=arguments.confirm_within
+        )
+
+
+def _diff(call: Call) -> None:
+    file = read_configuration(call.arguments.file)
+    with call.connect() as session:
+        configure.diff(session, file, as_json=call.as_json)
+
+
+def _settle(call: Call) -> None:
+    settle = configure.confirm if call.arguments.command == "confirm" else configure.cancel
+    with call.connect() as session:
+        settle(session, call.arguments.token, as_json=call.as_json)
 
 
 def _rekey(call: Call) -> None:
@@ -109,8 +124,10 @@ def _doctor(call: Call) -> int:
 COMMANDS: Mapping[str, Command] = {
     "show": _show,
     "watch": _watch,
-    "apply": _change,
-    "diff": _change,
+    "apply": _apply,
+    "diff": _diff,
+    "confirm": _settle,
+    "cancel": _settle,
     "rekey": _rekey,
     "initiate": _act,
     "clear": _act,

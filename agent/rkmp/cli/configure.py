@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import difflib
 import json
+import secrets
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 from lxml import etree
 
+from rkmp.cli.configuration_files import ConfigurationFile
 from rkmp.cli.documents import to_dictionary
-from rkmp.cli.session import CANDIDATE, EXIT_USAGE, NETCONF, Session
+from rkmp.cli.session import CANDIDATE, CONFIRMED_COMMIT, EXIT_USAGE, Refusal, Session
 from rkmp.cli.views import RKMP
 from rkmp.errors import CommandError
 
@@ -28,50 +32,65 @@ class Changes:
     lines: list[str]
     with_secrets: bool
 
-    def print(self, *, as_json: bool) -> None:
-        """Print them for people or for programs."""
-        if as_json:
-            changed = bool(self.lines)
-            print(json.dumps({"changed": changed, "diff": self.lines, "with-secrets": self.with_secrets}, indent=2))
-            return
+    def print_data(self, **more: object) -> None:
+        """Print them, and ``more``, for programs."""
+        data = {"changed": bool(self.lines), "diff": self.lines, "with-secrets": self.with_secrets, **more}
+        print(json.dumps(data, indent=2))
+
+    def print(self) -> None:
+        """Print them for people."""
         for line in self.lines:
             print(line)
         if not self.lines:
             print("nothing to change that is shown; secrets are not" if self.with_secrets else "nothing to change")
 
 
-def read_configuration(path: Path) -> etree._Element:
-    """Return the file's content as an RFC 6241 ``config`` element.
+def apply(
+    session: Session, file: ConfigurationFile, *, as_json: bool, asks: bool = False, confirm_within: int | None = None
+) -> None:
+    """Merge what ``file`` holds into running, through the candidate, all or nothing; say what changes before it does.
 
-    The file holds a top-level data node of the agent's modules, or a ``config`` (or ``data``) element with several.
-    Raises :class:`CommandError` for a file that cannot be read or is not that.
+    ``asks`` whoever is at the terminal first. With ``confirm_within`` seconds it is undone unless it is confirmed.
     """
-    try:
-        text = path.read_bytes()
-    except OSError as error:
-        raise CommandError(f"cannot read {path}: {error.strerror}", EXIT_USAGE) from error
-    parser = etree.XMLParser(remove_comments=True, remove_pis=True, resolve_entities=False, no_network=True)
-    try:
-        root = etree.fromstring(text, parser)
-    except etree.XMLSyntaxError as error:
-        raise CommandError(f"{path} line {error.lineno}: {error.msg}", EXIT_USAGE) from error
-    tops = list(root) if etree.QName(root).localname in ("config", "data") else [root]
-    # Values may hold prefixes that the root has bound.
-    config = etree.Element(f"{{{NETCONF}}}config", nsmap={**root.nsmap, "nc": NETCONF})
-    if not tops:
-        raise CommandError(f"{path} holds no configuration", EXIT_USAGE)
-    config.extend(tops)
-    return config
+    if confirm_within is not None and not session.supports(CONFIRMED_COMMIT):
+        raise CommandError("the agent has no confirmed commits", EXIT_USAGE)
+    with _edited(session, file) as changes:
+        if not as_json:
+            changes.print()
+        if asks and not _agrees():
+            raise CommandError("nothing was changed")
+        pending: dict[str, object] = {}
+        if confirm_within is None:
+            session.commit()
+        else:
+            token = secrets.token_hex(4)
+            session.commit_until_confirmed(confirm_within, token)
+            pending = {"confirm-within": confirm_within, "token": token}
+            print(f"undone in {confirm_within} seconds, unless you run `rkmp confirm {token}` before", file=sys.stderr)
+        if as_json:
+            changes.print_data(**pending)
 
 
-def apply(session: Session, config: etree._Element, *, as_json: bool) -> None:
-    """Merge ``config`` into running, through the candidate, all or nothing; say what has changed."""
-    _through_candidate(session, config, commit=True).print(as_json=as_json)
-
-
-def diff(session: Session, config: etree._Element, *, as_json: bool) -> None:
+def diff(session: Session, file: ConfigurationFile, *, as_json: bool) -> None:
     """Show what :func:`apply` would change; the agent validates it and changes nothing."""
-    _through_candidate(session, config, commit=False).print(as_json=as_json)
+    with _edited(session, file) as changes:
+        session.validate("candidate")
+        if as_json:
+            changes.print_data()
+        else:
+            changes.print()
+
+
+def confirm(session: Session, token: str, *, as_json: bool) -> None:
+    """Keep what was applied to be confirmed."""
+    session.confirm(token)
+    print(json.dumps({"ok": True}) if as_json else "ok")
+
+
+def cancel(session: Session, token: str, *, as_json: bool) -> None:
+    """Undo at once what was applied to be confirmed."""
+    session.cancel(token)
+    print(json.dumps({"ok": True}) if as_json else "ok")
 
 
 def rekey(session: Session, peer: str, protocol: str, *, as_json: bool) -> None:
@@ -116,20 +135,30 @@ def _peer_instance(peer: str) -> etree._Element:
     return root
 
 
-def _through_candidate(session: Session, config: etree._Element, *, commit: bool) -> Changes:
+@contextmanager
+def _edited(session: Session, file: ConfigurationFile) -> Iterator[Changes]:
+    """Hold the candidate with what ``file`` holds merged into it; errors of the agent say where in the file."""
     if not session.supports(CANDIDATE):
         raise CommandError("the agent has no candidate datastore", EXIT_USAGE)
+    config = file.config(session.modules)
     with_secrets = any(etree.QName(element).localname in SECRETS for element in config.iter("*"))
     with session.clean_candidate():
         before = _lines(session.get_config("running"))
-        session.edit_config("candidate", config)
-        after = _lines(session.get_config("candidate"))
-        if commit:
-            session.commit()
-        else:
-            session.validate("candidate")
-    difference = difflib.unified_diff(before, after, lineterm="", n=2)
-    return Changes([line for line in difference if not line.startswith(("---", "+++"))], with_secrets)
+        try:
+            session.edit_config("candidate", config)
+            after = _lines(session.get_config("candidate"))
+            difference = difflib.unified_diff(before, after, lineterm="", n=2)
+            yield Changes([line for line in difference if not line.startswith(("---", "+++"))], with_secrets)
+        except Refusal as refusal:
+            told = [f"{file.place_of(config, path)}: {text}" for text, path in refusal.errors]
+            raise CommandError("\n".join(told), refusal.exit_status) from refusal
+
+
+def _agrees() -> bool:
+    """Ask whoever is at the terminal."""
+    if not sys.stdin.isatty():
+        raise CommandError("--ask needs a terminal to ask at", EXIT_USAGE)
+    return input("commit this? [y/N] ").strip().lower() in ("y", "yes")
 
 
 def _lines(data: etree._Element) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,7 +21,9 @@ from rkmp.errors import CommandError
 
 NETCONF = "urn:ietf:params:xml:ns:netconf:base:1.0"
 YANG_1 = "urn:ietf:params:xml:ns:yang:1"
+YANG_LIBRARY = "urn:ietf:params:xml:ns:yang:ietf-yang-library"
 CANDIDATE = ":candidate"
+CONFIRMED_COMMIT = ":confirmed-commit"
 EXIT_REFUSED = 1
 EXIT_USAGE = 2
 
@@ -41,6 +43,14 @@ class Target:
     host_key: str | None = None
     strict_host_key: bool = False
     timeout: float = 30.0
+
+
+class Refusal(CommandError):
+    """The agent's rpc-errors: ``errors`` are pairs of what each says and the path that it is about, if it has one."""
+
+    def __init__(self, errors: Sequence[tuple[str, str | None]]) -> None:
+        super().__init__("\n".join(text for text, _ in errors), EXIT_REFUSED)
+        self.errors = tuple(errors)
 
 
 class Session:
@@ -117,10 +127,21 @@ class Session:
         with _refusals():
             self._manager.edit_config(target=target, config=config, error_option="rollback-on-error")
 
-    def commit(self) -> None:
-        """Make the candidate the running configuration."""
+    def commit(self, *, confirm_within: float | None = None) -> None:
+        """Make the candidate the running configuration, or confirm that it is to stay so.
+
+        With ``confirm_within`` seconds it is undone unless another commit confirms it by then (RFC 6241 8.4).
+        """
         with _refusals():
-            self._manager.commit()
+            if confirm_within is None:
+                self._manager.commit()
+            else:
+                self._manager.commit(confirmed=True, timeout=str(max(1, round(confirm_within))))
+
+    def cancel_commit(self) -> None:
+        """Undo a commit that is to be confirmed."""
+        with _refusals():
+            self._manager.cancel_commit()
 
     def validate(self, source: str) -> None:
         """Have the agent check ``source`` in full (RFC 6241 8.6)."""
@@ -141,6 +162,34 @@ class Session:
             with _refusals():
                 self._manager.discard_changes()
                 self._manager.unlock("candidate")
+
+    def modules(self) -> dict[str, str]:
+        """Return the namespaces of the agent's modules by name, as its YANG library has them (RFC 8525)."""
+        library = etree.Element(f"{{{YANG_LIBRARY}}}yang-library", nsmap={None: YANG_LIBRARY})
+        found = self.get(library).iter(*(f"{{{YANG_LIBRARY}}}{kind}" for kind in ("module", "import-only-module")))
+        modules = {
+            module.findtext(f"{{{YANG_LIBRARY}}}name"): module.findtext(f"{{{YANG_LIBRARY}}}namespace")
+            for module in found
+        }
+        return {name: namespace for name, namespace in modules.items() if name and namespace}
+
+    def commit_until_confirmed(self, seconds: int, token: str) -> None:
+        """Make the candidate the running configuration for ``seconds``, unless it is confirmed (RFC 6241 8.4).
+
+        Whoever has the ``token`` can confirm it, or undo it at once, in any session.
+        """
+        with _refusals():
+            self._manager.commit(confirmed=True, timeout=str(seconds), persist=token)
+
+    def confirm(self, token: str) -> None:
+        """Make a commit final that is to be confirmed by ``token``."""
+        with _refusals():
+            self._manager.commit(persist_id=token)
+
+    def cancel(self, token: str) -> None:
+        """Undo a commit that is to be confirmed by ``token``."""
+        with _refusals():
+            self._manager.cancel_commit(persist_id=token)
 
     def action(self, instance: etree._Element) -> etree._Element:
         """Invoke the YANG 1.1 action that ``instance`` points at; return the ``rpc-reply`` (RFC 7950 7.15)."""
@@ -207,19 +256,19 @@ def _refusals() -> Iterator[None]:
     try:
         yield
     except RPCError as error:
-        raise CommandError(describe_rpc_error(error), EXIT_REFUSED) from error
+        raise Refusal(described(error)) from error
     except TimeoutExpiredError as error:
         raise CommandError("the agent did not answer in time", EXIT_CONNECTION) from error
     except (SessionCloseError, TransportError, OperationError, OSError) as error:
         raise CommandError(f"the session with the agent broke: {error}", EXIT_CONNECTION) from error
 
 
-def describe_rpc_error(error: RPCError) -> str:
-    """Return the rpc-errors of a reply, one a line: tag, message and path."""
-    lines = []
+def described(error: RPCError) -> list[tuple[str, str | None]]:
+    """Return the rpc-errors of a reply: of each its tag, message and path in words, and the path by itself."""
+    errors = []
     # The attribute `errors` is only there for several; `errlist` is None for one.
     for one in error.errlist or [error]:
-        where = f" at {one.path.strip()}" if one.path else ""
+        path = one.path.strip() if one.path else None
         message = (one.message or "no reason given").strip()
-        lines.append(f"{one.tag}: {message}{where}")
-    return "\n".join(lines)
+        errors.append((f"{one.tag}: {message}{f' at {path}' if path else ''}", path))
+    return errors
