@@ -36,7 +36,7 @@ class LibyangJudge:
         self._context = libyang.Context(":".join(map(str, folders)), libyang.ContextOptions.NoYangLibrary)
         for module in schema.modules.values():
             if module.implemented:
-                self._context.load_module(module.name)
+                self._context.load_module(module.name, features=module.features)
 
     def objections(self, root: etree._Element) -> list[str]:
         """What is wrong with the content of a ``config`` element."""
@@ -66,6 +66,7 @@ class YangsonJudge:
                 "revision": module.revision or "",
                 "namespace": module.namespace,
                 "conformance-type": "implement" if module.implemented else "import",
+                "feature": list(module.features),
             }
             for module in schema.modules.values()
         ]

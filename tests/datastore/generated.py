@@ -18,6 +18,7 @@ from rkmp.datastore.schema.types import (
     effective_type,
     member_types,
 )
+from rkmp.errors import InvalidValue
 
 VALUES: Mapping[str, Sequence[str]] = {
     "open": ("true", "false"),
@@ -74,9 +75,19 @@ OTHER_VALUES: Mapping[str, Sequence[str]] = {
     # Of the module paths.
     "pointer": ("/p:top/p:x", "/p:top/p:group[p:id='a']/p:x"),
 }
+# Of any type, what fits it: addresses, names, dates, paths.
+CANDIDATES = (
+    *("a", "b", "1", "2", "60", "true", "192.0.2.1", "192.0.2.2", "192.0.2.0/24", "2001:db8::1", "2001:db8::/64"),
+    *("255.255.255.0", "00:11", "2026-01-01T00:00:00Z", "2026-06-01T00:00:00Z", "read", "create delete", "*"),
+    *("/acm:nacm", "$0$secret", "ianaift:ethernetCsmacd", "Europe/Prague", "ssh-ed25519", "YQ==", "1.5", ""),
+)
 REFERENCES = ("a", "b", "c")
 IDS = ("1", "2", "3")
 DELETING = ("delete", "remove")
+PREFIXES: Mapping[str | None, str] = {
+    "acm": "urn:ietf:params:xml:ns:yang:ietf-netconf-acm",
+    "ianaift": "urn:ietf:params:xml:ns:yang:iana-if-type",
+}
 OPERATIONS = ("merge", "replace", "create", *DELETING)
 
 
@@ -91,7 +102,17 @@ def values(node: SchemaNode) -> st.SearchStrategy[str]:
     pool = OTHER_VALUES.get(node.name)
     if pool is None:
         pool = [text for member in member_types(node.type) for text in _of_type(member)] if node.type else []
+    if not pool and node.module not in ("zoo", "paths", "rows", "bench"):
+        pool = [text for text in CANDIDATES if node.type is not None and _fits(node.type, text)][:4]
     return st.sampled_from(tuple(pool) or REFERENCES)
+
+
+def _fits(value_type: ValueType, text: str) -> bool:
+    try:
+        value_type.check(text, PREFIXES)
+    except InvalidValue:
+        return False
+    return True
 
 
 def _of_type(value_type: ValueType) -> Sequence[str]:

@@ -6,7 +6,7 @@ constraint and over the agent's own modules.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -68,8 +68,8 @@ ROUTER = """
 class Court:
     """Ours and the judges, over one schema."""
 
-    def __init__(self, modules: Sequence[str], folder: Path) -> None:
-        self.schema = load_schema(dict.fromkeys(modules, ()), [folder]) if folder != MODULES else schema_of(*modules)
+    def __init__(self, modules: Mapping[str, Sequence[str]], folder: Path) -> None:
+        self.schema = load_schema(modules, [folder]) if folder != MODULES else schema_of(*modules)
         self.validator = Validator(self.schema)
         self.judges: dict[str, LibyangJudge | YangsonJudge] = {
             "libyang": LibyangJudge(self.schema, folder),
@@ -103,8 +103,23 @@ def _has_guest_and_alarm(tree: DataTree) -> bool:
     return tree.root.find(f"{zoo}zoo/{zoo}alarm") is not None and tree.root.find(f"{zoo}zoo/{zoo}guest") is not None
 
 
-ZOO = Court(["zoo"], MODULES)
-OURS = Court(["rkmp", "crypto-key-table"], OUR_MODULES)
+ZOO = Court({"zoo": ()}, MODULES)
+OURS = Court({"rkmp": (), "crypto-key-table": ()}, OUR_MODULES)
+STANDARD = Court(
+    {
+        "ietf-interfaces": ("arbitrary-names", "pre-provisioning", "if-mib"),
+        "iana-if-type": (),
+        "ietf-ip": ("ipv4-non-contiguous-netmasks", "ipv6-privacy-autoconf"),
+        "ietf-netconf-acm": (),
+        "ietf-key-chain": ("hex-key-string", "accept-tolerance", "independent-send-accept-lifetime"),
+        "ietf-system": ("authentication", "local-users", "ntp", "ntp-udp-port", "radius", "timezone-name"),
+        "iana-crypt-hash": ("crypt-hash-sha-256",),
+        "ietf-routing": ("router-id", "multiple-ribs"),
+        "ietf-ipv4-unicast-routing": (),
+        "ietf-ipv6-unicast-routing": (),
+    },
+    OUR_MODULES,
+)
 
 
 @pytest.mark.parametrize(("court", "content"), [(ZOO, FULL), (OURS, ROUTER), (ZOO, "")], ids=["zoo", "ours", "empty"])
@@ -131,3 +146,9 @@ def test_all_have_one_verdict_on_every_kind_of_constraint(start: str, first: str
 @given(st.sampled_from(("", ROUTER)), payloads(OURS.schema), payloads(OURS.schema))
 def test_all_have_one_verdict_on_our_modules(start: str, first: str, second: str) -> None:
     OURS.require_one_verdict(OURS.tree(start, first, second))
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(payloads(STANDARD.schema), payloads(STANDARD.schema), payloads(STANDARD.schema))
+def test_all_have_one_verdict_on_standard_modules(first: str, second: str, third: str) -> None:
+    STANDARD.require_one_verdict(STANDARD.tree(first, second, third))
