@@ -7,7 +7,6 @@ CREATE_CHILD_SA carries it lives here; who may have which key is the policy's.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import replace
 
 from rkmp.crypto.ike_keys import child_key_material
 from rkmp.errors import IkeError
@@ -105,7 +104,8 @@ def answer_offer(
         raise IkeError(NotifyType.NO_PROPOSAL_CHOSEN, "the peer did not announce the code points of RKMP that we use")
     children = context.children.values()
     offer = read_offer(payloads, settings.code_points, settings.algorithm_pairs, children, replaces)
-    offer = replace(offer, nat=context.negotiated.nat, has_key_exchange=has_key_exchange)
+    nat = context.negotiated.nat
+    offer = ChildOffer(offer.routing_protocol, offer.transforms, offer.replaces, nat, has_key_exchange)
     return accept(offer, context.policy.choose_child(remote_identity, offer), context.send_ids_in_use)
 
 

@@ -48,7 +48,7 @@ def open_response(core: IkeSaCore, asked: Message, payloads: Payloads, *, statel
 def transmit(core: IkeSaCore, datagrams: Datagrams) -> None:
     """Put the ``datagrams`` of one message where the caller of the IKE SA finds them."""
     core.count(Statistic.MESSAGES_OUT, len(datagrams))
-    core.count(Statistic.OCTETS_OUT, sum(len(datagram) for datagram in datagrams))
+    core.count(Statistic.OCTETS_OUT, sum(map(len, datagrams)))
     if len(datagrams) > 1:
         core.count(Statistic.FRAGMENTED)
     core.lineage.datagrams += datagrams
