@@ -32,11 +32,14 @@ from rkmp.engine import (
     RolloverCompleted,
 )
 from rkmp.errors import EngineRefusal
+from rkmp.ike.purposes import LDP_DISCOVERY
 from rkmp.secret import Secret
+from rkmp.wire import LdpAuthAlg
 from tests.engine.census import at_rest, leaks
 from tests.engine.simulation import (
     AES,
     BGP,
+    HELLOS,
     LDP,
     LISTENER,
     MSDP,
@@ -93,7 +96,7 @@ class Chaos:
             cuts=[self._cut() for _ in range(chance.choice([0, 0, 1, 3]))],
             translator=Translator(INSIDE, address_of("r1")) if self.kind is Kind.TRANSLATED else None,
         )
-        self.protocols = chance.choice([(BGP,), (BGP, LDP), (BGP, LDP, MSDP)])
+        self.protocols = chance.choice([(BGP,), (BGP, LDP), (BGP, LDP, MSDP), (LDP, LDP_DISCOVERY)])
         self.policies = self._policies()
         self.initiate = chance.choice(
             [
@@ -252,7 +255,8 @@ class Chaos:
                 ignoring = ProposalConfiguration(
                     "ao", tuple(replace(each, ignore_tcp_options=True) for each in (SHA1, AES))
                 )
-                return replace(wanted, proposals={"ao": ignoring})
+                hellos = replace(HELLOS, transforms=(replace(HELLOS.transforms[0], auth_alg=LdpAuthAlg.HMAC_SHA_1),))
+                return replace(wanted, proposals={"ao": ignoring, "hellos": hellos})
 
     def _apply(self, name: str, wanted: EngineConfiguration) -> None:
         router = self.simulation[name]
@@ -284,7 +288,10 @@ class Chaos:
             case "secret":
                 self._apply(name, replace(wanted, pre_shared_keys={"k": Secret(b"not the one that the other has")}))
             case "transforms":
-                self._apply(name, replace(wanted, proposals={"ao": ProposalConfiguration("ao", (AES,))}))
+                fewer_transforms = {
+                    name: replace(each, transforms=each.transforms[1:]) for name, each in wanted.proposals.items()
+                }
+                self._apply(name, replace(wanted, proposals=fewer_transforms))
         self.simulation.plan(self.simulation.now + chance.uniform(0.01, 90), lambda: self._configure(name))
 
     def _rekey(self, name: str, protocol: int) -> None:

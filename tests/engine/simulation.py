@@ -30,18 +30,22 @@ from rkmp.engine import (
     PeerSnapshot,
     PreSharedKeyName,
     ProposalConfiguration,
+    SecurityProtocol,
     TransformConfiguration,
 )
+from rkmp.engine.algorithms import NO_KDF
 from rkmp.ike import Identity
+from rkmp.ike.purposes import LDP_DISCOVERY
 from rkmp.instant import Instant
 from rkmp.keytable import KeyRow, KeyTable, fingerprint
 from rkmp.secret import Secret
 from rkmp.storage import Database, KeyEncryptionKey, Sealer
+from rkmp.wire import LdpAuthAlg
 
 BASE = datetime(2026, 1, 1, tzinfo=UTC)
 SHARED_SECRET = b"a secret that two routers share"
 BGP, LDP, MSDP = 1, 2, 3
-NAMES = {BGP: "bgp", LDP: "ldp", MSDP: "msdp"}
+NAMES = {BGP: "bgp", LDP: "ldp", MSDP: "msdp", LDP_DISCOVERY: "ldp-discovery"}
 LISTENER = "ike"
 
 Address = tuple[str, int]
@@ -49,6 +53,14 @@ Address = tuple[str, int]
 SHA1 = TransformConfiguration("sha1", 1, 1)
 AES = TransformConfiguration("aes", 2, 2)
 BOTH = ProposalConfiguration("ao", (SHA1, AES))
+HELLOS = ProposalConfiguration(
+    "hellos",
+    (
+        TransformConfiguration("sha256", LdpAuthAlg.HMAC_SHA_256, NO_KDF),
+        TransformConfiguration("sha512", LdpAuthAlg.HMAC_SHA_512, NO_KDF),
+    ),
+    SecurityProtocol.LDP_DISCOVERY,
+)
 
 
 def address_of(name: str) -> str:
@@ -66,7 +78,7 @@ def peer(name: str, protocols: Iterable[int] = (BGP,), **changes: object) -> Pee
     of_peer = {key: value for key, value in changes.items() if key not in fields}
     associations = {
         protocol: replace(
-            AssociationConfiguration(protocol, address_of(name), ("ao",)),
+            AssociationConfiguration(protocol, address_of(name), ("hellos" if protocol == LDP_DISCOVERY else "ao",)),
             **of_association,  # type: ignore[arg-type]
         )
         for protocol in protocols
@@ -98,7 +110,7 @@ def configuration(
         local_identity=Identity.parse("fqdn", f"{name}.example.net"),
         pre_shared_keys={"k": Secret(secret)},
         ike_policies={"p": policy or IkePolicy("p")},
-        proposals={"ao": proposal},
+        proposals={"ao": proposal, "hellos": HELLOS},
         peers={peer.name: peer for peer in peers},
     )
     return replace(base, **changes)  # type: ignore[arg-type]
