@@ -236,7 +236,6 @@ def suite_of_answer(proposals: Sequence[IkeProposal], answer: Proposal | RkmpPro
     return suite
 
 
-@lru_cache(maxsize=256)
 def accepts(proposals: Sequence[IkeProposal], suite: IkeSuite) -> bool:
     """Return whether one of ``proposals`` allows everything in ``suite``."""
     return any(_allows(proposal, suite) for proposal in proposals)
@@ -253,6 +252,7 @@ def _allows(proposal: IkeProposal, suite: IkeSuite) -> bool:
     )
 
 
+@lru_cache(maxsize=256)
 def _transforms(proposal: IkeProposal) -> tuple[Transform, ...]:
     """Return what offers ``proposal``; remembered, because a policy is asked for it with every handshake."""
     return (
