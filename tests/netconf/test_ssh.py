@@ -335,6 +335,19 @@ async def test_silent_connections_end_at_the_login_timeout() -> None:
         await eventually(lambda: not server.transport._logins)
 
 
+async def test_other_limits_hold_for_the_connections_that_come() -> None:
+    async with serving() as server, await server.connect() as before:
+        wire = await Wire.open(before)
+        server.transport.limit(TransportLimits(login_timeout=0.2, pending_logins=2))
+        silent = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(4)]
+        async with asyncio.timeout(PATIENCE):
+            for reader, writer in silent:
+                with contextlib.suppress(ConnectionError):
+                    await reader.read()
+                writer.close()
+        assert b"<ok/>" in await wire.call("<commit/>")
+
+
 async def test_silent_connections_do_not_block_logins() -> None:
     async with serving(limits=TransportLimits(pending_logins=3)) as server:
         silent = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(10)]

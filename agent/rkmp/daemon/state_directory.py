@@ -8,6 +8,7 @@
 ``ssh_host_ed25519_key`` the NETCONF server's host key (0600) and its public half (``.pub``)
 ``lock``                 held by the running agent, so that no second one starts on the same state
 ``schema-cache``         the compiled YANG modules, made anew whenever it is not there or does not fit (0600)
+``*.xml``                configurations that clients have put into files (``:url``), without secrets (0600)
 ``control``              the socket by which ``rkmpd backup`` asks the running agent (0600)
 ======================== ===========================================================================
 
