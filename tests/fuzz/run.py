@@ -14,7 +14,7 @@ from pathlib import Path
 REPOSITORY = Path(__file__).parents[2]
 LONGEST = 2048
 """Octets of an input; datagrams with the keys of a hybrid are shorter, and longer ones reach no other code."""
-PATIENCE = 10
+PATIENCE = 60
 """Seconds after which one input counts as a hang."""
 MEMORY = 1024
 """MiB beyond which a run counts as one that leaks."""
