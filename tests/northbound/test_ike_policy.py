@@ -100,6 +100,14 @@ def test_several_additional_key_exchanges_are_done_in_order() -> None:
     assert world.requests(R1)[ExchangeType.IKE_INTERMEDIATE] == 3
 
 
+def test_ml_kem_can_be_the_only_key_exchange() -> None:
+    alone = SUITE.replace("curve25519", "ml-kem-768")
+    world, r1, r2 = two_routers(proposal(1, suite=alone))
+    assert established(r1, "r2")
+    assert r2.text("r:rkmp/r:peer/r:ike-sa/r:key-exchange") == "ml-kem-768"
+    assert world.requests(R1)[ExchangeType.IKE_INTERMEDIATE] == 0
+
+
 def test_an_optional_key_exchange_is_left_out_where_the_other_side_wants_none() -> None:
     optional = "".join(f"<additional-key-exchange>{name}</additional-key-exchange>" for name in ("ml-kem-768", "none"))
     _, r1, r2 = two_routers(proposal(1, optional), proposal(1))

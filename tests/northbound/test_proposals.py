@@ -183,6 +183,16 @@ def test_a_restart_keeps_the_keys_of_hellos() -> None:
     assert r1.association("r2", "state", "ldp-discovery") == "established"
 
 
+def test_code_points_are_those_that_both_sides_configure() -> None:
+    numbers = """<code-points><tcp-ao-protocol-id>231</tcp-ao-protocol-id>
+      <ldp-discovery-protocol-id>232</ldp-discovery-protocol-id><traffic-selector-type>251</traffic-selector-type>
+      </code-points>"""
+    _, r1, r2 = two_routers(hellos("hmac-sha-1"), hellos("hmac-sha-1"), association=HELLOS, more=numbers)
+    assert the_key(r1)["fingerprint"] == the_key(r2)["fingerprint"]
+    _, r1, r2 = two_routers(proposal("ao", SHA1), proposal("ao", SHA1), more=numbers)
+    assert the_key(r1)["fingerprint"] == the_key(r2)["fingerprint"]
+
+
 def test_the_guard_of_private_numbers_covers_hellos_too() -> None:
     other = "<code-points><ldp-discovery-protocol-id>222</ldp-discovery-protocol-id></code-points>"
     world = World()

@@ -174,6 +174,33 @@ BROKEN: dict[str, tuple[tuple[Edit, ...], str, str]] = {
         "must-violation",
         "takes no others",
     ),
+    # ike-policy
+    "a second additional key exchange without a first": (
+        (Edit(f"{POLICY}/r:proposal/r:additional-key-exchange"),),
+        "must-violation",
+        "is the first of the additional",
+    ),
+    "an eighth additional key exchange": (
+        (Edit(f"{POLICY}/r:proposal/r:further-key-exchange[r:number='2']/r:number", "8"),),
+        "invalid-type",
+        "8",
+    ),
+    "no key exchange instead of the first": (
+        (Edit(f"{POLICY}/r:proposal[r:number='1']/r:key-exchange[1]", "none"),),
+        "invalid-type",
+        "none",
+    ),
+    "datagrams that are little but headers": (
+        (Edit(f"{POLICY}/r:datagram-size", "199"),),
+        "invalid-type",
+        "199",
+    ),
+    # credentials
+    "a warning of an expiry at the expiry": (
+        (Edit("//r:credentials/r:expiry-warning[1]", "0"),),
+        "invalid-type",
+        "0",
+    ),
     # private-use algorithms
     "a private-use algorithm that means nothing": (
         (Edit("//r:private-algorithm"),),
