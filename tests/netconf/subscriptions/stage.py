@@ -211,12 +211,15 @@ class Stage:
 def events(subscription: Subscription) -> list[etree._Element]:
     """Return what the subscriber is sent now, the elements inside of the notifications."""
     found = []
+    schema = subscription._surroundings.schema
     while (message := subscription.take()) is not None:
         if message:
             notification = parse_document(message)
             assert [etree.QName(child).localname for child in notification][:1] == ["eventTime"]
             assert len(notification) == 2
-            found.append(notification[1])
+            event = notification[1]
+            check_content(schema, schema.notifications[str(event.tag)], copy.deepcopy(event), canonicalise=False)
+            found.append(event)
     return found
 
 

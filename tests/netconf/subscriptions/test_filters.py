@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from lxml import etree
 
+from rkmp.datastore.schema import Schema
+from rkmp.netconf.subscriptions import SubscriptionLimits
 from tests.netconf.subscriptions.requests import SHOP, SN, YP, on_change, periodic, push, shop, sn, stream, yp
 from tests.netconf.subscriptions.stage import Stage, events, names
 
@@ -84,6 +86,24 @@ def test_a_selection_that_changes_is_told_and_so_is_what_it_selects_now(stage: S
         ("delete", "/example-shop:shop/queue=ann"),
         ("create", "/example-shop:shop/name"),
     ]
+
+
+def test_a_filter_that_changes_while_its_reader_is_slow_is_told_in_place_of_the_resumption(
+    shop_schema: Schema,
+) -> None:
+    stage = Stage(shop_schema, SubscriptionLimits(queued_records=1))
+    configure(stage, stream_filter(WANTED.format("b")))
+    subscription = stage.establish(stream(BY_NAME))
+    for _ in range(2):
+        stage.publish("b")
+    configure(stage, stream_filter(WANTED.format("c")))
+    assert names(subscription) == ["closing", "subscription-suspended"]
+    stage.advance(1)
+    # RFC 8639 2.7.2.
+    (event,) = events(subscription)
+    assert event.tag == sn("subscription-modified")
+    stage.publish("c")
+    assert names(subscription) == ["closing"]
 
 
 def test_other_filters_and_other_terms_change_nothing(stage: Stage) -> None:

@@ -98,7 +98,7 @@ class DatastoreSubscription(Subscription):
 
     def tell_modified(self, message: bytes, data_filter: DataFilter) -> None:
         """Go on with what the configured filter holds now, once the receiver has been told so."""
-        self._queue_octets(message)
+        self._tell_modified(message)
         self._filter = data_filter
         self.changed(None)
 

@@ -84,7 +84,7 @@ class StreamSubscription(Subscription):
 
     def tell_modified(self, message: bytes, event_filter: EventFilter) -> None:
         """Go on with what the configured filter holds now, once the receiver has been told so."""
-        self._queue_octets(message)
+        self._tell_modified(message)
         self._filter = event_filter
 
     def take(self) -> bytes | None:

@@ -83,6 +83,7 @@ class Subscription(ABC):
         self._octets = 0
         self._suspended_at: float | None = None
         self._waits_for_reader = False
+        self._modified: bytes | None = None
         self._ended = False
 
     @property
@@ -226,12 +227,24 @@ class Subscription(ABC):
     def _resume(self) -> None:
         if self.is_suspended:
             self._suspended_at = None
-            self._tell("subscription-resumed")
+            if self._modified is None:
+                self._tell("subscription-resumed")
+            else:
+                # RFC 8639 2.7.2: it says that the subscription has been both modified and resumed.
+                self._queue_octets(self._modified)
+                self._modified = None
             self._resumed()
 
     def _reactivate(self) -> None:
         """Be active again under other terms, which the reply to the request has told (RFC 8639 2.7.5)."""
-        self._suspended_at = None
+        self._suspended_at = self._modified = None
+
+    def _tell_modified(self, message: bytes) -> None:
+        """Queue subscription-modified, or keep it until a suspension is over."""
+        if self.is_suspended:
+            self._modified = message
+        else:
+            self._queue_octets(message)
 
     def _tell(self, name: str, reason: str | None = None) -> None:
         """Queue a subscription state change notification, for which there is always room."""
