@@ -11,7 +11,9 @@ from collections.abc import Sequence
 from rich.console import Console
 
 from rkmp.cli.command_line import parser
+from rkmp.cli.completion import candidates
 from rkmp.cli.exit_status import DONE, INTERRUPTED, USAGE
+from rkmp.cli.profiles import profile
 from rkmp.errors import CommandError
 
 
@@ -45,6 +47,11 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     from rkmp.cli.session import Session, Target
 
     password: list[str] = []
+    chosen = profile(arguments.profile)
+    arguments.host = arguments.host or chosen.host
+    arguments.port = arguments.port or chosen.port
+    key = arguments.key or (None if arguments.password_stdin else chosen.key)
+    strict = chosen.strict_host_key if arguments.strict_host_key is None else arguments.strict_host_key
 
     def connect(host: str = arguments.host, port: int = arguments.port) -> Session:
         if arguments.password_stdin and not password:
@@ -53,10 +60,10 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
             Target(
                 host=host,
                 port=port,
-                user=arguments.user or _you(),
-                key=arguments.key,
+                user=arguments.user or chosen.user or _you(),
+                key=key,
                 password=password[0] if password else None,
-                strict_host_key=arguments.strict_host_key,
+                strict_host_key=strict,
             )
         )
 
@@ -65,7 +72,12 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line ``argv`` (default: the process's own) and return the exit status."""
-    arguments = parser().parse_args(argv)
+    words = list(sys.argv[1:] if argv is None else argv)
+    if words[:2] == ["complete", "--"]:
+        # Asked by a shell, about words that are no command line yet.
+        print("\n".join(candidates(parser(), words[2:])))
+        return DONE
+    arguments = parser().parse_args(words)
     try:
         status = run(arguments, Console(width=_width()))
         # Here, where it can be told that nobody reads it.

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import rkmp
 from rkmp.cli.exit_status import MEANINGS
+from rkmp.cli.profiles import DEFAULT_HOST, DEFAULT_PORT
 
-DEFAULT_NETCONF_PORT = 830
+DEFAULT_NETCONF_PORT = DEFAULT_PORT
 HOURS_OF_A_YEAR = 24 * 366
 
 
@@ -25,13 +26,18 @@ def parser() -> argparse.ArgumentParser:
         parents=[machine],
     )
     root.add_argument("--version", action="version", version=f"rkmp {rkmp.__version__}")
-    root.add_argument("--host", default="127.0.0.1", help="the agent's address (default 127.0.0.1)")
-    root.add_argument("--port", type=_port, default=DEFAULT_NETCONF_PORT, help="its NETCONF port (default 830)")
+    root.add_argument("--profile", metavar="NAME", help="the agent of this name in rkmp/config.toml")
+    root.add_argument("--host", help=f"the agent's address (default {DEFAULT_HOST})")
+    root.add_argument("--port", type=_port, help=f"its NETCONF port (default {DEFAULT_NETCONF_PORT})")
     root.add_argument("--user", help="whom to log in as (default: you)")
     credential = root.add_mutually_exclusive_group()
     credential.add_argument("--key", type=Path, help="private key file (default: the SSH agent and ~/.ssh)")
     credential.add_argument("--password-stdin", action="store_true", help="read a password from standard input")
-    root.add_argument("--strict-host-key", action="store_true", help="refuse a host key that is not yet known")
+    root.add_argument(
+        "--strict-host-key",
+        action=argparse.BooleanOptionalAction,
+        help="refuse a host key that is not yet known (default: trust it at first use, and say so)",
+    )
     commands = root.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     def add(name: str, text: str) -> argparse.ArgumentParser:
@@ -82,6 +88,8 @@ def parser() -> argparse.ArgumentParser:
     doctor.add_argument(
         "--hours", type=_hours, default=timedelta(hours=1), help="how far back events count (default 1 hour)"
     )
+    completion = add("completion", "Print what makes a shell complete rkmp's words: source <(rkmp completion bash)")
+    completion.add_argument("shell", choices=["bash", "zsh", "fish"])
     demo = add("demo", "Run two agents on loopback and check the main job, step by step.")
     demo.add_argument("--keep", type=Path, metavar="DIR", help="keep the two agents' state in DIR")
     return root

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from rkmp.capture import VerificationKey
 from rkmp.cli import configure, demo, doctor, exported_keys, show, timeline, verify, watch
+from rkmp.cli.completion import SCRIPTS
 from rkmp.cli.configuration_files import read_configuration
 from rkmp.cli.exit_status import DONE
 from rkmp.cli.key_documents import keys_of_table, read_keys
@@ -121,6 +122,10 @@ def _doctor(call: Call) -> int:
     return doctor.doctor(call.console, agents, arguments.peer, arguments.hours, as_json=call.as_json)
 
 
+def _completion(call: Call) -> None:
+    print(SCRIPTS[call.arguments.shell], end="")
+
+
 COMMANDS: Mapping[str, Command] = {
     "show": _show,
     "watch": _watch,
@@ -134,5 +139,6 @@ COMMANDS: Mapping[str, Command] = {
     "keys": _keys,
     "verify": _verify,
     "doctor": _doctor,
+    "completion": _completion,
     "demo": _demo,
 }
