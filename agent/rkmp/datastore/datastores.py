@@ -46,6 +46,7 @@ from rkmp.datastore.store import Store
 from rkmp.datastore.subscribers import Change, CommitListener, ConfigurationSubscriber, PreparedChange
 from rkmp.datastore.subtree_filter import SubtreeFilter
 from rkmp.datastore.validation import Validator
+from rkmp.datastore.with_defaults import DefaultsMode, defaults_of
 from rkmp.datastore.xpath_filter import XPathFilter
 from rkmp.errors import RkmpError, RpcError, RpcErrors, StorageError
 from rkmp.instant import Random
@@ -111,14 +112,19 @@ class Datastores:
 
     def select(self, name: str, selection: SubtreeFilter | XPathFilter) -> etree._Element:
         """Copies of what a filter selects of a datastore; list entries asked for by their keys are looked up."""
-        match name:
-            case "running":
-                tree = self._running
-            case "candidate":
-                tree = self._candidate.current
-            case _:
-                tree = DataTree(self._layouts, self.tree(name))
+        tree = self._data_tree(name)
         return selection.apply(tree.root, tree)
+
+    def entries_in_mode(
+        self, name: str, selection: SubtreeFilter | XPathFilter, mode: DefaultsMode
+    ) -> etree._Element | None:
+        """Copies of the entries that a filter names by their keys, as ``mode`` reports them, with what is above them.
+
+        None where the filter looks at more than these.
+        """
+        tree = self._data_tree(name)
+        entries = selection.confined_to(tree.root, tree)
+        return None if entries is None else defaults_of(self.schema).of_entries(tree, entries, mode)
 
     # Changes
 
@@ -362,6 +368,15 @@ class Datastores:
         self._deadline_listeners.append(listener)
 
     # How
+
+    def _data_tree(self, name: str) -> DataTree:
+        """A datastore with its indexes, to read."""
+        match name:
+            case "running":
+                return self._running
+            case "candidate":
+                return self._candidate.current
+        return DataTree(self._layouts, self.tree(name))
 
     def _source(self, source: str | etree._Element, *, is_checked: bool = True) -> etree._Element:
         if isinstance(source, str):

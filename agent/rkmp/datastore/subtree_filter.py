@@ -142,6 +142,31 @@ class SubtreeFilter:
             self._select_children(result, tree, self._level(self._tests, self._schema.root, search.indexed), search)
         return result
 
+    def confined_to(self, tree: etree._Element, index: EntryIndex) -> list[etree._Element] | None:
+        """The list entries, named by their keys, that are all the filter looks at; None where it looks elsewhere."""
+        found: dict[etree._Element, None] = {}
+        if any(test.texts is not None for test in self._tests):
+            return None
+        level = self._level(self._tests, self._schema.root, indexed=True)
+        return list(found) if self._is_confined(tree, level, index, found) else None
+
+    def _is_confined(
+        self, element: etree._Element, level: _Level, index: EntryIndex, found: dict[etree._Element, None]
+    ) -> bool:
+        if level.tags is None:
+            return False
+        for tag in level.tags:
+            choice = self._choice(level, tag)
+            inside = None if choice is None or choice.copies else choice.level
+            if inside is None or inside.node is None or inside.node.kind is not NodeKind.CONTAINER:
+                return False
+            if not all(self._is_confined(child, inside, index, found) for child in element.iterchildren(tag)):
+                return False
+        for node, keys in level.lookups:
+            entries = (index.find(element, node, key) for key in keys)
+            found.update((entry, None) for entry in entries if entry is not None)
+        return True
+
     def _select(self, result: etree._Element, element: etree._Element, choice: _Choice, search: _Search) -> bool:
         """Add what is selected of ``element`` to ``result``; return whether there is any."""
         if choice.copies:

@@ -2,22 +2,25 @@
 
 A datastore holds what was set, whether or not it equals a default (RFC 6243 2.3). The other modes are made of a copy.
 A default that is in use can hang on conditions and on cases (RFC 7950 7.6.1), so all of a copy is completed before
-anything is selected from it. State is reported as it is: a state leaf that is absent has no value.
+anything is selected from it; but where a filter looks at entries that it names by their keys and at nothing else,
+only these are completed, in their place. State is reported as it is: a state leaf that is absent has no value.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from enum import Enum
 from functools import lru_cache
 
 from lxml import etree
 
 from rkmp.datastore.data_tree import DataTree
-from rkmp.datastore.layout import is_empty
+from rkmp.datastore.layout import Layout, is_empty
 from rkmp.datastore.marks import DEFAULT, DEFAULTS_NAMESPACE
 from rkmp.datastore.schema.nodes import NodeKind, Schema, SchemaNode
 from rkmp.datastore.validation.accessible_tree import AccessibleTree
 from rkmp.datastore.validation.constraints import constraints_of
+from rkmp.datastore.xpath_filter import Copies
 
 __all__ = ["BASIC_MODE", "DEFAULTS_NAMESPACE", "Defaults", "DefaultsMode", "defaults_of"]
 
@@ -32,6 +35,8 @@ class DefaultsMode(Enum):
 
 
 BASIC_MODE = DefaultsMode.EXPLICIT
+PREFIX = "wd"
+"""What the attribute's namespace is bound to."""
 
 _Found = tuple["etree._Element", SchemaNode, "etree._Element"]
 """A parent, its node, and a leaf of it that has its default."""
@@ -66,6 +71,34 @@ class Defaults:
                 self._trim(tree)
             case DefaultsMode.EXPLICIT:
                 pass
+
+    def of_entries(self, tree: DataTree, entries: Sequence[etree._Element], mode: DefaultsMode) -> etree._Element:
+        """Copies of list entries as ``mode`` reports them, with what is above them.
+
+        The whole tree decides what is in use, and only what is in the entries is completed.
+        """
+        schema = self._constraints.layouts.schema
+        bound = {PREFIX: DEFAULTS_NAMESPACE} if mode is DefaultsMode.REPORT_ALL_TAGGED else {}
+        accessible = AccessibleTree(tree, self._constraints.whens)
+        with accessible:
+            if mode in (DefaultsMode.REPORT_ALL, DefaultsMode.REPORT_ALL_TAGGED):
+                for entry in entries:
+                    top = tree.layouts.of_element(entry)
+                    for layout in self._layouts_below(top):
+                        accessible.ensure(entry, top, layout)
+                accessible.drop_empty()
+            if mode is DefaultsMode.REPORT_ALL_TAGGED:
+                for _, element, layout in accessible.added:
+                    if layout.node.has_text:
+                        element.set(DEFAULT, "true")
+            copies = Copies(schema, tree.root, nsmap=bound).of(entries)
+        if mode is DefaultsMode.TRIM:
+            self._trim(copies)
+        return copies
+
+    def _layouts_below(self, top: Layout) -> Iterator[Layout]:
+        inside = set(top.descendants())
+        return (layout for layout in self._layouts if layout in inside)
 
     def complete(self, tree: etree._Element) -> list[etree._Element]:
         """Put every default that is in use into ``tree``, with the containers around it; return the leaves."""

@@ -91,6 +91,13 @@ class XPathFilter:
         # In a list of secrets the keys are secrets.
         return found if found._redactor is None else None
 
+    def confined_to(self, tree: etree._Element, index: EntryIndex) -> list[etree._Element] | None:
+        """The list entries, named by their keys, that are all the filter looks at; None where it looks elsewhere."""
+        if self._lookup is None or self._redactor is not None:
+            return None
+        entry = look_up(tree, index, self._lookup.steps)
+        return [] if entry is None else [entry]
+
     def selects(self, tag: str) -> bool:
         """Whether a top-level node with this tag can change what is selected, or be selected itself."""
         if tag not in self._schema.top:
@@ -126,7 +133,7 @@ class XPathFilter:
         """
         if self._redactor is not None and not is_readable:
             tree, index = self._redacted(tree, index, self._redactor), None
-        return _Copies(self._schema, tree, selected).of(self._select(tree, index))
+        return Copies(self._schema, tree, selected).of(self._select(tree, index))
 
     def nodes(self, tree: etree._Element) -> list[etree._Element]:
         """What is selected of ``tree``, of which whoever asks may see all, itself and in document order.
@@ -140,7 +147,7 @@ class XPathFilter:
         if self._lookup is None or index is None:
             return redactor.without_secrets(tree)
         entry = look_up(tree, index, self._lookup.steps)
-        reduced = _Copies(self._schema, tree).of([] if entry is None else [entry])
+        reduced = Copies(self._schema, tree).of([] if entry is None else [entry])
         redactor.remove_secrets(reduced)
         return reduced
 
@@ -211,14 +218,22 @@ def _is_secret(node: SchemaNode) -> bool:
 # Results
 
 
-class _Copies:
-    """Copies of elements out of one tree, put together again."""
+class Copies:
+    """Copies of elements out of one tree, put together again; ``nsmap`` is bound around them besides the tree's."""
 
-    def __init__(self, schema: Schema, tree: etree._Element, selected: list[etree._Element] | None = None) -> None:
+    def __init__(
+        self,
+        schema: Schema,
+        tree: etree._Element,
+        selected: list[etree._Element] | None = None,
+        nsmap: Mapping[str, str] | None = None,
+    ) -> None:
         self._schema = schema
         self._tree = tree
         self._selected: list[etree._Element] = [] if selected is None else selected
-        self._result = etree.Element(tree.tag, nsmap=tree.nsmap)
+        bound = dict(tree.nsmap)
+        bound.update(nsmap or {})
+        self._result = etree.Element(tree.tag, nsmap=bound)
         # The copies of ancestors, by what they are copies of, each with its node; no node for what no module defines.
         self._places: dict[etree._Element, tuple[etree._Element, SchemaNode | None]] = {
             tree: (self._result, schema.root)

@@ -93,6 +93,21 @@ class AccessibleTree:
         self._added.append((parent, element, layout))
         return element
 
+    @property
+    def added(self) -> Sequence[tuple[etree._Element, etree._Element, Layout]]:
+        """What was put into the tree, with its parents, each before what is below it."""
+        return self._added
+
+    def drop_empty(self) -> None:
+        """Take the containers out again that were put into the tree and have nothing in them."""
+        kept = []
+        for parent, element, layout in reversed(self._added):
+            if layout.node.has_text or next(iter(element), None) is not None:
+                kept.append((parent, element, layout))
+            else:
+                parent.remove(element)
+        self._added = kept[::-1]
+
     def keep(self) -> list[tuple[etree._Element, etree._Element, Layout]]:
         """Leave what was put into the tree in it; return it with its parents, each before what is below it."""
         added, self._added = self._added, []

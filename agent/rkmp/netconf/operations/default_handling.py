@@ -6,18 +6,29 @@ import copy
 
 from lxml import etree
 
+from rkmp.datastore.datastores import Datastores
 from rkmp.datastore.schema import Schema
-from rkmp.datastore.with_defaults import BASIC_MODE, DEFAULTS_NAMESPACE, DefaultsMode, defaults_of
+from rkmp.datastore.with_defaults import BASIC_MODE, DEFAULTS_NAMESPACE, PREFIX, DefaultsMode, defaults_of
+from rkmp.netconf.filtering import Selection
 from rkmp.netconf.namespaces import WITH_DEFAULTS
 from rkmp.netconf.operations.request import Request
-
-_PREFIX = "wd"
 
 
 def defaults_mode(request: Request, namespace: str = WITH_DEFAULTS) -> DefaultsMode:
     """Return the mode that a request asks for, or the basic mode; ``namespace`` is that of the parameter."""
     text = request.operation.findtext(f"{{{namespace}}}with-defaults")
     return BASIC_MODE if text is None else DefaultsMode(text)
+
+
+def datastore_in_mode(
+    datastores: Datastores, name: str, selection: Selection | None, mode: DefaultsMode
+) -> etree._Element:
+    """Return a copy of all of a configuration datastore that ``selection`` looks at, as ``mode`` reports it."""
+    if selection is not None and mode is not BASIC_MODE:
+        entries = datastores.entries_in_mode(name, selection.filter, mode)
+        if entries is not None:
+            return entries
+    return in_mode(datastores.schema, datastores.tree(name), mode)
 
 
 def in_mode(schema: Schema, tree: etree._Element, mode: DefaultsMode) -> etree._Element:
@@ -42,7 +53,7 @@ def in_use_in_mode(schema: Schema, tree: etree._Element, mode: DefaultsMode) -> 
 
 def _copy_for(tree: etree._Element, mode: DefaultsMode) -> etree._Element:
     # The attribute's namespace is bound once, and not on every leaf that has it.
-    bound = {**tree.nsmap, _PREFIX: DEFAULTS_NAMESPACE} if mode is DefaultsMode.REPORT_ALL_TAGGED else tree.nsmap
+    bound = {**tree.nsmap, PREFIX: DEFAULTS_NAMESPACE} if mode is DefaultsMode.REPORT_ALL_TAGGED else tree.nsmap
     copied = etree.Element(tree.tag, nsmap=bound)
     copied.extend([copy.deepcopy(element) for element in tree])
     return copied

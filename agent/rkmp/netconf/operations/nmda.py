@@ -13,7 +13,7 @@ from rkmp.errors import RpcError
 from rkmp.netconf.filtering import Selection, subtree_filter, xpath_filter
 from rkmp.netconf.namespaces import NMDA, base
 from rkmp.netconf.operations.datastore_names import datastore_of
-from rkmp.netconf.operations.default_handling import defaults_mode, in_mode, in_use_in_mode
+from rkmp.netconf.operations.default_handling import datastore_in_mode, defaults_mode, in_use_in_mode
 from rkmp.netconf.operations.request import Operation, Outcome, Request
 from rkmp.netconf.operations.urls import read_url
 from rkmp.netconf.origin import ORIGIN_ATTRIBUTE, Sieve, limit_depth
@@ -40,7 +40,7 @@ async def get_data(request: Request) -> Outcome:
         plain = mode is BASIC_MODE and depth is None and sieve.config is not False
         if plain and selection is not None and not selection.wants_readable:
             return server.writer.data(server.datastores.select(name, selection.filter), reader, NMDA)
-        tree = in_mode(server.schema, server.datastores.tree(name), mode)
+        tree = datastore_in_mode(server.datastores, name, selection, mode)
     # What a filter selects may depend on anything that it looks at, so what is hidden goes first.
     reader.leave_readable_below(tree)
     selected: list[etree._Element] = list(tree)

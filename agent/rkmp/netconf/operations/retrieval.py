@@ -10,7 +10,7 @@ from rkmp.datastore.with_defaults import BASIC_MODE
 from rkmp.netconf.access_control import Reader
 from rkmp.netconf.filtering import Selection, read_filter
 from rkmp.netconf.namespaces import base
-from rkmp.netconf.operations.default_handling import defaults_mode, in_mode
+from rkmp.netconf.operations.default_handling import datastore_in_mode, defaults_mode, in_mode
 from rkmp.netconf.operations.request import Operation, Outcome, Request
 
 
@@ -23,7 +23,8 @@ async def get_config(request: Request) -> Outcome:
     mode = defaults_mode(request)
     if mode is not BASIC_MODE:
         # RFC 6243 4.5.1: the filter looks at data and defaults together.
-        tree, unread = select(in_mode(server.schema, server.datastores.tree(source), mode), selection, reader)
+        tree = datastore_in_mode(server.datastores, source, selection, mode)
+        tree, unread = select(tree, selection, reader)
         return server.writer.data(tree, unread)
     if selection is None:
         return server.writer.copy_of(server.datastores.tree(source), reader)
