@@ -27,6 +27,8 @@ from rkmp.southbound.messages import VERSION, written_key
 from rkmp.southbound.steps import Add, HeldKey, Holding, Step, Usage
 
 MOST_OCTETS = 65536
+LAST_WORDS_SECONDS = 1.0
+"""Within which the pipes of a program that was killed are closed, if nobody else holds them."""
 _ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"}
 
 
@@ -107,6 +109,8 @@ class HookConsumer:
                 # It took too long, or the agent is stopping; what it has started goes with it.
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(process.communicate(), LAST_WORDS_SECONDS)
         if process.returncode:
             raise SouthboundError(f"{self._command[0]} exits with {process.returncode} for {fields['step']}")
         return output[:MOST_OCTETS]
