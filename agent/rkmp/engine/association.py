@@ -63,6 +63,7 @@ class Association:
         self.last_error: str | None = None
         self.rollovers = 0
         self.rekey_wanted = False
+        self._is_owed = False
         self.asked_at = float("-inf")
         self._keyed_wall: datetime | None = None
         self._waiting_requests: list[int] = []
@@ -142,6 +143,8 @@ class Association:
         self.rekey_wanted = True
         if request is not None:
             self._waiting_requests.append(request)
+        else:
+            self._is_owed = True
 
     def begin(self, ike_sa: bytes, send_ids: tuple[int, ...], at: Instant) -> None:
         """Note that a negotiation of ours starts."""
@@ -149,9 +152,9 @@ class Association:
         if current is not None and self.state is not AssociationState.ROLLING_OVER:
             reason = "request" if self.rekey_wanted else "lifetime"
             self._report(RolloverStarted(self.peer, self.protocol, current.admin_key_name, reason))
-        self.attempt = Attempt(ike_sa, send_ids, self._waiting_requests)
+        self.attempt = Attempt(ike_sa, send_ids, self._waiting_requests, is_owed=self._is_owed)
         self._waiting_requests = []
-        self.rekey_wanted = False
+        self.rekey_wanted = self._is_owed = False
         self._move(AssociationInput.NEGOTIATE, "negotiation started")
 
     def install(
@@ -196,6 +199,11 @@ class Association:
             self._end_attempt(row.admin_key_name)
         return row
 
+    def wish_fulfilled(self) -> None:
+        """Note that the key which was to come is there, whoever asked for it; who waits for one of ours waits on."""
+        self.rekey_wanted = bool(self._waiting_requests)
+        self._is_owed = False
+
     def settle(self, admin_key_name: str, at: Instant) -> None:
         """Take the second step for a key, now that the peer is known to hold it. Raises like :meth:`install`."""
         confirmation = self.confirmations.pop(admin_key_name)
@@ -203,12 +211,15 @@ class Association:
         if confirmation.spare:
             # Two keys were agreed at the same time and nothing decides between them, so that each side may think that
             # another one came last. One that comes after both settles it, if not both sides ask for it at once again.
-            self.rekey_wanted = True
+            self.rekey_wanted = self._is_owed = True
             self.wait(LONGEST_DICE * self._jitter(), at)
 
     def fail(self, reason: str, notify_type: int | None, at: Instant, *, report: bool = True) -> None:
         """Note that the negotiation under way failed; ``report`` is False where the peer as a whole is reported."""
         attempt, self.attempt = self.attempt, None
+        if attempt is not None and attempt.is_owed:
+            # Nobody hears of this failure who would ask again.
+            self.rekey_wanted = self._is_owed = True
         self._back_off(at)
         self._postponements = 0
         self.last_error = reason
@@ -235,7 +246,8 @@ class Association:
             self.fail(reason, notify_type, at)
             return
         self.attempt = None
-        self.rekey_wanted = self.rekey_wanted or bool(attempt.requests)
+        self.rekey_wanted = self.rekey_wanted or bool(attempt.requests) or attempt.is_owed
+        self._is_owed = self._is_owed or attempt.is_owed
         self._waiting_requests = attempt.requests + self._waiting_requests
         if not at_once or self._postponements > 1:
             self._back_off(at)
@@ -260,7 +272,7 @@ class Association:
             self._report(RequestCompleted(request, None, reason))
         self.attempt, self._waiting_requests = None, []
         self.confirmations.clear()
-        self.rekey_wanted = self._is_unconfirmed = False
+        self.rekey_wanted = self._is_owed = self._is_unconfirmed = False
 
     def retry_now(self) -> None:
         """Forget the backoff: somebody asked, or the peer has shown that it is there."""

@@ -14,12 +14,14 @@ class Attempt:
     """A negotiation of ours that is under way over ``ike_sa``.
 
     ``send_ids`` are the KeyIDs that it announces; ``requests`` are the operators' requests that wait for it.
+    ``is_owed``: whether the key has to be replaced whatever comes of this negotiation, as after a change of secrets.
     ``answered`` are keys that the peer negotiated with us meanwhile, each with the IKE SA that it came over.
     """
 
     ike_sa: bytes
     send_ids: tuple[int, ...]
     requests: list[int]
+    is_owed: bool = False
     answered: dict[str, bytes] = field(default_factory=dict)
 
     @property

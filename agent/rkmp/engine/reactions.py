@@ -235,6 +235,8 @@ def _keys_established(peer: Peer, conversation: Conversation, event: ChildKeysEs
     except (StorageError, KeyTableError) as error:
         _refused_by_table(peer, conversation, association, event, str(error), at)
         return
+    if conversation.retired_because is None and not event.redundant:
+        association.wish_fulfilled()
     peer.statistics[PeerStatistic.KEYS_INSTALLED] += 1
     if child.requester and not event.redundant:
         peer.statistics[PeerStatistic.NEGOTIATIONS_SUCCEEDED] += 1
