@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import pty
+import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -277,3 +281,34 @@ def test_a_reader_that_has_left_is_no_error(agent: AgentProcess, tmp_path: Path)
 def test_a_home_that_cannot_be_written_is_told(agent: AgentProcess, tmp_path: Path) -> None:
     (tmp_path / ".config").write_text("a file where a directory has to be")
     assert "cannot record the host key" in done(agent.run_client("show", "peers", home=tmp_path), 3)
+
+
+def test_watch_is_a_screen_on_a_terminal(agent: AgentProcess, tmp_path: Path) -> None:
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "rkmp.cli", "--host", "127.0.0.1", "--port", str(agent.netconf_port)]
+    command += ["--user", USER, "--key", str(agent.user_key), "watch"]
+    environment = dict(
+        os.environ, HOME=str(agent.directory.parent), XDG_CONFIG_HOME="", TERM="xterm", COLUMNS="200", LINES="40"
+    )
+    with subprocess.Popen(command, env=environment, stdin=theirs, stdout=theirs, stderr=theirs) as process:
+        os.close(theirs)
+        screen = b""
+        try:
+            deadline = time.monotonic() + 30
+            while not (b"Associations" in screen and b"r2" in screen and b"netconf-config-change" in screen):
+                assert time.monotonic() < deadline, screen
+                if b"Events" in screen and b"netconf-config-change" not in screen:
+                    with agent.connect() as session:
+                        port = 10 + screen.count(b"Events") % 1000
+                        config = peer_configuration("r1", "r2", port=port, initiate="never")
+                        session.edit_config(target="running", config=config)
+                screen += os.read(ours, 65536)
+        finally:
+            process.send_signal(signal.SIGINT)
+            # It draws its good-bye, for which somebody has to listen.
+            with contextlib.suppress(OSError):
+                while left := os.read(ours, 65536):
+                    screen += left
+        assert process.wait(15) == 130
+    os.close(ours)
+    assert b"Traceback" not in screen

@@ -49,7 +49,8 @@ def parser() -> argparse.ArgumentParser:
     show.add_argument(
         "--hours", type=_hours, default=timedelta(hours=24), help="how far back events go (default 24 hours)"
     )
-    add("watch", "Print notifications as they come, until interrupted.")
+    watch = add("watch", "Show peers, associations, keys and events as they change, until interrupted.")
+    watch.add_argument("--lines", action="store_true", help="print events line by line, as where no terminal is")
     kinds = "XML, JSON (RFC 7951) or YAML by its ending or by its content; - for standard input"
     apply = add("apply", "Merge a configuration file into running, all or nothing, and show what that changes.")
     apply.add_argument("file", type=Path, help=kinds)

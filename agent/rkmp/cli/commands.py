@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from rich.console import Console
 
 from rkmp.capture import VerificationKey
-from rkmp.cli import configure, demo, doctor, exported_keys, show, timeline, verify, watch
+from rkmp.cli import configure, demo, doctor, exported_keys, live, show, timeline, verify, watch
 from rkmp.cli.completion import SCRIPTS
 from rkmp.cli.configuration_files import read_configuration
 from rkmp.cli.exit_status import DONE
@@ -53,7 +53,10 @@ def _show(call: Call) -> None:
 
 def _watch(call: Call) -> None:
     with call.connect() as session:
-        watch.watch(session, as_json=call.as_json)
+        if call.console.is_terminal and not (call.as_json or call.arguments.lines):
+            live.watch(session, call.console, f"{call.arguments.host} port {call.arguments.port}")
+        else:
+            watch.watch(session, as_json=call.as_json)
 
 
 def _apply(call: Call) -> None:

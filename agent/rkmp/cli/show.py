@@ -27,10 +27,12 @@ def show(session: Session, subject: str, console: Console, *, as_json: bool) -> 
     console.print(render_table(view, data))
 
 
-def render_table(view: View, data: Mapping[str, Any], *, title: str | None = None) -> Table:
-    """Return ``data`` as the table of ``view``."""
+def render_table(
+    view: View, data: Mapping[str, Any], *, title: str | None = None, now: datetime | None = None
+) -> Table:
+    """Return ``data`` as the table of ``view`` at ``now``, by default the present."""
     table = Table(*view.columns, title=title or view.title, title_justify="left", box=None, pad_edge=False)
-    for row in view.rows(data, datetime.now(UTC)):
+    for row in view.rows(data, now or datetime.now(UTC)):
         # As it is: what peers and operators have written is no markup.
         table.add_row(*(Text(cell, STYLES.get(cell.partition(" ")[0], "")) for cell in row))
     return table
