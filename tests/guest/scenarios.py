@@ -1,0 +1,33 @@
+"""Runs a scenario, a file of tests named ``scenario_*.py`` beside this one, inside a guest of its own.
+
+Without kernel and BIRD it is skipped with the reason, and fails where CI means it to run.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import pytest
+
+from tests.guest import guest
+
+WITHIN_SECONDS = 1500
+PYTEST = [
+    *(sys.executable, "-m", "pytest", "-x", "-q", "--timeout=0", "-p", "no:cacheprovider", "--basetemp=/run/pytest"),
+    "--durations=5",
+]
+
+
+def run_scenario(scenario: str) -> None:
+    """Fail with what the guest printed unless every test of the scenario ran and passed."""
+    try:
+        outcome = guest.run([*PYTEST, f"tests/guest/{scenario}"], seconds=WITHIN_SECONDS)
+    except guest.Unavailable as reason:
+        if os.environ.get("CI") == "true":
+            pytest.fail(str(reason))
+        pytest.skip(str(reason))
+    print(outcome.output)
+    assert outcome.status == 0
+    assert " passed" in outcome.output
+    assert "skipped" not in outcome.output
