@@ -286,6 +286,23 @@ async def test_a_client_that_does_not_read_is_held_back_and_let_go(schema: Schem
             wire.writer.transport.abort()
 
 
+async def test_a_server_that_ends_does_not_wait_long_for_a_client_that_does_not_read(
+    schema: Schema, tmp_path: Path
+) -> None:
+    async with serving(schema) as (agent, port):
+        entries = "".join(f"<peer><name>p{number}</name><mtu>1400</mtu></peer>" for number in range(5000))
+        await agent.load(f'<network xmlns="{NET}">{entries}</network>')
+        stuck = await TlsWire.open(port, client_context(ALICE, tmp_path))
+        stuck.writer.transport.pause_reading()  # type: ignore[attr-defined]
+        (session,) = agent.server.sessions
+        for _ in range(200):
+            stuck.send(rpc(get_config()))
+        await eventually(lambda: not session._writable.is_set())
+        async with asyncio.timeout(8):
+            await agent.server.close()
+        stuck.writer.transport.abort()
+
+
 async def test_a_client_that_vanishes_ends_its_session(schema: Schema, tmp_path: Path) -> None:
     async with serving(schema) as (agent, port):
         for octets in (b"", b"\n#100\n<rpc", frame(rpc(get_config()), Framing.CHUNKED)):

@@ -23,6 +23,9 @@ from rkmp.netconf.transport import CallFailed, Client, OpenSession, TransportLim
 _log = logging.getLogger(__name__)
 
 _BACKLOG = 100
+_LAST_WORDS = 2.0
+"""Seconds in which clients may take what they are still owed when the server ends."""
+
 _PAUSE = 1.0
 """Seconds after which accepting is tried again that has failed."""
 
@@ -162,7 +165,12 @@ class TlsServer:
         connections = tuple(self._connections)
         for connection in connections:
             connection.close()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_LAST_WORDS):
+                for connection in connections:
+                    await connection.wait_closed()
         for connection in connections:
+            connection.abort()
             await connection.wait_closed()
         while self._logins:
             await asyncio.wait(self._logins)
