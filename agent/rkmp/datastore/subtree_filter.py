@@ -18,6 +18,9 @@ from rkmp.datastore.layout import Key
 from rkmp.datastore.schema.nodes import NodeKind, Schema, SchemaNode
 from rkmp.errors import InvalidValue
 
+_FEW = 64
+"""Nodes up to which they are copied one by one."""
+
 
 class EntryIndex(Protocol):
     """Finds entries of lists in one tree by their keys, and by other values."""
@@ -136,11 +139,54 @@ class SubtreeFilter:
         They come in a new element like ``tree``, with its namespaces. ``index`` is that of this very tree. ``selected``
         takes the copies of the nodes that were selected, without those above them.
         """
+        search = _Search(index, [] if selected is None else selected)
+        level = self._level(self._tests, self._schema.root, search.indexed)
+        if selected is None and self._is_nearly_all(tree, level):
+            copied = copy.copy(tree)
+            self._leave_selected(copied, level)
+            return copied
         result = etree.Element(tree.tag, nsmap=tree.nsmap)
         if all(test.texts is None or _holds(tree, test) for test in self._tests):
-            search = _Search(index, [] if selected is None else selected)
-            self._select_children(result, tree, self._level(self._tests, self._schema.root, search.indexed), search)
+            self._select_children(result, tree, level, search)
         return result
+
+    # Most of a tree is copied in one piece, and what is not selected taken away: a fifth of the cost of the pieces.
+
+    def _is_nearly_all(self, element: etree._Element, level: _Level) -> bool:
+        """Whether the names of nodes alone decide what is selected, and it is most of what is there, and many."""
+        if level.tags is None or level.lookups or any(test.texts is not None for test in level.tests):
+            return False
+        kept = others = 0
+        for child in element:
+            choice = self._choice_of(level, str(child.tag))
+            if choice is None:
+                others += 1 + len(child)
+            elif choice.copies:
+                kept += 1
+            elif choice.level is None:
+                return False
+            elif self._is_nearly_all(child, choice.level):
+                kept += len(child)
+            else:
+                return False
+            if others > max(kept, _FEW):
+                return False
+        return kept > _FEW
+
+    def _leave_selected(self, element: etree._Element, level: _Level) -> bool:
+        """Take away what is not selected below ``element``; return whether anything is left but keys."""
+        selected = False
+        for child in list(element):
+            tag = str(child.tag)
+            choice = self._choice_of(level, tag)
+            if choice is not None and (choice.copies or (choice.level and self._leave_selected(child, choice.level))):
+                selected = True
+            elif tag not in level.keys:
+                element.remove(child)
+        return selected
+
+    def _choice_of(self, level: _Level, tag: str) -> _Choice | None:
+        return level.choices[tag] if tag in level.choices else self._choice(level, tag)
 
     def confined_to(self, tree: etree._Element, index: EntryIndex) -> list[etree._Element] | None:
         """The list entries, named by their keys, that are all the filter looks at; None where it looks elsewhere."""
