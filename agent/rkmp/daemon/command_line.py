@@ -29,7 +29,8 @@ def serve_parser() -> argparse.ArgumentParser:
         type=_address(DEFAULT_NETCONF_PORT),
         default=ListenAddress("0.0.0.0", DEFAULT_NETCONF_PORT),  # noqa: S104 - the contract: reachable unless told not
         metavar="HOST:PORT",
-        help="where NETCONF over SSH listens (default 0.0.0.0:830; port 0 picks a free one)",
+        help="where NETCONF over SSH listens while no endpoint of the configuration does (default 0.0.0.0:830; port 0 "
+        "picks a free one)",
     )
     parser.add_argument(
         "--ike-listen",
