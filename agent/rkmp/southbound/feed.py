@@ -91,7 +91,7 @@ class ConsumerReport:
 
 @dataclass(slots=True, eq=False)
 class KeyFeed:
-    """One consumer's share of the key table; :meth:`run` is its task, :meth:`wake` tells it that keys changed."""
+    """One consumer's share of the key table; :meth:`start` begins its task, :meth:`wake` tells it that keys changed."""
 
     consumer: Consumer
     table: KeyTable
@@ -128,6 +128,12 @@ class KeyFeed:
             last_error=self._last_error,
             changed_at=self._changed_at,
         )
+
+    def start(self) -> asyncio.Task[None]:
+        """Return the task that serves until it is cancelled."""
+        task = asyncio.get_running_loop().create_task(self.run())
+        task.add_done_callback(_log_fault)
+        return task
 
     async def run(self) -> None:
         """Serve until cancelled."""
@@ -198,3 +204,8 @@ class KeyFeed:
     def _described(self, step: Step) -> tuple[str, str, str]:
         name = step.key.name if isinstance(step, Add) else step.name
         return type(step).__name__.lower(), name, f"for {self.protocol} with {self.neighbor}"
+
+
+def _log_fault(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and task.exception() is not None:
+        _log.critical("a feed of keys has ended by a fault of the agent", exc_info=task.exception())

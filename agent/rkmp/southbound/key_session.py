@@ -188,7 +188,7 @@ class KeySession:
         )
         subscriber.wake = feed.wake
         self._send(encoded("subscribed", subscription=number))
-        self._feeds[number] = feed, subscriber, asyncio.get_running_loop().create_task(feed.run())
+        self._feeds[number] = feed, subscriber, feed.start()
 
     def _said(self, message: Message) -> Holding:
         """Return what the program says that it holds: keys of the table where name and fingerprint are the same."""

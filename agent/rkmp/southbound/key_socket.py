@@ -27,6 +27,7 @@ _log = logging.getLogger(__name__)
 _UCRED = struct.Struct("=iII")
 RETRY_SECONDS = 5.0
 MOST_SESSIONS = 256
+LAST_WORDS_SECONDS = 1.0
 
 MakeSession = Callable[[asyncio.StreamReader, asyncio.StreamWriter], KeySession]
 
@@ -82,13 +83,14 @@ class KeySocket:
             if refusal is not None:
                 _log.warning("key socket: %s", refusal)
                 writer.write(encoded("error", reason=refusal))
-                return
-            session = self._make_session(reader, writer)
-            self.sessions.add(session)
-            try:
-                await session.run()
-            finally:
-                self.sessions.discard(session)
+            else:
+                session = self._make_session(reader, writer)
+                self.sessions.add(session)
+                try:
+                    await session.run()
+                finally:
+                    self.sessions.discard(session)
+            await _hear_out(reader, writer)
         finally:
             writer.close()
             with contextlib.suppress(OSError):
@@ -102,6 +104,15 @@ class KeySocket:
         if may_connect(self.configuration, uid, gid):
             return None
         return f"process {pid} of user {uid} is not permitted"
+
+
+async def _hear_out(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Say that nothing more comes and read what is still said: who is cut off while speaking misses the last answer."""
+    with contextlib.suppress(OSError, TimeoutError):
+        async with asyncio.timeout(LAST_WORDS_SECONDS):
+            writer.write_eof()
+            while await reader.read(MOST_OCTETS):
+                pass
 
 
 def may_connect(configuration: KeySocketConfiguration, uid: int, gid: int) -> bool:

@@ -112,9 +112,7 @@ class Southbound:
             clock=self._clock,
             report=self._report,
         )
-        task = asyncio.get_running_loop().create_task(feed.run())
-        task.add_done_callback(_log_fault)
-        self._feeds[place] = feed, task
+        self._feeds[place] = feed, feed.start()
 
     def _consumer(self, place: _Place) -> Consumer:
         if isinstance(place.made_from, HookConfiguration):
@@ -173,8 +171,3 @@ def _places(configuration: SouthboundConfiguration) -> Iterator[_Place]:
     for hook in configuration.hooks.values():
         if hook.enabled:
             yield from (_Place("hook", neighbor, protocol, hook) for neighbor, protocol in hook.neighbors)
-
-
-def _log_fault(task: asyncio.Task[None]) -> None:
-    if not task.cancelled() and task.exception() is not None:
-        _log.critical("a feed of keys has ended by a fault of the agent", exc_info=task.exception())

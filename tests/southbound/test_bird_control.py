@@ -1,0 +1,92 @@
+"""BIRD's replies, as BIRD 3.4 gives them, and what is made of those that it should not give."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from rkmp.errors import SouthboundError
+from rkmp.southbound.bird_control import Reloading, SessionKeys, command, session_keys
+
+ESTABLISHED = """0001 BIRD 3.4.0 ready.
+2002-Name       Proto      Table      State  Since         Info
+1002-nb         BGP        ---        up     17:45:15.204  Established
+1006-  Created:            17:45:14.202
+   BGP state:          Established
+     TCP-AO:
+       Current key:    1
+       RNext key:      101
+       Good packets:   6
+       Bad packets:    2
+   Channel ipv4
+0000-
+0000 end
+"""
+
+
+class Bird:
+    """A UNIX socket that answers each command in its turn; it notes what it was asked."""
+
+    def __init__(self, path: Path, *replies: str) -> None:
+        self.path = path
+        self.asked: list[str] = []
+        self._replies = list(replies)
+
+    async def __aenter__(self) -> Bird:
+        self._server = await asyncio.start_unix_server(self._answer, self.path)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._server.close()
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        greeting, _, rest = self._replies.pop(0).partition("\n")
+        writer.write(f"{greeting}\n".encode())
+        self.asked.append((await reader.readline()).decode().strip())
+        await asyncio.sleep(0.01)
+        writer.write(rest.encode())
+        writer.close()
+
+
+async def test_the_session_is_read_from_the_reply(tmp_path: Path) -> None:
+    async with Bird(tmp_path / "ctl", ESTABLISHED) as bird:
+        lines = await command(bird.path, "show protocols all nb")
+    assert session_keys(lines) == SessionKeys(is_established=True, current=1, rnext=101, good=6, bad=2)
+    assert bird.asked == ["show protocols all nb"]
+
+
+def test_a_session_that_is_down_uses_nothing() -> None:
+    assert session_keys(["  BGP state:          Active"]) == SessionKeys(is_established=False)
+
+
+@pytest.mark.parametrize(
+    ("reply", "reason"),
+    [
+        (
+            "0001 BIRD ready.\n0002-Reading configuration\n8002 bird.conf:9:3 syntax error\n",
+            "9:3 syntax error",
+        ),
+        ("0001 BIRD ready.\n", "broke off"),
+        ("0001 BIRD ready.\n0002-more\n", "broke off"),
+        ("0001 BIRD ready.\n" + "0002-more\n" * 10_001, "without end"),
+    ],
+)
+async def test_refusals_and_broken_replies_are_errors(tmp_path: Path, reply: str, reason: str) -> None:
+    async with Bird(tmp_path / "ctl", reply) as bird:
+        with pytest.raises(SouthboundError, match=reason):
+            await command(bird.path, "configure")
+
+
+async def test_a_bird_that_is_not_there_is_said_so(tmp_path: Path) -> None:
+    with pytest.raises(SouthboundError, match="does not answer"):
+        await command(tmp_path / "ctl", "configure")
+
+
+async def test_many_changes_at_once_are_read_in_two_goes(tmp_path: Path) -> None:
+    async with Bird(tmp_path / "ctl", *["0001 BIRD ready.\n0003 Reconfigured\n"] * 20) as bird:
+        reloading = Reloading(bird.path)
+        await asyncio.gather(*(reloading.reload() for _ in range(20)))
+    # The first may have begun before the others had written.
+    assert 1 <= len(bird.asked) <= 2
