@@ -7,12 +7,12 @@ that large subtrees are moved in small pieces.
 
 from __future__ import annotations
 
-from itertools import islice
-
 from lxml import etree
 
 _LARGE = 300
 """Elements from which on a subtree is moved in pieces."""
+
+_HAS_MANY = etree.XPath(f"boolean(descendant::*[{_LARGE}])")
 
 
 def put(parent: etree._Element, element: etree._Element, before: etree._Element | None) -> None:
@@ -39,7 +39,7 @@ _Pieces = list[tuple[etree._Element, list[etree._Element]]]
 
 
 def _is_large(element: etree._Element) -> bool:
-    return next(islice(element.iter(), _LARGE, None), None) is not None
+    return bool(_HAS_MANY(element))
 
 
 def _take_apart(element: etree._Element) -> _Pieces:

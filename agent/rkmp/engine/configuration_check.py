@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import ip_address
 
 from rkmp.crypto.signature_keys import CredentialError
@@ -214,6 +215,10 @@ def _check_policy(policy: IkePolicy) -> None:
             raise EngineRefusal(f"IKE policy {policy.name}: proposal {number} lacks an algorithm of some kind")
 
 
+# Thousands of peers have few listeners.
+_parsed = lru_cache(maxsize=64)(ip_address)
+
+
 def _check_peer(configuration: EngineConfiguration, peer: PeerConfiguration, default: Listener, trust: Trust) -> None:
     try:
         address = ip_address(peer.address)
@@ -225,7 +230,7 @@ def _check_peer(configuration: EngineConfiguration, peer: PeerConfiguration, def
     if listener is None:
         missing = peer.listener or f"for IPv{address.version}"
         raise EngineRefusal(f"peer {peer.name}: there is no listener {missing}", peer=peer.name)
-    own = ip_address(listener.address)
+    own = _parsed(listener.address)
     if own.version != address.version:
         raise EngineRefusal(
             f"peer {peer.name}: {peer.address} cannot be reached through the IPv{own.version} listener {listener.name}",
