@@ -44,6 +44,8 @@ class AgentProcess:
         self.user_key = user_key
         self.netconf_port = 0
         self.ike_port = 0
+        self.ike_address = "127.0.0.1"
+        """Where it speaks IKE; routers that one neighbor has keys with need addresses of their own."""
         self.log = directory.with_name(f"{directory.name}.log")
         self.options: tuple[str, ...] = ()
         """What is behind the addresses on its command line."""
@@ -69,7 +71,7 @@ class AgentProcess:
                 [
                     *(sys.executable, "-m", "rkmp.daemon", "--state-dir", str(self.directory)),
                     *("--netconf-listen", f"127.0.0.1:{self.netconf_port}"),
-                    *("--ike-listen", f"127.0.0.1:{self.ike_port}", "--exit-on-stdin-eof", *self.options),
+                    *("--ike-listen", f"{self.ike_address}:{self.ike_port}", "--exit-on-stdin-eof", *self.options),
                 ],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,

@@ -6,7 +6,9 @@ import argparse
 import getpass
 import os
 import sys
+import threading
 from collections.abc import Sequence
+from pathlib import Path
 
 from rich.console import Console
 
@@ -47,21 +49,26 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     from rkmp.cli.session import Session, Target
 
     password: list[str] = []
+    reading = threading.Lock()
     chosen = profile(arguments.profile)
     arguments.host = arguments.host or chosen.host
     arguments.port = arguments.port or chosen.port
-    key = arguments.key or (None if arguments.password_stdin else chosen.key)
+    given_key = arguments.key or (None if arguments.password_stdin else chosen.key)
     strict = chosen.strict_host_key if arguments.strict_host_key is None else arguments.strict_host_key
 
-    def connect(host: str = arguments.host, port: int = arguments.port) -> Session:
-        if arguments.password_stdin and not password:
-            password.append(_password())
+    def connect(
+        host: str = arguments.host, port: int = arguments.port, user: str | None = None, key: Path | None = None
+    ) -> Session:
+        # Several agents may be connected to at a time, and there is one password to be read.
+        with reading:
+            if arguments.password_stdin and not password:
+                password.append(_password())
         return Session(
             Target(
                 host=host,
                 port=port,
-                user=arguments.user or chosen.user or _you(),
-                key=key,
+                user=arguments.user or user or chosen.user or _you(),
+                key=given_key or (None if arguments.password_stdin else key),
                 password=password[0] if password else None,
                 strict_host_key=strict,
             )

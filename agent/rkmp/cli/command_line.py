@@ -89,6 +89,9 @@ def parser() -> argparse.ArgumentParser:
     doctor.add_argument(
         "--hours", type=_hours, default=timedelta(hours=1), help="how far back events count (default 1 hour)"
     )
+    _add_init_fleet(
+        add("init-fleet", "Make credentials and configurations for the routers of an inventory, and push them.")
+    )
     completion = add("completion", "Print what makes a shell complete rkmp's words: source <(rkmp completion bash)")
     completion.add_argument("shell", choices=["bash", "zsh", "fish"])
     demo = add("demo", "Run two agents on loopback and check the main job, step by step.")
@@ -107,6 +110,25 @@ def _add_keys(keys: argparse.ArgumentParser, machine: argparse.ArgumentParser) -
     timeline = add("timeline", "Draw when each key is sent with and accepted, and when the next takes over.")
     timeline.add_argument("--svg", type=Path, metavar="FILE", help="write a picture in the place of text")
     export.add_argument("--output", type=Path, metavar="FILE", help="write a file that only you can read (0600)")
+
+
+def _add_init_fleet(fleet: argparse.ArgumentParser) -> None:
+    fleet.add_argument("inventory", type=Path, help="routers and the links between them, as YAML")
+    fleet.add_argument(
+        "--output", type=Path, required=True, metavar="DIR", help="where secrets and configurations are kept (0700)"
+    )
+    fleet.add_argument("--rotate", action="store_true", help="make the secrets anew that are there")
+    fleet.add_argument("--push", action="store_true", help="bring the configurations to the routers, to all or to none")
+    fleet.add_argument(
+        "--confirm-within",
+        type=_seconds,
+        default=120,
+        metavar="SECONDS",
+        help="after so long routers go back by themselves, should this program die (default 120)",
+    )
+    fleet.add_argument(
+        "--wait", type=_seconds, default=60, metavar="SECONDS", help="how long to wait for keys (default 60)"
+    )
 
 
 def _hours(text: str) -> timedelta:

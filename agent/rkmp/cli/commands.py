@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from rich.console import Console
 
@@ -13,6 +14,7 @@ from rkmp.cli import configure, demo, doctor, exported_keys, live, show, timelin
 from rkmp.cli.completion import SCRIPTS
 from rkmp.cli.configuration_files import read_configuration
 from rkmp.cli.exit_status import DONE
+from rkmp.cli.fleet import FleetRequest, init_fleet
 from rkmp.cli.key_documents import keys_of_table, read_keys
 from rkmp.cli.session import Session
 
@@ -125,6 +127,19 @@ def _doctor(call: Call) -> int:
     return doctor.doctor(call.console, agents, arguments.peer, arguments.hours, as_json=call.as_json)
 
 
+def _init_fleet(call: Call) -> None:
+    arguments = call.arguments
+    request = FleetRequest(
+        inventory=arguments.inventory,
+        output=arguments.output,
+        rotate=arguments.rotate,
+        push=arguments.push,
+        confirm_within=arguments.confirm_within,
+        wait=arguments.wait,
+    )
+    init_fleet(request, call.connect, datetime.now(UTC), as_json=call.as_json)
+
+
 def _completion(call: Call) -> None:
     print(SCRIPTS[call.arguments.shell], end="")
 
@@ -142,6 +157,7 @@ COMMANDS: Mapping[str, Command] = {
     "keys": _keys,
     "verify": _verify,
     "doctor": _doctor,
+    "init-fleet": _init_fleet,
     "completion": _completion,
     "demo": _demo,
 }

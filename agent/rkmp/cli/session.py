@@ -127,21 +127,10 @@ class Session:
         with _refusals():
             self._manager.edit_config(target=target, config=config, error_option="rollback-on-error")
 
-    def commit(self, *, confirm_within: float | None = None) -> None:
-        """Make the candidate the running configuration, or confirm that it is to stay so.
-
-        With ``confirm_within`` seconds it is undone unless another commit confirms it by then (RFC 6241 8.4).
-        """
+    def commit(self) -> None:
+        """Make the candidate the running configuration."""
         with _refusals():
-            if confirm_within is None:
-                self._manager.commit()
-            else:
-                self._manager.commit(confirmed=True, timeout=str(max(1, round(confirm_within))))
-
-    def cancel_commit(self) -> None:
-        """Undo a commit that is to be confirmed."""
-        with _refusals():
-            self._manager.cancel_commit()
+            self._manager.commit()
 
     def validate(self, source: str) -> None:
         """Have the agent check ``source`` in full (RFC 6241 8.6)."""
