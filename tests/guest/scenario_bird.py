@@ -81,6 +81,19 @@ def test_a_peer_that_refuses_to_rekey_costs_nothing_before_the_key_ends(routers:
         routers.wait_until_settled(one.rekey())
 
 
+def test_a_bird_that_cannot_read_its_configuration_is_reported_and_goes_on_when_it_can(routers: Routers) -> None:
+    one, two = routers.pair
+    sound = (two.directory / "bird.conf").read_text()
+    with routers.session_kept():
+        (two.directory / "bird.conf").write_text(f"{sound}\nnonsense;")
+        name = one.rekey()
+        wait_for("the report", lambda: two.consumer()["state"] == "not-responding")
+        assert "syntax error" in two.consumer()["consumer-error"]
+        assert "does not respond" in two.log.read_text()
+        (two.directory / "bird.conf").write_text(sound)
+        routers.wait_until_settled(name)
+
+
 def test_a_peer_that_boots_again_comes_back_under_the_same_key(routers: Routers) -> None:
     one, two = routers.pair
     before = one.consumer()["preferred-key"]

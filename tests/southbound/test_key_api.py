@@ -9,7 +9,7 @@ import os
 import pwd
 import socket
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -182,6 +182,23 @@ async def test_a_client_whose_agent_restarts_goes_on_from_what_it_has(world: Wor
         world.now = at(6)
         world.start()
         assert steps(await take(client)) == [Add(tuple_of(row(2))), Prefer("key-2"), Retire("key-1")]
+
+
+async def test_addresses_may_be_written_as_one_likes(world: World) -> None:
+    world.install(replace(row(1), peers=("2001:db8::2",)))
+    with KeyClient(str(world.path), "bgpd") as client:
+        client.subscribe("bgp", "2001:DB8:0:0::2")
+        assert len(await take(client)) == 2
+        world.remove("key-1")
+        assert steps(await take_after(world, client)) == [Remove("key-1")]
+
+
+async def test_a_path_that_is_too_long_is_said_so(tmp_path: Path) -> None:
+    world = World(tmp_path / ("x" * 120))
+    southbound = world.start()
+    await until(lambda: (found := southbound.key_socket()) is not None and found.last_error is not None)
+    assert "too long" in (southbound.key_socket().last_error or "")  # type: ignore[union-attr]
+    await world.stop()
 
 
 async def test_a_client_that_restarts_is_told_everything_again(world: World) -> None:

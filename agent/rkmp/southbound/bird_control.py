@@ -40,7 +40,7 @@ async def command(socket_path: Path, text: str) -> list[str]:
     try:
         reader, writer = await asyncio.open_unix_connection(str(socket_path))
     except OSError as error:
-        raise SouthboundError(f"BIRD does not answer on {socket_path}: {error.strerror}") from error
+        raise SouthboundError(f"BIRD does not answer on {socket_path}: {error.strerror or error}") from error
     try:
         await _reply(reader)
         writer.write(text.encode() + b"\n")

@@ -14,6 +14,7 @@ from datetime import datetime
 
 from rkmp.errors import SouthboundError
 from rkmp.keytable import KeyTable, fingerprint
+from rkmp.keytable.rules import canonical_peer
 from rkmp.secret import Secret
 from rkmp.southbound.feed import ConsumerReport, FeedStatus, KeyFeed
 from rkmp.southbound.keys import MasterKeyTuple, wanted_keys
@@ -180,7 +181,8 @@ class KeySession:
         feed = KeyFeed(
             consumer=subscriber,
             table=self._table,
-            neighbor=message["neighbor"],
+            # As events of the key table write addresses.
+            neighbor=canonical_peer(message["neighbor"]),
             protocol=message["protocol"],
             clock=self._clock,
             report=self._report,

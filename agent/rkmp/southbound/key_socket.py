@@ -62,7 +62,7 @@ class KeySocket:
                 bound = _bound(Path(self.configuration.path))
                 self._server = await asyncio.start_unix_server(self._connected, sock=bound, limit=MOST_OCTETS)
             except OSError as error:
-                reason = f"cannot listen on {self.configuration.path}: {error.strerror}"
+                reason = f"cannot listen on {self.configuration.path}: {error.strerror or error}"
                 if reason != self.last_error:
                     _log.error("key socket: %s; trying again", reason)
                 self.last_error = reason
