@@ -10,7 +10,6 @@ import functools
 import json
 import os
 import re
-import xml.etree.ElementTree as ET
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from lxml import etree
 from yangson.datamodel import DataModel
 from yangson.enumerations import ContentType, ValidationScope
 from yangson.exceptions import YangsonException
+from yangson.xmlparser import XMLParser
 
 from rkmp.datastore.datastores import Datastores
 from rkmp.datastore.schema import load_schema
@@ -73,7 +73,8 @@ def _library_entry(path: Path, conformance: str) -> dict[str, object]:
 def yangson_verdict(document: etree._Element, content: ContentType = ContentType.config) -> str | None:
     """Return the class of yangson's complaint and what it says, or None."""
     try:
-        root = ET.fromstring(etree.tostring(document))  # noqa: S314 - our own document
+        # Its own parser keeps the prefixes, which identities need.
+        root = XMLParser(etree.tostring(document, encoding="unicode")).root
         instance = _yangson_model().from_xml(root)
         instance.validate(ValidationScope.all, content)
     except YangsonException as error:
@@ -90,10 +91,8 @@ def yangson_verdict(document: etree._Element, content: ContentType = ContentType
 def _libyang_context() -> libyang.Context:
     libyang.set_log_options(libyang.LogOptions.StoreLast)
     context = libyang.Context(":".join(map(str, SEARCH_PATH)), libyang.ContextOptions.NoYangLibrary)
-    for name in NAMES:
-        context.load_module(name)
-    for name, features in FEATURES.items():
-        context.load_module(name, features=features)
+    for path in IMPLEMENTED:
+        context.load_module(path.stem, features=list(FEATURES.get(path.stem, ())))
     return context
 
 
