@@ -7,6 +7,7 @@ anything in the tree.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from lxml import etree
 
@@ -37,7 +38,7 @@ class Instance:
         self.above = above
         self.node = node
         self.element = element
-        self._children: dict[str, list[etree._Element]] | None = None
+        self._children: dict[Any, list[etree._Element]] | None = None
 
     @classmethod
     def root(cls, schema: Schema, tree: etree._Element) -> Instance:
@@ -46,9 +47,16 @@ class Instance:
 
     def value(self, name: str) -> str | None:
         """The value in use of a leaf, canonical; None where it has none."""
+        children = self._children
+        if children is None:
+            children = self._read_children()
+        # Most are called by their tags, and are there.
+        found = children.get(name)
+        if found is not None:
+            return found[0].text or ""
         node = self._child_node(name)
-        found = self._found(node)
-        if found:
+        found = children.get(node.tag)
+        if found is not None:
             return found[0].text or ""
         return node.defaults[0] if node.defaults and self.is_in_use(node) else None
 
@@ -87,18 +95,24 @@ class Instance:
             return accessible.is_in_use(_stand(self, accessible), layout)
 
     def _found(self, node: SchemaNode) -> Sequence[etree._Element]:
-        """The instances of a child that is no list; all children are looked through once, up to the first entry."""
-        children = self._children
-        if children is None:
-            children = self._children = {}
-            known = self.node.data_children
-            for child in self.element if self.element is not None else ():
-                tag = str(child.tag)
-                # Lists come last in a datastore.
-                if known[tag].kind is NodeKind.LIST:
-                    break
-                children.setdefault(tag, []).append(child)
+        """The instances of a child that is no list."""
+        children = self._read_children() if self._children is None else self._children
         return children.get(node.tag, ())
+
+    def _read_children(self) -> dict[Any, list[etree._Element]]:
+        """Look through the children once, up to the first entry of a list: in a datastore these come last."""
+        children: dict[Any, list[etree._Element]] = {}
+        known: dict[Any, SchemaNode] = self.node.data_children
+        for child in self.element if self.element is not None else ():
+            tag = child.tag
+            if known[tag].kind is NodeKind.LIST:
+                break
+            if tag in children:
+                children[tag].append(child)
+            else:
+                children[tag] = [child]
+        self._children = children
+        return children
 
     def _child_node(self, name: str) -> SchemaNode:
         tag = name if name.startswith("{") else f"{{{self.node.namespace}}}{name}"
