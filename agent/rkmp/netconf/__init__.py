@@ -1,4 +1,4 @@
-"""The NETCONF server: SSH, framing, sessions, the operations of RFC 6241, YANG actions, event streams.
+"""The NETCONF server: SSH, TLS, call home, framing, sessions, operations, YANG actions, event streams.
 
 Generic over YANG modules: nothing here knows RKMP. The daemon builds one object and feeds it::
 
@@ -17,6 +17,9 @@ Everything runs on one event loop and nothing is to be called from another threa
 an element ``config`` with the top-level nodes that the request can select, and adds state to its own node. A handler
 gets an ``Invocation`` whose input is valid and canonical, and returns the elements of its output; it raises RpcError
 for its caller's faults. An authenticator says which keys and which password are a user's.
+
+``ssh_server`` and ``tls_server`` return a server of one identity, which listens or calls clients; `doors` and
+`call_home` keep such servers to what is wanted of them.
 
 Nodes under nacm:default-deny-all leave in no reply and no notification.
 """
