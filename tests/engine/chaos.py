@@ -359,19 +359,22 @@ def main(arguments: list[str]) -> None:
         return
     began, failed = time.monotonic(), []
     kinds, totals = Counter[Kind](), Counter[str]()
-    for seed in range(options.first, options.first + options.seeds):
-        chaos = Chaos(seed)
-        kinds[chaos.kind] += 1
-        try:
-            chaos.run()
-        except Exception as error:  # noqa: BLE001 - a crash is a failure like any other, and the other seeds go on
-            failed.append(seed)
-            print(f"FAIL {seed} ({chaos.kind.name.lower()}): {type(error).__name__}: {error}", flush=True)
-        totals += summary(chaos.simulation)
-    print(f"{options.seeds} seeds from {options.first} on in {time.monotonic() - began:.0f} s, {len(failed)} failed")
+    try:
+        for seed in range(options.first, options.first + options.seeds):
+            chaos = Chaos(seed)
+            try:
+                chaos.run()
+            except Exception as error:  # noqa: BLE001 - a crash is a failure like any other, and the other seeds go on
+                failed.append(seed)
+                print(f"FAIL {seed} ({chaos.kind.name.lower()}): {type(error).__name__}: {error}", flush=True)
+            kinds[chaos.kind] += 1
+            totals += summary(chaos.simulation)
+    except KeyboardInterrupt:
+        print("interrupted")
+    print(f"{kinds.total()} seeds from {options.first} on in {time.monotonic() - began:.0f} s, {len(failed)} failed")
     print("  ".join(f"{kind.name.lower()}: {count}" for kind, count in kinds.items()))
     print("  ".join(f"{what}: {count}" for what, count in totals.items()))
-    sys.exit(bool(failed))
+    sys.exit(bool(failed) or kinds.total() < options.seeds)
 
 
 def summary(simulation: Simulation) -> Counter[str]:
