@@ -223,7 +223,8 @@ class Routers:
         user_key = make_user_key(directory)
         self.pair = Router(1, directory, user_key), Router(2, directory, user_key)
         sh(_LINKS)
-        stack.callback(sh, "for n in 1 2; do ip netns del r$n; done")
+        # A namespace goes when it is over, a link at once.
+        stack.callback(sh, "for n in 1 2; do ip link del m$n; ip netns del r$n; done")
         for router in self.pair:
             stack.callback(router.stop)
 
