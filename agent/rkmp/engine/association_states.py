@@ -11,6 +11,9 @@ import enum
 class AssociationState(enum.Enum):
     """Where the negotiation of one routing protocol with one peer stands."""
 
+    # Members are one of a kind; Enum would hash their names, in Python, with every look into a table.
+    __hash__ = object.__hash__
+
     IDLE = "idle"
     NEGOTIATING = "negotiating"
     ESTABLISHED = "established"
@@ -20,6 +23,9 @@ class AssociationState(enum.Enum):
 
 class AssociationInput(enum.Enum):
     """What can happen to an association."""
+
+    # Members are one of a kind; Enum would hash their names, in Python, with every look into a table.
+    __hash__ = object.__hash__
 
     NEGOTIATE = "a negotiation starts"
     KEYED = "a first key is installed"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Self
 
 from cryptography import x509
@@ -74,8 +75,7 @@ class Identity:
     @classmethod
     def of_address(cls, address: str) -> Self:
         """Return the identity of a router that is known by its IPv4 or IPv6 address alone."""
-        packed = ipaddress.ip_address(address)
-        return cls(IdType.IPV4_ADDR if packed.version == 4 else IdType.IPV6_ADDR, packed.packed)
+        return cls(*_of_address(address))
 
     @classmethod
     def received(cls, id_type: int, value: bytes) -> Self:
@@ -122,6 +122,13 @@ class Identity:
 
     def __str__(self) -> str:
         return f"{self.type_name}:{self.text}"
+
+
+# Every peer that may be meant is asked for its own with each handshake.
+@lru_cache(maxsize=1 << 14)
+def _of_address(address: str) -> tuple[IdType, bytes]:
+    parsed = ipaddress.ip_address(address)
+    return IdType.IPV4_ADDR if parsed.version == 4 else IdType.IPV6_ADDR, parsed.packed
 
 
 def _domain_name(text: str) -> bytes:

@@ -14,6 +14,9 @@ from rkmp.wire import ExchangeType
 class IkeSaState(enum.Enum):
     """Where an IKE SA stands."""
 
+    # Members are one of a kind; Enum would hash their names, in Python, with every look into a table.
+    __hash__ = object.__hash__
+
     NEW = "new"
     """Made; nothing was sent or received."""
     INIT_SENT = "init-sent"
@@ -36,6 +39,9 @@ class IkeSaState(enum.Enum):
 
 class Input(enum.Enum):
     """What can reach an IKE SA: a message that is neither a repetition nor stale, or a command."""
+
+    # Members are one of a kind; Enum would hash their names, in Python, with every look into a table.
+    __hash__ = object.__hash__
 
     IKE_SA_INIT_REQUEST = "IKE_SA_INIT request"
     IKE_SA_INIT_RESPONSE = "IKE_SA_INIT response"
