@@ -116,7 +116,7 @@ class VirtualDriver:
         self._default = default
         self._listeners: dict[str, Listener] = {}
         self._subscribers: list[Callable[[EngineEvent, datetime], None]] = []
-        self._watchers: list[Callable[[], None]] = []
+        self._watchers: list[Callable[[frozenset[str]], None]] = []
         self._requests: dict[int, asyncio.Future[str]] = {}
 
     def prepare(self, configuration: EngineConfiguration) -> PreparedFake:
@@ -160,7 +160,10 @@ class VirtualDriver:
     def subscribe(self, subscriber: Callable[[EngineEvent, datetime], None]) -> None:
         self._subscribers.append(subscriber)
 
-    def watch(self, watcher: Callable[[], None]) -> None:
+    def peer(self, name: str) -> PeerSnapshot | None:
+        return self.engine.peer(name, self._world.instant())
+
+    def watch(self, watcher: Callable[[frozenset[str]], None]) -> None:
         self._watchers.append(watcher)
 
     def receive(self, data: bytes, destination: tuple[str, int], source: tuple[str, int]) -> None:
@@ -176,8 +179,9 @@ class VirtualDriver:
         for datagram in self.engine.datagrams():
             address = self._listeners[datagram.listener].address
             self._world.send((address, datagram.local[1]), datagram.remote, datagram.data)
-        for watcher in self._watchers:
-            watcher()
+        if changed := self.engine.changed():
+            for watcher in self._watchers:
+                watcher(changed)
 
     def _tell(self, event: EngineEvent) -> None:
         if not isinstance(event, RequestCompleted):

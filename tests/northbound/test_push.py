@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 
 import pytest
@@ -56,10 +57,10 @@ class Watcher:
         """Return when what was pushed is what is there; fail where it never is."""
         async with asyncio.timeout(PATIENCE):
             while content_of(schema(), self.receiver.tree) != await self.read():
-                await asyncio.sleep(0.01)
-                await settle()
-                while self.subscriber.transport.sent:
-                    self.take((await self.subscriber.message())[1])
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(0.02):
+                        while True:
+                            self.take((await self.subscriber.message())[1])
 
     def take(self, event: etree._Element) -> None:
         self.receiver.receive(event)
@@ -138,9 +139,9 @@ async def test_counters_alone_lead_to_no_record(watcher: Watcher) -> None:
     assert len(watcher.receiver.patches) == before
 
 
-async def test_of_many_keys_those_are_looked_at_that_have_changed(routers: Routers) -> None:
+async def test_of_many_entries_those_are_looked_at_that_have_changed(routers: Routers) -> None:
     one, other = await routers.configure()
-    watcher = await watch(routers, KEYS)
+    watcher = await watch(routers, BOTH)
     server = routers.r1.server
     assert server is not None
     # A whole look would fail, and end the subscription.
@@ -159,4 +160,32 @@ async def test_of_many_keys_those_are_looked_at_that_have_changed(routers: Route
     # One key after the other has been given up, and what replaced it is sent with.
     selections = [target for _, target in watcher.operations if target.endswith("/selected-for-sending")]
     assert len(set(selections)) >= 2, watcher.operations
+    # The peer goes, its IKE SAs and its associations with it.
+    routers.world.is_cut = True
+    await watcher.run(600, step=60)
+    lost = [target for kind, target in watcher.operations if kind == "delete" and "/ike-sa=" in target]
+    assert lost, watcher.operations
+    description = "<peer><name>r2</name><description>lost</description></peer>"
+    require_ok(await watcher.reader.call(edit("running", f'<rkmp xmlns="{RKMP}">{description}</rkmp>')))
+    await watcher.catch_up()
     assert other.session.ended is None
+
+
+def test_whatever_changes_all_the_time_is_excepted() -> None:
+    for top in (Rkmp.RKMP, KeyTableNames.KEY_TABLE):
+        for node in schema().top[top].descendants():
+            counts = node.name.startswith(("messages-", "octets-")) or node.name.endswith("-left")
+            if counts and not node.config:
+                path = node.data_path
+                assert any(path[: len(each)] == each for each in EXCEPTED), node
+
+
+async def test_a_listener_is_told_of_when_others_are_configured(watcher: Watcher) -> None:
+    for content in (
+        "<listen><name>a</name><address>192.0.2.1</address></listen>",
+        "<listen><name>b</name><address>192.0.2.11</address></listen>",
+        "<enabled>false</enabled>",
+    ):
+        require_ok(await watcher.reader.call(edit("running", f'<rkmp xmlns="{RKMP}">{content}</rkmp>')))
+        await watcher.catch_up()
+    assert ("replace", "/rkmp:rkmp/listen=a/state") in watcher.operations

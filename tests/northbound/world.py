@@ -118,7 +118,10 @@ class FakeEngine:
     def subscribe(self, subscriber: Callable[[EngineEvent, datetime], None]) -> None:
         self.subscribers.append(subscriber)
 
-    def watch(self, watcher: Callable[[], None]) -> None:
+    def peer(self, name: str) -> PeerSnapshot | None:
+        return next((snapshot for snapshot in self.snapshots if snapshot.name == name), None)
+
+    def watch(self, watcher: Callable[[frozenset[str]], None]) -> None:
         """Nothing happens in it by itself."""
 
     def _note(self, *call: object) -> None:

@@ -66,7 +66,7 @@ class EngineDriver:
         self._by_port: dict[tuple[str, int], UdpEndpoint] = {}
         self._listening: dict[str, Address] = {}
         self._subscribers: list[Subscriber] = []
-        self._watchers: list[Callable[[], None]] = []
+        self._watchers: list[Callable[[frozenset[str]], None]] = []
         self._requests: dict[int, asyncio.Future[str]] = {}
         self._closed = False
 
@@ -78,8 +78,8 @@ class EngineDriver:
         """Call ``subscriber`` with every event of the engine and the time at which it was reported."""
         self._subscribers.append(subscriber)
 
-    def watch(self, watcher: Callable[[], None]) -> None:
-        """Call ``watcher`` whenever the engine has done something, so that its state may not be what it was."""
+    def watch(self, watcher: Callable[[frozenset[str]], None]) -> None:
+        """Call ``watcher`` with the names of peers whenever their state may not be what it was."""
         self._watchers.append(watcher)
 
     def prepare(self, configuration: EngineConfiguration) -> PreparedChange:
@@ -214,8 +214,9 @@ class EngineDriver:
             self._tell(event, now.wall)
         for datagram in self._engine.datagrams():
             self._send(datagram)
-        for watcher in self._watchers:
-            watcher()
+        if changed := self._engine.changed():
+            for watcher in self._watchers:
+                watcher(changed)
         self._arm(now)
 
     def _tell(self, event: EngineEvent, wall: datetime) -> None:

@@ -73,6 +73,7 @@ class Engine:
         self._events: list[EngineEvent] = []
         self._touched: dict[bytes, Conversation] = {}
         self._stirred: dict[int, Peer] = {}
+        self._changed: set[str] = set()
         self._requests = itertools.count(1)
         self._clock_origin: datetime | None = None
         self._has_restored = False
@@ -199,6 +200,11 @@ class Engine:
         # By what the clocks showed last: a civil clock that is a little slow must not be waited for in circles.
         moment = self.now + (due - self.wall).total_seconds()
         return moment if timer is None else min(timer, moment)
+
+    def changed(self) -> frozenset[str]:
+        """Return the names of the peers that may not be what they were, since the last call."""
+        changed, self._changed = frozenset(self._changed), set()
+        return changed
 
     def datagrams(self) -> list[OutgoingDatagram]:
         """Return what is to be sent since the last call, in this order."""
@@ -367,6 +373,7 @@ class Engine:
         self._stirred.clear()
 
     def _pursue(self, peer: Peer, at: Instant) -> None:
+        self._changed.add(peer.name)
         if not contained(lambda: peer.pursue(at), f"peer {peer.name} is left alone for a while"):
             self._switchboard.count(EngineStatistic.INTERNAL_ERRORS)
             self._timers.set(peer.name, at.monotonic + PATIENCE_AFTER_AN_ERROR)

@@ -47,8 +47,11 @@ class EngineAccess(Protocol):
     def statistics(self) -> Mapping[str, int]:
         """Return the engine's own counters."""
 
-    def watch(self, watcher: Callable[[], None]) -> None:
-        """Call ``watcher`` whenever the engine has done something, so that its state may not be what it was."""
+    def peer(self, name: str) -> PeerSnapshot | None:
+        """Return a snapshot of one peer."""
+
+    def watch(self, watcher: Callable[[frozenset[str]], None]) -> None:
+        """Call ``watcher`` with the names of peers whenever their state may not be what it was."""
 
     def subscribe(self, subscriber: Callable[[EngineEvent, datetime], None]) -> None:
         """Call ``subscriber`` with every event and the time at which it was reported."""

@@ -78,10 +78,10 @@ class Northbound:
             why_not_in_force=lambda: self._why_not_in_force,
             clock=clock,
         )
-        server.provide_state(Rkmp.RKMP, state.provide)
+        server.provide_state(Rkmp.RKMP, state.provide, of_entries=state.provide_entries)
         keys = KeyTableState(key_table, clock)
         server.provide_state(KeyTableNames.KEY_TABLE, keys.provide, of_entries=keys.provide_entries)
-        tell_changes(engine, key_table, server)
+        tell_changes(datastores, engine, key_table, server)
         for path, handler in {**Actions(engine).handlers, **KeyExport(key_table).handlers}.items():
             server.handle(path, handler)
 

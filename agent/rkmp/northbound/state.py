@@ -51,9 +51,17 @@ class EngineState:
 
     def provide(self, root: etree._Element) -> None:
         """Add the state to ``root``, a copy of the running configuration."""
+        self._add(root, self._engine.peers())
+
+    def provide_entries(self, root: etree._Element, entries: EntryNames) -> None:
+        """Add the state of some entries to ``root``, which has just these, and what is in no list."""
+        names = [keys[0] for tag, keys in entries if tag == Rkmp.PEER]
+        self._add(root, [peer for name in names if (peer := self._engine.peer(name)) is not None])
+
+    def _add(self, root: etree._Element, peers: Iterable[PeerSnapshot]) -> None:
         top = container(root, Rkmp.RKMP)
         entries = {peer.findtext(Rkmp.NAME): peer for peer in top.iterchildren(Rkmp.PEER)}
-        for snapshot in self._engine.peers():
+        for snapshot in peers:
             entry = entries.get(snapshot.name)
             if entry is not None:
                 _add_peer(entry, snapshot)
