@@ -185,6 +185,9 @@ async def test_nothing_is_locked_while_a_confirmed_commit_may_be_undone(loaded: 
         ),
         (lock("'text'"), Fault("application", "invalid-value", "not-a-node-set", None, SELECT)),
         (lock("/n:network/n:peer[n:name='z']"), Fault("protocol", "operation-failed", "no-matches")),
+        # A secret is not there for whoever may not read it.
+        (lock("/n:vault/n:combination"), Fault("protocol", "operation-failed", "no-matches")),
+        (lock("/n:network/n:peer[n:password='hunter2a']"), Fault("protocol", "operation-failed", "no-matches")),
         (
             lock(PEER_A).replace("select", "target"),
             Fault("protocol", "unknown-element", info=(("bad-element", "target"),)),
