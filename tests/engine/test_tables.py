@@ -15,10 +15,12 @@ from rkmp.engine import (
     AssociationInput,
     AssociationState,
     ProposalConfiguration,
+    SecurityProtocol,
     TransformConfiguration,
     protocol_name,
     reactions,
 )
+from rkmp.engine.algorithms import NO_KDF
 from rkmp.engine.datagrams import needs_marker, without_marker
 from rkmp.engine.key_schedule import (
     MAXIMUM_MARGIN,
@@ -30,11 +32,13 @@ from rkmp.engine.key_schedule import (
     superseded,
 )
 from rkmp.engine.offers import child_request
-from rkmp.engine.send_ids import allocate_send_id
+from rkmp.engine.send_ids import allocate_id, allocate_send_id
 from rkmp.engine.timers import Timers
 from rkmp.ike import Event, Path
+from rkmp.ike.purposes import FIRST_SA_ID, LDP_DISCOVERY
 from rkmp.keytable import Direction, KeyRow, Lifetime, Provenance
 from rkmp.secret import Secret
+from rkmp.wire import LdpDiscoveryTransform
 from tests.engine.simulation import AES, BASE, BGP, BOTH, SHA1
 
 DAY = AssociationConfiguration(BGP, "192.0.2.2", ("ao",))
@@ -119,6 +123,35 @@ def test_a_free_key_id_is_found_if_there_is_one(in_use: set[int], after: int, pr
     else:
         skipped = [(after + step) % 256 for step in range(1, (found - after - 1) % 256 + 1)]
         assert set(skipped) <= in_use
+
+
+NEAR_AN_END = st.integers(0, 300) | st.integers(0xFFFFFF00, 0xFFFFFFFF)
+
+
+@given(st.sets(NEAR_AN_END), NEAR_AN_END, st.none() | NEAR_AN_END.filter(lambda number: number > 255))
+def test_an_sa_id_is_found_that_is_no_key_id(in_use: set[int], after: int, preferred: int | None) -> None:
+    found = allocate_id(LDP_DISCOVERY, in_use, preferred=preferred, after=after)
+    assert found is not None
+    assert found not in in_use
+    assert FIRST_SA_ID <= found <= 0xFFFFFFFF
+    if preferred is not None and preferred not in in_use:
+        assert found == preferred
+    elif 255 < after < found:
+        assert set(range(after + 1, found)) <= in_use
+
+
+def test_hellos_are_offered_with_sa_ids_of_their_own() -> None:
+    hellos = ProposalConfiguration(
+        "hellos",
+        tuple(TransformConfiguration(f"t{number}", number, NO_KDF) for number in (2, 1, 4)),
+        SecurityProtocol.LDP_DISCOVERY,
+    )
+    association = AssociationConfiguration(LDP_DISCOVERY, "192.0.2.2", ("hellos",))
+    request = child_request(association, [hellos], {1001}, frozenset(), after=1000)
+    assert request is not None
+    assert request.proposals == (
+        (LdpDiscoveryTransform(1002, 2), LdpDiscoveryTransform(1003, 1), LdpDiscoveryTransform(1004, 4)),
+    )
 
 
 def test_an_offer_has_a_key_id_of_its_own_for_each_transform() -> None:
