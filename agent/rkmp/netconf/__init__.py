@@ -9,6 +9,8 @@ Generic over YANG modules: nothing here knows RKMP. The daemon builds one object
     server.provide_state("{urn:my}top", provider)              # adds config false nodes to every <get>
     server.handle(("{urn:my}top", "{urn:my}reset"), handler)   # an action; a path of one tag is an rpc
     server.publish(event_time, element)                        # to whoever has a subscription
+    server.tell_state_changes("{urn:my}top")                   # its state is on-change capable (RFC 8641)
+    server.state_changed("{urn:my}top")                        # and may not be what it was
 
     host, port = await server.listen_ssh("::", 830, [host_key], authenticator)
     await server.close()
