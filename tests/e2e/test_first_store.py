@@ -40,7 +40,7 @@ def agent(tmp_path: Path) -> Iterator[AgentProcess]:
 
 def read(agent: AgentProcess, source: str) -> etree._Element:
     """Return a datastore, read by the user that the first release was given."""
-    with manager.connect(
+    with manager.connect(  # type: ignore[no-untyped-call]
         host="127.0.0.1",
         port=agent.netconf_port,
         username=USER,
@@ -62,7 +62,7 @@ def test_an_upgrade_keeps_users_configuration_startup_and_secrets(agent: AgentPr
         assert data.xpath("string(//ckt:key/ckt:protocol)", namespaces=NAMESPACES) == "ckt:bgp"
     agent.stop()
     with Database(agent.directory / "rkmp.db", must_exist=True) as database:
-        versions = dict(database.rows("SELECT component, version FROM component_versions"))
+        versions: dict[str, int] = dict(database.rows("SELECT component, version FROM component_versions"))
         assert versions["users"] > 1
     # What was sealed then opens now, and has been sealed anew where it is: an agent that cannot open it does not start.
     agent.start()
