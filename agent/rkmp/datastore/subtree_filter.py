@@ -8,7 +8,8 @@ selected of it (6.2.5). A list entry asked for by its keys is looked up where th
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Iterator, Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -20,6 +21,15 @@ from rkmp.errors import InvalidValue
 
 _FEW = 64
 """Nodes up to which they are copied one by one."""
+
+
+NamedEntries = dict[str, set[tuple[str, tuple[str, ...]]]]
+"""By the tag of a top-level node, the tags of lists right below it with the values of keys of entries."""
+
+
+def key_values(key: Key) -> tuple[str, ...]:
+    """The values of all keys, in their order."""
+    return (key,) if isinstance(key, str) else key
 
 
 class EntryIndex(Protocol):
@@ -194,7 +204,21 @@ class SubtreeFilter:
         if any(test.texts is not None for test in self._tests):
             return None
         level = self._level(self._tests, self._schema.root, indexed=True)
-        return list(found) if self._is_confined(tree, level, index, found) else None
+        return _in_document_order(tree, found) if self._is_confined(tree, level, index, found) else None
+
+    def named_entries(self) -> NamedEntries | None:
+        """The entries of lists right below top-level nodes that are all the filter looks at; None where it is more."""
+        level = self._level(self._tests, self._schema.root, indexed=True)
+        if level.tags is None or level.lookups or any(test.texts is not None for test in self._tests):
+            return None
+        found: NamedEntries = {}
+        for tag in level.tags:
+            choice = self._choice_of(level, tag)
+            inside = None if choice is None or choice.copies else choice.level
+            if inside is None or inside.tags != () or inside.node is None or inside.node.kind is not NodeKind.CONTAINER:
+                return None
+            found[tag] = {(node.tag, key_values(key)) for node, keys in inside.lookups for key in keys}
+        return found
 
     def _is_confined(
         self, element: etree._Element, level: _Level, index: EntryIndex, found: dict[etree._Element, None]
@@ -321,6 +345,18 @@ def _key(test: _Test, node: SchemaNode | None) -> Key | None:
             return None
         values.append(next(iter(texts)))
     return values[0] if len(values) == 1 else tuple(values)
+
+
+def _in_document_order(tree: etree._Element, elements: Mapping[etree._Element, None]) -> list[etree._Element]:
+    if len(elements) > _FEW:
+        return [element for element in tree.iter(etree.Element) if element in elements]
+    return sorted(elements, key=_position)
+
+
+def _position(element: etree._Element) -> list[int]:
+    """Where an element is below the root, step by step."""
+    steps = [element, *element.iterancestors()]
+    return [parent.index(child) for child, parent in itertools.pairwise(steps)][::-1]
 
 
 def add_copy(result: etree._Element, element: etree._Element) -> etree._Element:

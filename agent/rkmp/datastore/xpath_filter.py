@@ -19,8 +19,8 @@ from lxml import etree
 
 from rkmp.datastore import rejections
 from rkmp.datastore.redaction import Redactor
-from rkmp.datastore.schema.nodes import Schema, SchemaNode
-from rkmp.datastore.subtree_filter import EntryIndex, add_copy
+from rkmp.datastore.schema.nodes import NodeKind, Schema, SchemaNode
+from rkmp.datastore.subtree_filter import EntryIndex, NamedEntries, add_copy, key_values
 from rkmp.datastore.xpath import Expression, XPathSyntaxError
 from rkmp.datastore.xpath.cost import Cost
 from rkmp.datastore.xpath.functions import YangFunctions
@@ -97,6 +97,15 @@ class XPathFilter:
             return None
         entry = look_up(tree, index, self._lookup.steps)
         return [] if entry is None else [entry]
+
+    def named_entries(self) -> NamedEntries | None:
+        """The entries of lists right below top-level nodes that are all the filter looks at; None where it is more."""
+        if self._lookup is None or self._redactor is not None or len(self._lookup.steps) < 2:
+            return None
+        (top, above), (node, key) = self._lookup.steps[:2]
+        if above is not None or key is None or node.kind is not NodeKind.LIST:
+            return None
+        return {top.tag: {(node.tag, key_values(key))}}
 
     def selects(self, tag: str) -> bool:
         """Whether a top-level node with this tag can change what is selected, or be selected itself."""

@@ -80,6 +80,25 @@ class OperationalState:
         etree.strip_attributes(root, ORIGIN_ATTRIBUTE)
         return root
 
+    def build_entries(self, configured: etree._Element, entries: Mapping[str, EntryNames]) -> etree._Element | None:
+        """Return some entries by top-level node, with their state and the state beside their lists.
+
+        ``configured`` has just what running has of them. None where a provider cannot be asked for some.
+        """
+        root = self._entries(configured, entries)
+        if root is not None:
+            etree.strip_attributes(root, ORIGIN_ATTRIBUTE)
+        return root
+
+    def _entries(self, configured: etree._Element, entries: Mapping[str, EntryNames]) -> etree._Element | None:
+        root = _copy_of(configured, lambda tag: tag in entries)
+        for tag, names in entries.items():
+            for provider in self._of_entries.get(tag, ()):
+                if provider is None:
+                    return None
+                provider(root, names)
+        return root
+
     def in_use(self, schema: Schema, running: etree._Element) -> etree._Element:
         """Return the operational datastore (RFC 8342 section 5.3): all values in use, annotated with their origins."""
         root = _copy_of(running, self.selects_by_default)
@@ -107,12 +126,9 @@ class OperationalState:
 
         ``configured`` has just what running has of them. None where a provider cannot be asked for some.
         """
-        root = _copy_of(configured, lambda tag: tag in entries)
-        for tag, names in entries.items():
-            for provider in self._of_entries.get(tag, ()):
-                if provider is None:
-                    return None
-                provider(root, names)
+        root = self._entries(configured, entries)
+        if root is None:
+            return None
         defaults_of(schema).complete(root)
         for element in list(root):
             if element.tag not in entries:

@@ -11,7 +11,7 @@ from rkmp.netconf.access_control import Reader
 from rkmp.netconf.filtering import Selection, read_filter
 from rkmp.netconf.namespaces import base
 from rkmp.netconf.operations.default_handling import datastore_in_mode, defaults_mode, in_mode
-from rkmp.netconf.operations.request import Operation, Outcome, Request
+from rkmp.netconf.operations.request import Operation, Outcome, Request, ServerContext
 
 
 async def get_config(request: Request) -> Outcome:
@@ -47,13 +47,24 @@ async def get(request: Request) -> Outcome:
     selects = server.state.selects_by_default if selection is None else selection.filter.selects
     mode = defaults_mode(request)
     if mode is BASIC_MODE:
-        state = server.state.build(running, selects)
+        state = _named_entries(server, selection)
+        if state is None:
+            state = server.state.build(running, selects)
     else:
         # Which defaults are in use can hang on nodes that are not selected.
         state = server.state.build(running, lambda tag: tag in server.schema.top or selects(tag))
         state = in_mode(server.schema, state, mode)
     tree, unread = select(state, selection, reader)
     return server.writer.data(tree, unread)
+
+
+def _named_entries(server: ServerContext, selection: Selection | None) -> etree._Element | None:
+    """Return the entries that a filter names by their keys, with their state; None where it looks at more."""
+    names = None if selection is None else selection.filter.named_entries()
+    if selection is None or not names:
+        return None
+    configured = server.datastores.entries_in_mode("running", selection.filter, BASIC_MODE)
+    return None if configured is None else server.state.build_entries(configured, names)
 
 
 def select(tree: etree._Element, selection: Selection | None, reader: Reader) -> tuple[etree._Element, Reader | None]:
