@@ -28,6 +28,15 @@ def test_a_copy_holds_what_was_committed_when_it_was_made(tmp_path: Path) -> Non
     assert last_good.path.exists()
 
 
+def test_a_copy_is_made_where_the_path_is_relative(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    last_good = LastGood(Path("rkmp.db"))
+    with open_notes(last_good.database) as database:
+        last_good.keep(database)
+    last_good.put_back()
+    assert (tmp_path / last_good.path.name).exists()
+
+
 def test_what_was_corrupt_is_set_aside_with_its_write_ahead_file(tmp_path: Path) -> None:
     last_good = LastGood(tmp_path / "rkmp.db")
     with open_notes(last_good.database) as database:
