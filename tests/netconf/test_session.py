@@ -112,12 +112,12 @@ async def test_a_client_that_says_nothing_is_not_waited_for_for_ever() -> None:
 
 
 async def test_a_session_that_is_not_used_ends_and_one_that_is_does_not() -> None:
-    owner = Owner(limits=SessionLimits(idle_timeout=0.1))
+    owner = Owner(limits=SessionLimits(idle_timeout=0.6))
     idle, busy = Peer(owner.open), Peer(owner.open)
     await idle.hello()
     await busy.hello()
-    for _ in range(5):
-        await asyncio.sleep(0.05)
+    for _ in range(8):
+        await asyncio.sleep(0.1)
         await busy.call("<get/>")
     assert owner.ends == [(7, TerminationReason.TIMEOUT)]
     await idle.ended()

@@ -245,7 +245,7 @@ async def test_credentials_that_are_none_are_refused_with_words(
 
 
 async def test_silent_and_senseless_connections_end_and_stand_in_nobodys_way(schema: Schema, tmp_path: Path) -> None:
-    async with serving(schema, login_timeout=0.3, pending_logins=3, failed_logins=1000) as (_, port):
+    async with serving(schema, login_timeout=1.5, pending_logins=3, failed_logins=1000) as (_, port):
         silent = [await asyncio.open_connection("127.0.0.1", port) for _ in range(10)]
         for octets in (b"GET / HTTP/1.1\r\n\r\n", b"\x16\x03\x01\xff\xff" + b"x" * 5000, b"\x00" * 100):
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
