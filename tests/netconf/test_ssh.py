@@ -140,7 +140,8 @@ async def test_anyone_else_does_not(credentials: dict[str, Any], caplog: pytest.
 )
 async def test_a_user_store_that_fails_lets_nobody_in(credentials: dict[str, Any]) -> None:
     users = Users()
-    async with serving(users=users) as server:
+    # And it is nobody's failed login.
+    async with serving(users=users, limits=TransportLimits(failed_logins=1)) as server:
         users.broken = True
         with pytest.raises(asyncssh.PermissionDenied):
             await server.connect(**credentials)

@@ -300,14 +300,15 @@ class _Login(asyncssh.SSHServer):
         return True
 
     async def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
-        self._offered_keys = True
         try:
             lines = self._server.authenticator.authorized_keys(username)
             if inspect.isawaitable(lines):
                 lines = await lines
         except RkmpError as error:
+            # Our fault, which is not counted as the client's.
             _log.error("cannot look up the keys of a user: %s", error)
             return self._judged(username, good=False)
+        self._offered_keys = True
         offered = key.public_data
         return self._judged(username, good=any(_public_data(line) == offered for line in lines))
 
@@ -318,7 +319,7 @@ class _Login(asyncssh.SSHServer):
                 good = await good
         except RkmpError as error:
             _log.error("cannot check a password: %s", error)
-            good = False
+            return self._judged(username, good=False)
         if not good:
             self._server.attempts.failed(self.source_host)
         return self._judged(username, good=good)
