@@ -80,19 +80,19 @@ EDITS = {
 }
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.sampled_from(("", FULL)), EDITS["zoo"])
 def test_incremental_and_full_validation_find_the_same(start: str, edits: list[tuple[str, str]]) -> None:
     require_the_same(SCHEMA, [(start, "merge"), *edits])
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(EDITS["paths"])
 def test_the_same_holds_for_every_form_of_expression(edits: list[tuple[str, str]]) -> None:
     require_the_same(schema_of("paths"), edits)
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(EDITS["rows"])
 @example(rows(f"{ROW}<part><id>1</id><of>1</of><round/></part><part><id>2</id><of>1</of></part>"))
 @example(rows(ROW.replace("<pears>1</pears>", "<apples>1</apples>")))
