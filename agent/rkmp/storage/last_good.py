@@ -103,7 +103,10 @@ def _named(path: Path, suffix: str) -> Path:
 
 
 def _require_sound(path: Path) -> None:
-    with explained(str(path)), contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as copy:
+    with (
+        explained(str(path)),
+        contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as copy,
+    ):
         faults = copy.execute("PRAGMA integrity_check(1)").fetchall()
     if faults != [("ok",)]:
         raise StorageError(f"{path}: the copy of the database is damaged ({faults[0][0]}); restore a backup")
