@@ -13,9 +13,10 @@ from lxml import etree
 from rkmp.datastore.schema import Schema
 from rkmp.netconf import Invocation, ServerLimits, SessionLimits, SessionRefused, TerminationReason
 from rkmp.netconf.hello import BASE_1_0
+from rkmp.netconf.namespaces import NOTIFICATION, SUBSCRIBED_NOTIFICATIONS
 from rkmp.netconf.server import _TURNED_AWAY_AT_ONCE
 from tests.netconf.agents import NET, NOW, Agent, Fault, data_of, fault_of, get_config, net, require_ok
-from tests.netconf.conversation import MemoryTransport, rpc, settle
+from tests.netconf.conversation import MemoryTransport, nc, rpc, settle
 
 
 @pytest.mark.parametrize("version", [None, BASE_1_0])
@@ -74,6 +75,21 @@ async def test_one_user_cannot_take_every_session(schema: Schema) -> None:
     await first.ended()
     fourth = await agent.connect(username="alice")
     assert data_of(await fourth.call(get_config())) is not None
+    await agent.close()
+
+
+async def test_a_session_that_listens_is_not_idle(schema: Schema) -> None:
+    agent = Agent(schema, ServerLimits(session=SessionLimits(idle_timeout=0.3)))
+    idle, listening, subscribed = await agent.connect(), await agent.connect(), await agent.connect()
+    require_ok(await listening.call(f'<create-subscription xmlns="{NOTIFICATION}"/>'))
+    establish = (
+        f'<establish-subscription xmlns="{SUBSCRIBED_NOTIFICATIONS}"><stream>NETCONF</stream></establish-subscription>'
+    )
+    assert not (await subscribed.call(establish)).findall(nc("rpc-error"))
+    await idle.ended()
+    await asyncio.sleep(0.4)
+    assert idle.session.ended is TerminationReason.TIMEOUT
+    assert agent.server.sessions == (listening.session, subscribed.session)
     await agent.close()
 
 
