@@ -36,6 +36,7 @@ from rkmp.ike.purposes import LDP_DISCOVERY
 from rkmp.secret import Secret
 from rkmp.wire import LdpAuthAlg
 from tests.engine.census import at_rest, leaks
+from tests.engine.network import Network, Translator
 from tests.engine.simulation import (
     AES,
     BGP,
@@ -45,9 +46,7 @@ from tests.engine.simulation import (
     MSDP,
     NAMES,
     SHA1,
-    Network,
     Simulation,
-    Translator,
     Violation,
     address_of,
     configuration,

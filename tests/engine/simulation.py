@@ -11,11 +11,9 @@ import heapq
 import itertools
 import random
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from rkmp.engine import (
-    AssociationConfiguration,
     AssociationSnapshot,
     AssociationState,
     Engine,
@@ -26,94 +24,50 @@ from rkmp.engine import (
     Initiate,
     Listener,
     OutgoingDatagram,
-    PeerConfiguration,
     PeerSnapshot,
-    PreSharedKeyName,
-    ProposalConfiguration,
-    SecurityProtocol,
-    TransformConfiguration,
 )
-from rkmp.engine.algorithms import NO_KDF
-from rkmp.ike import Identity
-from rkmp.ike.purposes import LDP_DISCOVERY
 from rkmp.instant import Instant
 from rkmp.keytable import KeyRow, KeyTable, fingerprint
 from rkmp.secret import Secret
 from rkmp.storage import Database, KeyEncryptionKey, Sealer
-from rkmp.wire import LdpAuthAlg
-
-BASE = datetime(2026, 1, 1, tzinfo=UTC)
-SHARED_SECRET = b"a secret that two routers share"
-BGP, LDP, MSDP = 1, 2, 3
-NAMES = {BGP: "bgp", LDP: "ldp", MSDP: "msdp", LDP_DISCOVERY: "ldp-discovery"}
-LISTENER = "ike"
-
-Address = tuple[str, int]
-
-SHA1 = TransformConfiguration("sha1", 1, 1)
-AES = TransformConfiguration("aes", 2, 2)
-BOTH = ProposalConfiguration("ao", (SHA1, AES))
-HELLOS = ProposalConfiguration(
-    "hellos",
-    (
-        TransformConfiguration("sha256", LdpAuthAlg.HMAC_SHA_256, NO_KDF),
-        TransformConfiguration("sha512", LdpAuthAlg.HMAC_SHA_512, NO_KDF),
-    ),
-    SecurityProtocol.LDP_DISCOVERY,
+from tests.engine.configurations import (
+    AES,
+    BASE,
+    BGP,
+    BOTH,
+    HELLOS,
+    LDP,
+    LISTENER,
+    MSDP,
+    NAMES,
+    SHA1,
+    SHARED_SECRET,
+    address_of,
+    configuration,
+    peer,
 )
+from tests.engine.network import Address, Network
 
-
-def address_of(name: str) -> str:
-    """Return the address of router ``r<n>``."""
-    return f"192.0.2.{name[1:]}"
-
-
-def peer(name: str, protocols: Iterable[int] = (BGP,), **changes: object) -> PeerConfiguration:
-    """Return a peer called ``name`` with one association for each of ``protocols``.
-
-    Keywords that are fields of an association go there (``key_lifetime``, ``overlap``..), others into the peer.
-    """
-    fields = set(AssociationConfiguration.__dataclass_fields__) - {"enabled"}
-    of_association = {key: value for key, value in changes.items() if key in fields}
-    of_peer = {key: value for key, value in changes.items() if key not in fields}
-    associations = {
-        protocol: replace(
-            AssociationConfiguration(protocol, address_of(name), ("hellos" if protocol == LDP_DISCOVERY else "ao",)),
-            **of_association,  # type: ignore[arg-type]
-        )
-        for protocol in protocols
-    }
-    configuration = PeerConfiguration(
-        name=name,
-        address=address_of(name),
-        ike_policy="p",
-        local_authentication=PreSharedKeyName("k"),
-        remote_authentication=PreSharedKeyName("k"),
-        associations=associations,
-        remote_identity=Identity.parse("fqdn", f"{name}.example.net"),
-    )
-    return replace(configuration, **of_peer)  # type: ignore[arg-type]
-
-
-def configuration(
-    name: str,
-    peers: Iterable[PeerConfiguration],
-    *,
-    policy: IkePolicy | None = None,
-    secret: bytes = SHARED_SECRET,
-    proposal: ProposalConfiguration = BOTH,
-    **changes: object,
-) -> EngineConfiguration:
-    """Return the configuration of the router ``name``."""
-    base = EngineConfiguration(
-        listeners={LISTENER: Listener(LISTENER, address_of(name))},
-        local_identity=Identity.parse("fqdn", f"{name}.example.net"),
-        pre_shared_keys={"k": Secret(secret)},
-        ike_policies={"p": policy or IkePolicy("p")},
-        proposals={"ao": proposal, "hellos": HELLOS},
-        peers={peer.name: peer for peer in peers},
-    )
-    return replace(base, **changes)  # type: ignore[arg-type]
+__all__ = [
+    "AES",
+    "BASE",
+    "BGP",
+    "BOTH",
+    "HELLOS",
+    "LDP",
+    "LISTENER",
+    "MSDP",
+    "NAMES",
+    "SHA1",
+    "SHARED_SECRET",
+    "Router",
+    "Simulation",
+    "Violation",
+    "address_of",
+    "configuration",
+    "peer",
+    "two_routers",
+]
 
 
 class Router:
@@ -210,46 +164,6 @@ class Router:
         """Return (fingerprint, SendID, RecvID) of every key with ``neighbor``."""
         rows = self.key_table.rows_for(address_of(neighbor), NAMES[protocol])
         return {(fingerprint(row.key), row.peer_key_name, row.local_key_name) for row in rows}
-
-
-@dataclass
-class Network:
-    """How datagrams fare. ``loss`` and ``duplication`` are probabilities; delays are in seconds.
-
-    ``cuts`` are (from, until) times in which nothing arrives; ``filter`` may drop (return None) or change a datagram.
-    ``translator`` stands before the router whose address it hides.
-    """
-
-    loss: float = 0.0
-    duplication: float = 0.0
-    delay: tuple[float, float] = (0.01, 0.02)
-    cuts: list[tuple[float, float]] = field(default_factory=list)
-    filter: Callable[[str, str, bytes], bytes | None] = lambda _source, _destination, data: data
-    translator: Translator | None = None
-
-
-@dataclass
-class Translator:
-    """A NAT: what comes from ``inside`` seems to come from ``outside``, at a port of its own for each port inside."""
-
-    inside: str
-    outside: str
-    ports: dict[int, int] = field(default_factory=dict)
-    seen: list[tuple[int, int, bytes]] = field(default_factory=list)
-
-    def outgoing(self, source: Address, destination: Address, data: bytes) -> Address:
-        """Return what the source of a datagram turns into; remember the ports, and what it carries."""
-        if source[0] != self.inside:
-            return source
-        self.seen.append((source[1], destination[1], data))
-        return self.outside, self.ports.setdefault(source[1], 40000 + len(self.ports))
-
-    def incoming(self, destination: Address) -> Address | None:
-        """Return whom a datagram is for behind us, None where nobody has opened that port."""
-        if destination[0] != self.outside:
-            return destination
-        inside = {outside: port for port, outside in self.ports.items()}.get(destination[1])
-        return None if inside is None else (self.inside, inside)
 
 
 class Violation(AssertionError):

@@ -130,7 +130,7 @@ def test_a_certificate_that_expires_keeps_the_next_ike_sa_from_being_opened() ->
     """Not the keys that were negotiated: those outlive it. The IKE SA itself ends: rekeying it would prove nothing."""
     simulation = Simulation(1)
     wanted = BY_CERTIFICATE | {"key_lifetime": 100_000}
-    policy = IkePolicy("p", lifetime=3600)
+    policy = IkePolicy("p", lifetime=3600, liveness_interval=0)
     own = certificate("r2", end=BASE + DAY)
     answering = wanted | {"initiate": Initiate.NEVER}
     simulation.configure("r2", certified("r2", [peer("r1", **answering)], own, policy=policy))

@@ -24,12 +24,12 @@ from rkmp.ike import AuthenticationFailure as AuthenticationReason
 from rkmp.ike import ChildRefusal, Identity, RekeyFailure
 from rkmp.ike import NegotiationFailure as NegotiationReason
 from rkmp.wire import CodePoints, NotifyType
+from tests.engine.network import Network
 from tests.engine.simulation import (
     AES,
     BGP,
     LDP,
     SHA1,
-    Network,
     Router,
     Simulation,
     configuration,

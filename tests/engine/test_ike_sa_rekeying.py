@@ -19,7 +19,8 @@ from rkmp.engine import (
     PeerStatistic,
 )
 from rkmp.engine.state import IkeSaSnapshot
-from tests.engine.simulation import BASE, BGP, LDP, Network, Simulation, configuration, peer, two_routers
+from tests.engine.network import Network
+from tests.engine.simulation import BASE, BGP, LDP, Simulation, configuration, peer, two_routers
 
 ON_DEMAND, IMMEDIATELY, NEVER = Initiate.ON_DEMAND, Initiate.IMMEDIATELY, Initiate.NEVER
 SHORT = IkePolicy("p", lifetime=100)

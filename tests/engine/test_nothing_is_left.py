@@ -9,13 +9,12 @@ import pytest
 from rkmp.engine import EngineStatistic, IkePolicy, Initiate, NatPolicy
 from rkmp.ike import Retransmission
 from tests.engine.census import holdings, leaks
+from tests.engine.network import Network, Translator
 from tests.engine.simulation import (
     BGP,
     LDP,
     LISTENER,
-    Network,
     Simulation,
-    Translator,
     address_of,
     configuration,
     peer,

@@ -18,7 +18,8 @@ from rkmp.engine import (
     RolloverStarted,
 )
 from rkmp.keytable import Direction, KeyState, key_state
-from tests.engine.simulation import BASE, BGP, LDP, Network, Simulation, configuration, peer, two_routers
+from tests.engine.network import Network
+from tests.engine.simulation import BASE, BGP, LDP, Simulation, configuration, peer, two_routers
 
 
 def keyed(**settings: object) -> Simulation:
@@ -393,27 +394,3 @@ def test_times_are_those_of_the_configuration() -> None:
     assert (row.send_lifetime.start, row.send_lifetime.end) == (agreed, agreed + timedelta(seconds=1000))
     assert (row.accept_lifetime.start, row.accept_lifetime.end) == (agreed, agreed + timedelta(seconds=1100))
     assert replace(row, admin_key_name="other") != row
-
-
-@pytest.mark.parametrize("initiate", [(Initiate.ON_DEMAND, Initiate.NEVER), (Initiate.ON_DEMAND, Initiate.ON_DEMAND)])
-@pytest.mark.parametrize("name", ["r1", "r2"])
-@pytest.mark.parametrize("delay", [None, 0.0, 0.015, 0.03, 0.5, 7.0])
-def test_clearing_costs_the_keys_for_less_than_a_second(
-    name: str, delay: float | None, initiate: tuple[Initiate, Initiate]
-) -> None:
-    """Whoever clears, in the middle of a rollover or not, and even if the side that clears does not open IKE SAs."""
-    simulation = two_routers(initiate=initiate, overlap=60)
-    simulation.checks_continuity = False
-    simulation.run(10)
-    if delay is not None:
-        simulation["r1"].engine.rekey("r2", BGP, simulation["r1"].at(simulation.now))
-        simulation.run(delay)
-    router, other = simulation[name], "r2" if name == "r1" else "r1"
-    before = router.key_table.rows()
-    router.engine.clear(other, router.at(simulation.now))
-    simulation.run(1.0)
-    assert not set(before) & set(router.key_table.rows())
-    one, another = (simulation[n].sending(o, BGP, simulation.now) for n, o in (("r1", "r2"), ("r2", "r1")))
-    assert one is not None
-    assert another is not None
-    assert one.key == another.key

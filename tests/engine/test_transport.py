@@ -20,12 +20,11 @@ from rkmp.engine import (
 )
 from rkmp.engine.datagrams import NAT_KEEPALIVE, NON_ESP_MARKER
 from rkmp.errors import EngineRefusal
+from tests.engine.network import Network, Translator
 from tests.engine.simulation import (
     BGP,
     LISTENER,
-    Network,
     Simulation,
-    Translator,
     address_of,
     configuration,
     peer,

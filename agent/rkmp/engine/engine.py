@@ -14,8 +14,8 @@ import itertools
 import logging
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
 
+from rkmp.engine.address_book import AddressBook, canonical
 from rkmp.engine.certificate_watch import CertificateWatch
 from rkmp.engine.configuration import EngineConfiguration, Listener, PeerConfiguration
 from rkmp.engine.configuration_check import PreparedConfiguration, check, differences, listener_of
@@ -68,7 +68,7 @@ class Engine:
         self._switchboard = Switchboard(random, self._candidates, observer)
         self._strangers = Strangers(self.report)
         self._peers: dict[str, Peer] = {}
-        self._by_address: dict[str, dict[str, Peer]] = {}
+        self._addresses = AddressBook()
         self._timers: Timers[str | bytes] = Timers()
         self._events: list[EngineEvent] = []
         self._touched: dict[bytes, Conversation] = {}
@@ -127,21 +127,21 @@ class Engine:
     def _add_peer(self, configuration: PeerConfiguration, at: Instant) -> None:
         peer = Peer(configuration, self, at)
         self._peers[peer.name] = peer
-        self._by_address.setdefault(_canonical(configuration.address), {})[peer.name] = peer
+        self._addresses.add(peer)
         self._stir(peer)
 
     def _change_peer(self, configuration: PeerConfiguration, at: Instant, *, is_other: bool) -> None:
         peer = self._peers[configuration.name]
-        self._forget_address(peer)
+        self._addresses.remove(peer)
         if is_other:
             self._abandon_half_open(peer, at)
         peer.reconfigure(configuration, at, is_other=is_other)
-        self._by_address.setdefault(_canonical(configuration.address), {})[peer.name] = peer
+        self._addresses.add(peer)
         self._stir(peer)
 
     def _remove_peer(self, name: str, at: Instant) -> None:
         peer = self._peers.pop(name)
-        self._forget_address(peer)
+        self._addresses.remove(peer)
         self._timers.set(name, None)
         self._abandon_half_open(peer, at)
         if self.configuration.enabled:
@@ -150,12 +150,6 @@ class Engine:
             # An agent that is switched off is an agent that stops: what was agreed stays in force (G15).
             peer.depart("RKMP is disabled", at, keep_keys=True)
         self._stir(peer)
-
-    def _forget_address(self, peer: Peer) -> None:
-        address = _canonical(peer.configuration.address)
-        self._by_address[address].pop(peer.name, None)
-        if not self._by_address[address]:
-            del self._by_address[address]
 
     def _abandon_half_open(self, peer: Peer, at: Instant) -> None:
         """End what strangers at the address of a peer have begun: who they may be has changed."""
@@ -312,7 +306,7 @@ class Engine:
     def open(self, peer: Peer, request: ChildRequest | None, at: Instant) -> Conversation:
         """Make an IKE SA with ``peer`` as its initiator; ``request`` of None makes one without a child."""
         configuration = peer.configuration
-        remote = (_canonical(configuration.address), configuration.port)
+        remote = (canonical(configuration.address), configuration.port)
         conversation = self._switchboard.open(peer, request, self.listener_of(configuration), remote, at.monotonic)
         self.touch(conversation)
         return conversation
@@ -326,7 +320,7 @@ class Engine:
         return listener_of(self.configuration, peer, self._default_listener) or self._default_listener
 
     def _candidates(self, address: str, listener: str) -> Sequence[Peer]:
-        peers = self._by_address.get(address, {}).values()
+        peers = self._addresses.at(address)
         return [peer for peer in peers if self.listener_of(peer.configuration).name == listener]
 
     # -- one thing after another ---------------------------------------------------------------------------------
@@ -401,7 +395,3 @@ class Engine:
         self._switchboard.flush(conversation, at.monotonic)
         is_known = self._switchboard.get(conversation.key) is not None
         self._timers.set(conversation.key, conversation.next_timer(conversation.ike_policy) if is_known else None)
-
-
-def _canonical(address: str) -> str:
-    return str(ip_address(address))
