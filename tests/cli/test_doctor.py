@@ -119,6 +119,15 @@ def test_callers_from_nowhere_count_while_a_key_is_missing() -> None:
     counted = {"statistics": {"dropped-unknown-address": "7"}}
     assert causes(agent(peer({"protocol": "bgp", "state": "failed"}), rkmp=counted)) == [Cause.UNKNOWN_CALLER]
     assert causes(agent(peer(WELL), rkmp=counted)) == []
+    wrong = failed(explain(AuthenticationFailure.WRONG_KEY, ""))
+    keyless = peer({"protocol": "bgp", "state": "failed"})
+    assert causes(agent(keyless, rkmp=counted, events=[wrong])) == [Cause.PSK_DIFFERS]
+
+
+def test_a_configuration_that_is_not_in_force_explains_everything() -> None:
+    stuck = {"in-force": "false", "why-not-in-force": "cannot listen on 192.0.2.1"}
+    (found,) = diagnose([agent(peer({"protocol": "bgp"}), rkmp=stuck)])
+    assert (found.cause, found.seen) == (Cause.NOT_IN_FORCE, "cannot listen on 192.0.2.1")
 
 
 def test_keys_that_differ_are_seen_from_both_sides() -> None:

@@ -24,6 +24,7 @@ class Cause(Enum):
     )
     NOTHING_CONFIGURED = ("nothing-configured", "configure a peer with an association: see the tutorial")
     DISABLED = ("disabled", "set its leaf `enabled` to true")
+    NOT_IN_FORCE = ("not-in-force", "mend what stands in the way; the agent tries again by itself every few seconds")
     NO_ANSWER = (
         "no-answer",
         "see that rkmpd runs at that address and port, that no firewall blocks UDP, and that the peer knows us",

@@ -38,6 +38,9 @@ def _of_agent(facts: Facts, peer: str | None) -> Iterator[Finding]:
     if rkmp.get("enabled") == "false":
         yield Finding(Cause.DISABLED, facts.name, "/rkmp/enabled is false: nothing is negotiated")
         return
+    if "why-not-in-force" in rkmp:
+        yield Finding(Cause.NOT_IN_FORCE, facts.name, rkmp["why-not-in-force"])
+        return
     peers = [entry for entry in entries(rkmp, "peer") if peer in (None, entry["name"])]
     if not peers:
         what = "no peer is configured" if peer is None else f"no peer is called {peer!r}"
@@ -111,9 +114,11 @@ def _strangers(facts: Facts, rkmp: Mapping[str, Any]) -> Iterator[Finding]:
     dropped = int((rkmp.get("statistics") or {}).get("dropped-unknown-address", 0))
     if dropped:
         seen = f"{dropped} first messages came from addresses at which no enabled peer is configured"
-        # It counts since the agent started; where every association has its key it is of the past, or a stranger's.
+        # It counts since the agent started: where keys are there, or a caller is known, it tells of somebody else.
         states = [each.get("state") for peer in entries(rkmp, "peer") for each in entries(peer, "association")]
-        yield Finding(Cause.UNKNOWN_CALLER, facts.name, seen, is_note=all(state in WELL for state in states))
+        is_known = any(event.name in ("ike-sa-up", "authentication-failure") for event in facts.events)
+        is_note = is_known or all(state in WELL for state in states)
+        yield Finding(Cause.UNKNOWN_CALLER, facts.name, seen, is_note=is_note)
 
 
 def _clock(facts: Facts) -> Iterator[Finding]:
