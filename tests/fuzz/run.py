@@ -60,7 +60,8 @@ def fuzz(target: str, seeds: Sequence[bytes], seconds: int, findings: Path) -> O
             errors="replace",
             check=False,
         )
-    said = run.stdout + run.stderr
+    # libFuzzer reports to one stream, and what was raised is in the other: at the end, so that it is kept.
+    said = run.stderr + run.stdout
     coverage = [(int(number), what, int(edges)) for number, what, edges in _COVERAGE.findall(said)]
     found = tuple(sorted(set(findings.iterdir()) - before))
     done = _DONE.search(said)
