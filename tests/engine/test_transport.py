@@ -121,6 +121,32 @@ def test_a_translator_that_gives_us_another_port_is_followed() -> None:
     assert simulation.agree()
 
 
+def test_the_answer_to_a_repeated_request_goes_to_where_it_came_from_this_time() -> None:
+    simulation = behind_a_translator(ALLOWED, ALLOWED)
+    assert simulation.run_until(simulation.agree, 5)
+    simulation.run(5)
+    r1, r2 = simulation["r1"], simulation["r2"]
+    translator = simulation.network.translator
+    assert translator is not None
+    lost: list[bytes] = []
+
+    def lose_an_answer(source: str, _destination: str, data: bytes) -> bytes | None:
+        if source == r2.address and not lost:
+            # The translator loses its memory, and what is on its way with it.
+            lost.append(data)
+            translator.ports = {4500: 51515}
+            return None
+        return data
+
+    simulation.network.filter = lose_an_answer
+    r1.engine.rekey("r2", BGP, r1.at(simulation.now))
+    simulation.run(4)
+    assert lost
+    assert len(r1.key_table.rows()) == 2
+    assert simulation.agree()
+    assert [conversation.remote[1] for conversation in r2.engine._switchboard.all()] == [51515]
+
+
 REFUSED = IkePolicy("p")
 
 

@@ -76,6 +76,7 @@ class Conversation:
         self._progress = (0, 0)
         self._opened_at = float("-inf")
         self._heard_at = float("-inf")
+        self._answers_to: tuple[Path, bool] | None = None
         self._hinted_at = float("-inf")
         self._doubted_until: float | None = None
 
@@ -159,13 +160,21 @@ class Conversation:
 
     def receive(self, message: bytes, path: Path, now: float, *, is_marked: bool) -> None:
         """Hand a message to the IKE SA; one that it accepts shows that the peer is there, at which port, and how."""
-        before = self.ike_sa.last_heard
+        before, repeated = self.ike_sa.last_heard, self.ike_sa.statistics.get(Statistic.RESPONSES_REPEATED, 0)
         self.ike_sa.receive(message, now)
+        if self.ike_sa.statistics.get(Statistic.RESPONSES_REPEATED, 0) != repeated:
+            # RFC 7296 2.11: an answer goes to where the request came from. That proves nothing of where the peer is.
+            self._answers_to = path, is_marked
         if self.ike_sa.last_heard != before:
             self._heard_at = now
             self._doubted_until = None
             # RFC 7296 2.23: a translator may have given the peer another port meanwhile.
             self.take(path, marked=is_marked)
+
+    def way_out(self) -> tuple[Path, bool]:
+        """Return how what there is to be sent now travels, and whether behind a marker."""
+        way, self._answers_to = self._answers_to or (self.path, self.marked), None
+        return way
 
     def take(self, path: Path, *, marked: bool) -> None:
         """Let what is sent from now on travel like this."""

@@ -163,19 +163,19 @@ class Switchboard:
 
     def flush(self, conversation: Conversation, now: float) -> None:
         """Take what ``conversation`` has to send; it is forgotten when it is over."""
-        datagrams = conversation.ike_sa.datagrams()
+        datagrams, (path, marked) = conversation.ike_sa.datagrams(), conversation.way_out()
         # Before the message leaves that tells the peer of a new SPI.
         self._index(conversation)
         # What refuses an IKE_SA_INIT is about no IKE SA of ours, and anybody may have asked for it.
         is_refusal = conversation.is_refused_opening and bool(datagrams)
-        if not conversation.is_mute and not (is_refusal and not self._may_answer(conversation.path, now)):
+        if not conversation.is_mute and not (is_refusal and not self._may_answer(path, now)):
             for data in datagrams:
-                self._send(conversation.listener, conversation.path, data, conversation.marked)
+                self._send(conversation.listener, path, data, marked)
             keepalive_at = conversation.keepalive_at
             if datagrams:
                 conversation.said_at = now
             elif keepalive_at is not None and keepalive_at <= now:
-                self._send(conversation.listener, conversation.path, NAT_KEEPALIVE, is_marked=False)
+                self._send(conversation.listener, path, NAT_KEEPALIVE, is_marked=False)
                 conversation.said_at = now
         if conversation.ike_sa.is_closed or conversation.established is not None:
             self._admission.end(conversation.key)
