@@ -283,6 +283,13 @@ def test_a_home_that_cannot_be_written_is_told(agent: AgentProcess, tmp_path: Pa
     assert "cannot record the host key" in done(agent.run_client("show", "peers", home=tmp_path), 3)
 
 
+def test_state_and_events_are_shown_as_xml_too(agent: AgentProcess) -> None:
+    peers = etree.fromstring(done_json(agent.run_client("show", "peers", "--xml")))
+    assert peers.findtext(f"{{{RKMP}}}rkmp/{{{RKMP}}}peer/{{{RKMP}}}name") == "r2"
+    events = done_json(agent.run_client("show", "events", "--xml")).splitlines()
+    assert {etree.QName(etree.fromstring(event)).localname for event in events} == {"notification"}
+
+
 def test_watch_is_a_screen_on_a_terminal(agent: AgentProcess, tmp_path: Path) -> None:
     ours, theirs = pty.openpty()
     command = [sys.executable, "-m", "rkmp.cli", "--host", "127.0.0.1", "--port", str(agent.netconf_port)]

@@ -45,6 +45,7 @@ def parser() -> argparse.ArgumentParser:
 
     show = add("show", "Show peers, keys, associations, the configuration or the log of events.")
     show.add_argument("subject", choices=["peers", "keys", "associations", "config", "events"])
+    show.add_argument("--xml", action="store_true", help="print the agent's XML; of events one notification a line")
     show.add_argument("--source", choices=["running", "candidate", "startup"], default="running")
     show.add_argument(
         "--hours", type=_hours, default=timedelta(hours=24), help="how far back events go (default 24 hours)"

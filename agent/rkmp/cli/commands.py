@@ -48,9 +48,9 @@ def _show(call: Call) -> None:
         if arguments.subject == "config":
             show.show_config(session, arguments.source, as_json=call.as_json)
         elif arguments.subject == "events":
-            watch.show_events(session, arguments.hours, as_json=call.as_json)
+            watch.show_events(session, arguments.hours, as_json=call.as_json, as_xml=arguments.xml)
         else:
-            show.show(session, arguments.subject, call.console, as_json=call.as_json)
+            show.show(session, arguments.subject, call.console, as_json=call.as_json, as_xml=arguments.xml)
 
 
 def _watch(call: Call) -> None:

@@ -47,6 +47,11 @@ LISTS = frozenset(
         "key-table/key",
         "key-table/key/interface",
         "key-table/key/peer",
+        "nacm/groups/group",
+        "nacm/groups/group/user-name",
+        "nacm/rule-list",
+        "nacm/rule-list/group",
+        "nacm/rule-list/rule",
         "rkmp/code-points/private-algorithm",
         "rkmp/credentials/certificate",
         "rkmp/credentials/expiry-warning",
@@ -79,7 +84,7 @@ LISTS = frozenset(
         "system/authentication/user/authorized-key",
     }
 )
-"""The lists and leaf-lists of our modules, by path; tests/cli holds this table against the schema."""
+"""The lists and leaf-lists of our modules and of access control, by path; tests/cli holds it against the schema."""
 
 
 def without_namespaces(element: etree._Element) -> etree._Element:

@@ -17,11 +17,12 @@ from rkmp.cli.session import NETCONF, Session
 from rkmp.cli.views import STYLES, VIEWS, View
 
 
-def show(session: Session, subject: str, console: Console, *, as_json: bool) -> None:
+def show(session: Session, subject: str, console: Console, *, as_json: bool, as_xml: bool) -> None:
     """Print ``subject`` (a key of :data:`VIEWS`)."""
     view = VIEWS[subject]
-    if as_json:
-        print(json.dumps(to_dictionary(session.get(subtree(view.selection))), indent=2))
+    if as_json or as_xml:
+        answer = session.get(subtree(view.selection))
+        print(json.dumps(to_dictionary(answer), indent=2) if as_json else _document(answer, "data"))
         return
     data = to_dictionary(session.get(*map(subtree, (view.selection, *view.besides))))
     console.print(render_table(view, data))
@@ -44,12 +45,16 @@ def show_config(session: Session, source: str, *, as_json: bool) -> None:
     if as_json:
         print(json.dumps(to_dictionary(data), indent=2))
         return
-    # One element, so that what is printed is a document that other tools, and `rkmp apply`, can read.
-    config = etree.Element(f"{{{NETCONF}}}config", nsmap={**data.nsmap, None: NETCONF})
-    config.extend(list(data))
-    etree.cleanup_namespaces(config, keep_ns_prefixes=_prefixes_in_values(config))
-    etree.indent(config)
-    print(etree.tostring(config, encoding="unicode").rstrip())
+    print(_document(data, "config"))
+
+
+def _document(data: etree._Element, name: str) -> str:
+    """Return what is in ``data`` as one element, so that other tools, and `rkmp apply`, can read it."""
+    root = etree.Element(f"{{{NETCONF}}}{name}", nsmap={**data.nsmap, None: NETCONF})
+    root.extend(list(data))
+    etree.cleanup_namespaces(root, keep_ns_prefixes=_prefixes_in_values(root))
+    etree.indent(root)
+    return etree.tostring(root, encoding="unicode").rstrip()
 
 
 def _prefixes_in_values(config: etree._Element) -> list[str]:

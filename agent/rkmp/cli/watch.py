@@ -32,10 +32,13 @@ def watch(session: Session, *, as_json: bool) -> None:
             print(render(notification, as_json=as_json), flush=True)
 
 
-def show_events(session: Session, since: timedelta, *, as_json: bool) -> None:
+def show_events(session: Session, since: timedelta, *, as_json: bool, as_xml: bool) -> None:
     """Print what the agent has logged in the time ``since`` until now."""
     for notification in logged(session, since):
-        print(render(notification, as_json=as_json))
+        if as_xml:
+            print(etree.tostring(notification, encoding="unicode"))
+        else:
+            print(render(notification, as_json=as_json))
 
 
 def logged(session: Session, since: timedelta) -> Iterator[etree._Element]:
