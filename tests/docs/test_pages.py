@@ -9,6 +9,8 @@ import pytest
 
 REPOSITORY = Path(__file__).parents[2]
 PAGES = sorted([*REPOSITORY.glob("*.md"), *REPOSITORY.glob("docs/**/*.md"), *REPOSITORY.glob("examples/**/*.md")])
+SITE = sorted(REPOSITORY.glob("docs/**/*.md"))
+NAVIGATION = (REPOSITORY / ".mkdocs.yml").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(REPOSITORY)))
@@ -16,6 +18,28 @@ def test_relative_links_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
         if "://" not in target:
             assert (page.parent / target).exists(), target
+
+
+def anchors(page: Path) -> set[str]:
+    """Return what headings are linked to by: their words in small letters, with hyphens."""
+    text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(REPOSITORY)))
+def test_links_to_headings_lead_somewhere(page: Path) -> None:
+    for target, anchor in set(re.findall(r"\]\(([^)#]*)#([^)]+)\)", page.read_text(encoding="utf-8"))):
+        if "://" not in target:
+            assert anchor in anchors(page.parent / target if target else page), f"{target}#{anchor}"
+
+
+@pytest.mark.parametrize("page", SITE, ids=lambda page: str(page.relative_to(REPOSITORY)))
+def test_the_site_has_the_page_and_all_that_it_links_to(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
+        assert "://" in target or (page.parent / target).resolve().is_relative_to(REPOSITORY / "docs"), target
+    place = page.relative_to(REPOSITORY / "docs")
+    assert place.match("decisions/0*.md") or f": {place}\n" in NAVIGATION or f"- {place}\n" in NAVIGATION
 
 
 def test_every_decision_is_in_the_index() -> None:
