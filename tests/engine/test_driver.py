@@ -26,6 +26,7 @@ from rkmp.engine import (
     system_clock,
 )
 from rkmp.engine.driver import LONGEST_SLEEP
+from rkmp.engine.sockets import source_towards
 from rkmp.errors import EngineRefusal
 from rkmp.ike import Identity
 from rkmp.instant import Instant
@@ -328,8 +329,33 @@ async def test_a_listener_on_all_addresses_answers_from_the_one_that_was_asked(
     # It knows where it was asked, and so that nothing was translated on the way.
     (shown,) = (ike_sa for peer in r2.driver.peers() for ike_sa in peer.ike_sas)
     assert (shown.nat_local, shown.nat_remote) == (False, False)
-    # And it opens from whichever address leads there.
     await r2.driver.rekey("r1", BGP)
+
+
+@pytest.mark.parametrize(("anywhere", "loopback"), [("0.0.0.0", LOOPBACK), ("::", "::1")])  # noqa: S104
+async def test_a_listener_on_all_addresses_opens_from_the_one_that_leads_there(
+    make: Callable[[str], Agent], anywhere: str, loopback: str
+) -> None:
+    r1, r2 = make("r1"), make("r2")
+    six = {"neighbor": "2001:db8::1"} if ":" in loopback else {}
+    one, everywhere = {"one": Listener("one", loopback, 0)}, {"any": Listener("any", anywhere, 0)}
+    try:
+        r1.configure(settings("r1", listeners=one))
+        r2.configure(settings("r2", listeners=everywhere))
+    except EngineRefusal:
+        pytest.skip("the machine has no IPv6 on loopback")
+    to, back = r1.driver.addresses()["one"][1], r2.driver.addresses()["any"][1]
+    r1.configure(settings("r1", neighbor("r2", back, address=loopback, initiate=Initiate.NEVER, **six), listeners=one))
+    r2.configure(settings("r2", neighbor("r1", to, address=loopback, **six), listeners=everywhere))
+    await until(lambda: bool(r1.key_table.rows()) and bool(r2.key_table.rows()))
+    for agent in (r1, r2):
+        (shown,) = (ike_sa for peer in agent.driver.peers() for ike_sa in peer.ike_sas)
+        assert (shown.nat_local, shown.nat_remote) == (False, False)
+
+
+def test_the_address_that_leads_somewhere_is_told_without_a_word() -> None:
+    assert source_towards((LOOPBACK, 500)) == LOOPBACK
+    assert source_towards(("not an address", 500)) is None
 
 
 async def test_a_second_port_serves_peers_behind_translators(make: Callable[[str], Agent]) -> None:

@@ -20,6 +20,7 @@ import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from ipaddress import ip_address
 from types import MappingProxyType
 from typing import TypeVar
 
@@ -96,6 +97,11 @@ class Listener:
     address: str
     port: int = IKE_PORT
     nat_port: int | None = None
+
+    @property
+    def serves_all_addresses(self) -> bool:
+        """Whether it is not for one address of ours in particular."""
+        return ip_address(self.address).is_unspecified
 
     @property
     def marked_port(self) -> int | None:

@@ -20,7 +20,7 @@ from rkmp.engine.configuration_check import PreparedConfiguration
 from rkmp.engine.datagrams import Address, OutgoingDatagram
 from rkmp.engine.engine import Engine
 from rkmp.engine.events import EngineEvent, RequestCompleted
-from rkmp.engine.sockets import UdpEndpoint, bound_socket
+from rkmp.engine.sockets import UdpEndpoint, bound_socket, source_towards
 from rkmp.engine.state import PeerSnapshot
 from rkmp.errors import EngineRefusal
 from rkmp.instant import Instant
@@ -57,6 +57,7 @@ class EngineDriver:
 
     def __init__(self, engine: Engine, default_listener: Listener, clock: Callable[[], Instant] = system_clock) -> None:
         self._engine = engine
+        engine.find_source = source_towards
         self._default_listener = default_listener
         self._clock = clock
         self._loop = asyncio.get_running_loop()

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import itertools
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from rkmp.engine.address_book import AddressBook, canonical
@@ -55,7 +56,8 @@ class Engine:
 
     ``random`` is the source of everything that must not be guessed. ``default_listener`` is what peers are talked to
     through while the configuration has no listener; its name is the one that :meth:`receive` is called with. Not
-    configured at first: nothing happens before :meth:`apply`. ``observer`` watches every IKE SA.
+    configured at first: nothing happens before :meth:`apply`. ``observer`` watches every IKE SA. ``find_source`` may be
+    set to what tells which address of ours leads to another, for listeners on all addresses.
     """
 
     def __init__(
@@ -77,6 +79,7 @@ class Engine:
         self._requests = itertools.count(1)
         self._clock_origin: datetime | None = None
         self._has_restored = False
+        self.find_source: Callable[[Address], str | None] = lambda _remote: None
         self.trust = Trust()
         self.certificate_watch = CertificateWatch(self.report)
         self.now = float("-inf")
@@ -182,8 +185,8 @@ class Engine:
             if isinstance(key, str):
                 self._peers[key].handle_timer(at)
                 self._stir(self._peers[key])
-            elif (conversation := self._switchboard.get(key)) is not None:
-                self._handle_timer_of(conversation, at)
+            elif (conversation := self._switchboard.handle_timer(key, at.monotonic)) is not None:
+                self.touch(conversation)
         self._settle(at)
 
     def next_timer(self) -> float | None:
@@ -208,11 +211,6 @@ class Engine:
         """Return what happened since the last call, in this order."""
         events, self._events = self._events, []
         return events
-
-    def _handle_timer_of(self, conversation: Conversation, at: Instant) -> None:
-        policy = conversation.ike_policy
-        self._switchboard.contain(conversation, lambda: conversation.handle_timer(policy, at.monotonic), at.monotonic)
-        self.touch(conversation)
 
     # -- commands ------------------------------------------------------------------------------------------------
 
@@ -305,9 +303,11 @@ class Engine:
 
     def open(self, peer: Peer, request: ChildRequest | None, at: Instant) -> Conversation:
         """Make an IKE SA with ``peer`` as its initiator; ``request`` of None makes one without a child."""
-        configuration = peer.configuration
-        remote = (canonical(configuration.address), configuration.port)
-        conversation = self._switchboard.open(peer, request, self.listener_of(configuration), remote, at.monotonic)
+        remote = (canonical(peer.configuration.address), peer.configuration.port)
+        listener = self.listener_of(peer.configuration)
+        if listener.serves_all_addresses:
+            listener = replace(listener, address=self.find_source(remote) or listener.address)
+        conversation = self._switchboard.open(peer, request, listener, remote, at.monotonic)
         self.touch(conversation)
         return conversation
 

@@ -112,3 +112,15 @@ def _enlarge_receive_buffer(bound: socket.socket) -> None:
     except OSError:
         # Beyond the limit of the system (net.core.rmem_max) with a privilege only; up to it, otherwise.
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_OCTETS)
+
+
+def source_towards(remote: Address) -> str | None:
+    """Return the address from which this host would send to ``remote``, None where there is no way; nothing is sent."""
+    family = socket.AF_INET6 if ":" in remote[0] else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(remote)
+        except OSError:
+            return None
+        host: str = probe.getsockname()[0]
+        return host

@@ -82,6 +82,14 @@ class Switchboard:
         self.contain(conversation, lambda: conversation.receive(message, path, now, is_marked=is_marked), now)
         return conversation
 
+    def handle_timer(self, key: bytes, now: float) -> Conversation | None:
+        """Let the IKE SA that is named ``key`` do what is due, and return it."""
+        conversation = self._conversations.get(key)
+        if conversation is not None:
+            policy = conversation.ike_policy
+            self.contain(conversation, lambda: conversation.handle_timer(policy, now), now)
+        return conversation
+
     def contain(self, conversation: Conversation, deed: Callable[[], object], now: float) -> bool:
         """Do something with an IKE SA and return whether all is well; a fault of ours ends that one IKE SA only."""
         address, port = conversation.remote
