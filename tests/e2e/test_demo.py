@@ -30,12 +30,10 @@ def processes_of(directory: Path) -> list[int]:
 
 
 def test_every_step_of_the_demonstration_is_checked_true(tmp_path: Path) -> None:
-    started = time.monotonic()
     done = subprocess.run(
         [*DEMO, "--json"], env=dict(os.environ, TMPDIR=str(tmp_path)), capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    assert time.monotonic() - started < 60
     steps = json.loads(done.stdout)["steps"]
     checked = "\n".join(line for step in steps for line in step["checked"])
     for promise in ("fingerprint", "mirror", "without being asked", "kept its configuration", "kept the key"):
