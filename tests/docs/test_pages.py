@@ -48,6 +48,14 @@ def test_every_decision_is_in_the_index() -> None:
         assert f"({record.name})" in index
 
 
+def test_what_is_open_in_the_draft_leads_to_every_record_that_answers_it() -> None:
+    page = (REPOSITORY / "docs" / "explanation" / "open-in-the-draft.md").read_text(encoding="utf-8")
+    told = {gap: row for row, gap in re.findall(r"^(\| (G\d+) \|.*)$", page, re.MULTILINE)}
+    for record in (REPOSITORY / "docs" / "decisions").glob("0*.md"):
+        for gap in set(re.findall(r"\bG\d+\b", record.read_text(encoding="utf-8"))):
+            assert f"(../decisions/{record.name})" in told[gap], gap
+
+
 def test_every_dependency_has_a_reason() -> None:
     project = (REPOSITORY / "pyproject.toml").read_text(encoding="utf-8")
     reasons = (REPOSITORY / "docs" / "dependencies.md").read_text(encoding="utf-8")

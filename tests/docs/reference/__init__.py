@@ -1,7 +1,8 @@
 """Writes the pages of docs/reference from the sources, so that they say what the code does.
 
 ``python -m tests.docs.reference`` writes them anew; a test holds that the pages are what this gives. Each module
-makes one page, or a page for each YANG module; none of them knows a path or keeps anything.
+makes one page, or a page for each YANG module; none of them keeps anything. ``exchanges`` makes the drawings in pages
+that are written by hand.
 """
 
 from __future__ import annotations
@@ -9,18 +10,20 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from tests.docs.reference import algorithms, commands, errors, metrics, modules, notifications, states
+from tests.docs.reference import algorithms, commands, errors, exchanges, metrics, modules, notifications, states
 from tests.yang.modules import NAMES
 
-FOLDER = Path(__file__).parents[3] / "docs" / "reference"
+DOCS = Path(__file__).parents[3] / "docs"
+FOLDER = DOCS / "reference"
 
 PAGES: Mapping[str, Callable[[], str]] = {
-    **{f"{name}.md": modules.page_of(name) for name in NAMES},
-    "notifications.md": notifications.page,
-    "commands.md": commands.page,
-    "errors.md": errors.page,
-    "metrics.md": metrics.page,
-    "algorithms.md": algorithms.page,
-    "states.md": states.page,
+    **{f"reference/{name}.md": modules.page_of(name) for name in NAMES},
+    "reference/notifications.md": notifications.page,
+    "reference/commands.md": commands.page,
+    "reference/errors.md": errors.page,
+    "reference/metrics.md": metrics.page,
+    "reference/algorithms.md": algorithms.page,
+    "reference/states.md": states.page,
+    **{f"explanation/{name}": exchanges.page_of(name) for name in ("how-rkmp-works.md", "life-of-a-key.md")},
 }
-"""Every page of the folder, by its file name, and what makes its text."""
+"""Every page that is made from the sources, by its place in docs, and what makes its text."""
