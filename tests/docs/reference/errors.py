@@ -1,6 +1,7 @@
 """The page of errors: every rpc-error that the sources make, and every reason for which a negotiation fails.
 
-An error is found where it is written: a call that has an error-tag of RFC 6241 and a message among its arguments.
+An error is found where it is written: a call that has an error-tag of RFC 6241 and a message among its arguments, or
+one of a function of ``rejections`` that is given the message.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import rkmp
+from rkmp.datastore import rejections
 from rkmp.engine import reasons
 from rkmp.netconf.subscriptions import refusals
 from tests.docs.reference.markdown import code, document, plain, table
@@ -46,8 +48,9 @@ Reason = TypeVar("Reason", bound=Enum)
 def page() -> str:
     """Return the page."""
     found: dict[str, set[tuple[str, str]]] = defaultdict(set)
+    given = _given_a_message()
     for path in sorted(Path(rkmp.__file__).parent.rglob("*.py")):
-        for tag, app_tag, message in _errors(ast.parse(path.read_text(encoding="utf-8"))):
+        for tag, app_tag, message in _errors(ast.parse(path.read_text(encoding="utf-8")), given):
             found[tag].add((app_tag, message))
     return document(
         "Errors",
@@ -94,7 +97,22 @@ def _reasons(sentences: Mapping[Reason, str]) -> str:
 # Errors in the sources
 
 
-def _errors(tree: ast.Module) -> Iterator[tuple[str, str, str]]:
+def _given_a_message() -> dict[str, tuple[str, str]]:
+    """Return the functions of ``rejections`` that are told what to say: tag and app-tag of each."""
+    given: dict[str, tuple[str, str]] = {}
+    for function in ast.parse(Path(str(rejections.__file__)).read_text(encoding="utf-8")).body:
+        if isinstance(function, ast.FunctionDef) and not function.name.startswith("_"):
+            parameters = {
+                each.arg: ast.Constant(f"‹{each.arg}› ") for each in function.args.args if each.arg != "app_tag"
+            }
+            for call in ast.walk(function):
+                for tag, app_tag, text in _error(call, parameters) if isinstance(call, ast.Call) else ():
+                    if text in {word.value for word in parameters.values()}:
+                        given[function.name] = tag, app_tag
+    return given
+
+
+def _errors(tree: ast.Module, given: Mapping[str, tuple[str, str]]) -> Iterator[tuple[str, str, str]]:
     """Yield tag, app-tag and message of each error that is made in a file, where the message is written there."""
     constants = _assignments(tree)
     for function in ast.walk(tree):
@@ -104,6 +122,11 @@ def _errors(tree: ast.Module) -> Iterator[tuple[str, str, str]]:
         for call in ast.walk(function):
             if isinstance(call, ast.Call):
                 yield from _error(call, local)
+                if isinstance(call.func, ast.Attribute) and call.func.attr in given:
+                    tag, app_tag = given[call.func.attr]
+                    texts = [text for text in (_text(word, local) for word in call.args) if " " in text]
+                    if texts:
+                        yield tag, app_tag, texts[-1]
 
 
 def _error(call: ast.Call, local: Mapping[str, ast.expr]) -> Iterator[tuple[str, str, str]]:
