@@ -77,7 +77,7 @@ def profile(name: str | None) -> Profile:
 def _read(path: Path) -> tuple[str | None, dict[str, Profile]]:
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None, {}
     except OSError as error:
         raise CommandError(f"cannot read {path}: {error.strerror}", USAGE) from error
