@@ -32,11 +32,13 @@ IMPLEMENTED = (
     MODULES / "rkmp-types.yang",
     *(MODULES / f"{name}.yang" for name in NAMES if name != "rkmp-types"),
     STANDARD_MODULES / "ietf-system.yang",
+    STANDARD_MODULES / "ietf-key-chain.yang",
     STANDARD_MODULES / "ietf-x509-cert-to-name.yang",
     IANA_MODULES / "iana-crypt-hash.yang",
 )
 FEATURES = {
     "ietf-system": ("authentication", "local-users"),
+    "ietf-key-chain": ("aes-cmac-prf-128", "crypto-hmac-sha-1-12", "independent-send-accept-lifetime"),
     "iana-crypt-hash": ("crypt-hash-sha-256", "crypt-hash-sha-512"),
 }
 

@@ -13,4 +13,4 @@ IANA_MODULES = STANDARD_MODULES.with_name("iana")
 SEARCH_PATH = (MODULES, STANDARD_MODULES, IANA_MODULES)
 """Everywhere that a module of ours imports from."""
 
-NAMES = ("rkmp-types", "crypto-key-table", "rkmp", "rkmp-agent")
+NAMES = ("rkmp-types", "crypto-key-table", "rkmp", "rkmp-agent", "rkmp-key-chain-deviations")

@@ -40,6 +40,8 @@ LISTS = frozenset(
         "agent/southbound/key-socket/subscription/accepted-key",
         "agent/southbound/key-socket/subscription/sending-key",
         "key-activated/peer",
+        "key-chains/key-chain",
+        "key-chains/key-chain/key",
         "key-expired/peer",
         "key-expiring/peer",
         "key-installed/peer",

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rkmp.northbound.agent_names import AGENT_MODULES
+from rkmp.northbound.key_chain_names import KEY_CHAIN_MODULES
 
 RKMP_NAMESPACE = "urn:rkmp:yang:rkmp"
 KEY_TABLE_NAMESPACE = "urn:rkmp:yang:crypto-key-table"
@@ -18,7 +19,13 @@ KEY_TABLE_NAMESPACE = "urn:rkmp:yang:crypto-key-table"
 KEY_TABLE_PREFIX = "ckt"
 """The prefix that the schema binds to the key table's namespace; identities of that module are written with it."""
 
-MODULES: Mapping[str, Sequence[str]] = {"rkmp-types": (), "crypto-key-table": (), "rkmp": (), **AGENT_MODULES}
+MODULES: Mapping[str, Sequence[str]] = {
+    "rkmp-types": (),
+    "crypto-key-table": (),
+    "rkmp": (),
+    **AGENT_MODULES,
+    **KEY_CHAIN_MODULES,
+}
 """The modules that the northbound serves, with their features, for ``load_schema``."""
 
 

@@ -17,6 +17,8 @@ from rkmp.netconf.operational import EntryProvider, StateProvider
 from rkmp.northbound.actions import Actions
 from rkmp.northbound.configuration import NorthboundConfiguration
 from rkmp.northbound.engine_access import EngineAccess
+from rkmp.northbound.key_chain_names import KeyChainNames
+from rkmp.northbound.key_chains import KeyChainsState
 from rkmp.northbound.key_export import KeyExport
 from rkmp.northbound.names import KeyTableNames, Rkmp
 from rkmp.northbound.notifications import Notifications
@@ -81,6 +83,8 @@ class Northbound:
         server.provide_state(Rkmp.RKMP, state.provide, of_entries=state.provide_entries)
         keys = KeyTableState(key_table, clock)
         server.provide_state(KeyTableNames.KEY_TABLE, keys.provide, of_entries=keys.provide_entries)
+        chains = KeyChainsState(key_table, clock, server)
+        server.provide_state(KeyChainNames.KEY_CHAINS, chains.provide, of_entries=chains.provide_entries)
         tell_changes(datastores, engine, key_table, server)
         for path, handler in {**Actions(engine).handlers, **KeyExport(key_table).handlers}.items():
             server.handle(path, handler)
