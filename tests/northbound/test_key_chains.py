@@ -29,6 +29,7 @@ __all__ = ["routers"]
 
 NMDA = "urn:ietf:params:xml:ns:yang:ietf-netconf-nmda"
 DS = "urn:ietf:params:xml:ns:yang:ietf-datastores"
+LIBRARY = "urn:ietf:params:xml:ns:yang:ietf-yang-library"
 ORIGIN = "{urn:ietf:params:xml:ns:yang:ietf-origin}origin"
 CHAINS = f'<key-chains xmlns="{KEY_CHAIN_NAMESPACE}"/>'
 NAMESPACES = {"c": KEY_CHAIN_NAMESPACE, "k": KEY_TABLE}
@@ -157,6 +158,15 @@ def test_other_engines_refuse_them_too() -> None:
         assert verdict is not None
         assert "keys are configured there" in " ".join(verdict.split())
     assert our_verdict(document) == ("operation-failed", "not-configurable")
+
+
+async def test_the_library_tells_what_is_left_out(routers: Routers) -> None:
+    client = await routers.client(routers.r1)
+    data = data_of(await client.call(get(f'<yang-library xmlns="{LIBRARY}"/>')))
+    (module,) = data.xpath("//l:module[l:name='ietf-key-chain']", namespaces={"l": LIBRARY})
+    assert module.findtext(f"{{{LIBRARY}}}deviation") == "rkmp-key-chain-deviations"
+    features = {feature.text for feature in module.iterfind(f"{{{LIBRARY}}}feature")}
+    assert features == {"aes-cmac-prf-128", "crypto-hmac-sha-1-12", "independent-send-accept-lifetime"}
 
 
 async def test_a_key_string_is_unknown(routers: Routers) -> None:
