@@ -61,7 +61,8 @@ REST = 400.0
 """Seconds in which a rollover, a rekeying or a liveness check that happens to be under way comes to its end."""
 KEY_LIFETIME = 1200
 LEAD = 300
-"""Longer than any cut of the network, so that no key ever has to end before it is replaced."""
+"""Longer than any cut of the network, and no longer than from one to the next, so that no key has to end before it is
+replaced."""
 INSIDE = "10.0.0.1"
 HOLDS_KEY = (AssociationState.ESTABLISHED, AssociationState.ROLLING_OVER)
 WEAKER = (IkeProposal(encryption=((12, 128),), integrity=(12,), prf=(5,), key_exchange=(19,)),)
@@ -92,7 +93,7 @@ class Chaos:
             loss=chance.choice([0.0, 0.1, 0.3]),
             duplication=chance.choice([0.0, 0.1, 0.5]),
             delay=(0.001, worst),
-            cuts=[self._cut() for _ in range(chance.choice([0, 0, 1, 3]))],
+            cuts=self._cuts(chance.choice([0, 0, 1, 3])),
             translator=Translator(INSIDE, address_of("r1")) if self.kind is Kind.TRANSLATED else None,
         )
         self.protocols = chance.choice([(BGP,), (BGP, LDP), (BGP, LDP, MSDP), (LDP, LDP_DISCOVERY)])
@@ -135,9 +136,14 @@ class Chaos:
             for name in ("r1", "r2")
         }
 
-    def _cut(self) -> tuple[float, float]:
-        start = self.chance.uniform(0, TROUBLE)
-        return start, start + self.chance.uniform(5, 90)
+    def _cuts(self, number: int) -> list[tuple[float, float]]:
+        """Return times without a network; between two of them there is one for as long as a rollover may take."""
+        cuts: list[tuple[float, float]] = []
+        drawn = [(self.chance.uniform(0, TROUBLE), self.chance.uniform(5, 90)) for _ in range(number)]
+        for start, length in sorted(drawn):
+            if not cuts or start > cuts[-1][1] + LEAD:
+                cuts.append((start, start + length))
+        return cuts
 
     # -- the run -------------------------------------------------------------------------------------------------
 
