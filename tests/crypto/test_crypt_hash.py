@@ -52,6 +52,12 @@ def test_a_password_that_cannot_be_hashed_is_refused_without_its_words() -> None
     assert "\x00" not in str(refused.value)
 
 
+@pytest.mark.parametrize(("octets", "why"), [(0, "empty"), (4097, "4096 octets")])
+def test_a_password_of_a_length_that_opens_no_account_is_refused_and_told_why(octets: int, why: str) -> None:
+    with pytest.raises(CryptoError, match=why):
+        hash_password(Secret(b"x" * octets), os.urandom)
+
+
 @pytest.mark.parametrize(
     "text",
     [

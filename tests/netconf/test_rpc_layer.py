@@ -114,12 +114,14 @@ async def test_malformed_messages_are_told_so_in_base_1_1(agent: Agent, message:
 
 @pytest.mark.parametrize("message", [b"<rpc", ENTITY_BOMB])
 async def test_malformed_messages_end_a_base_1_0_session_which_has_no_word_for_them(
-    agent: Agent, message: bytes
+    agent: Agent, message: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     peer = await agent.connect(BASE_1_0)
     peer.send(message)
     assert await peer.octets() is None
     assert peer.session.ended is TerminationReason.DROPPED
+    # So only the log can say why.
+    assert "not well-formed" in caplog.text or "document type" in caplog.text
 
 
 async def test_a_message_over_the_limit_is_too_big_and_the_next_one_is_answered(schema: Schema) -> None:

@@ -325,12 +325,13 @@ def test_a_hash_is_kept_as_it_is_and_sealed(world: World) -> None:
     "content",
     [
         "<password>wonder</password>",
+        "<password>$0$</password>",
         "<password>$1$abcdefgh$" + "a" * 22 + "</password>",
         f"<password>$6$rounds=99999999$salt${'a' * 86}</password>",
         authorized_key("ssh-ed25519", "AAAA"),
         authorized_key("ssh-rsa", public_key()),
     ],
-    ids=["no hash", "MD5", "too many rounds", "no key", "another algorithm"],
+    ids=["no hash", "empty", "MD5", "too many rounds", "no key", "another algorithm"],
 )
 def test_what_can_open_no_account_is_refused(world: World, content: str) -> None:
     error = world.refused(user("alice", content))

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from passlib.exc import PasswordSizeError
 from passlib.handlers.sha2_crypt import sha256_crypt, sha512_crypt
 
 from rkmp.errors import CryptoError
@@ -28,11 +29,15 @@ _SCHEMES: Mapping[str, Any] = {"5": sha256_crypt, "6": sha512_crypt}
 def hash_password(password: Secret, random: Random) -> str:
     """Return ``$6$rounds=...$salt$hash`` of a password, whose octets may be anything but zero.
 
-    Raises CryptoError for a password that cannot be hashed.
+    Raises CryptoError for a password that cannot be hashed, and for an empty one, with which nobody can log in.
     """
+    if not len(password):
+        raise CryptoError("the password is empty")
     salt = "".join(_ALPHABET[octet & 63] for octet in random(_SALT_CHARACTERS))
     try:
         return str(sha512_crypt.using(rounds=ROUNDS, salt=salt).hash(password.reveal()))
+    except PasswordSizeError as error:
+        raise CryptoError(f"passwords have at most {error.max_size} octets") from None
     except ValueError:
         # Its own words may repeat what it was given.
         raise CryptoError("the password holds a character that no password can have") from None

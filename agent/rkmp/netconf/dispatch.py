@@ -165,6 +165,8 @@ def _refusal(rpc: etree._Element | None, error: RpcError) -> Answer:
 def _malformed(session: Session, reason: str) -> Answer:
     """RFC 6241 appendix A: malformed-message is new in base:1.1 and must not be sent to older clients."""
     if session.client_hello is None or BASE_1_1 not in session.client_hello.base_versions:
+        # The client is not told, so the log has to say why its session ends.
+        _log.warning("session %d of %s: %s", session.id, session.client.username, reason)
         return Answer(None, bad_rpc=True)
     return _refusal(None, RpcError("malformed-message", reason, type="rpc"))
 
