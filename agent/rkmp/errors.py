@@ -53,6 +53,10 @@ class KeyTableError(RkmpError):
     """A key table row or operation that breaks RFC 7210 or the table's own uniqueness rules."""
 
 
+class KeyNameClash(KeyTableError):
+    """A row whose local or peer key name another one has, of a neighbor and a time that they share."""
+
+
 class CaptureError(RkmpError):
     """A capture file that is none, is damaged, or holds packets of a kind that is not understood."""
 

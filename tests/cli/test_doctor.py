@@ -11,7 +11,14 @@ import pytest
 from rkmp.cli.doctor.causes import BY_SENTENCE, Cause, Finding, cause_of
 from rkmp.cli.doctor.diagnosis import diagnose
 from rkmp.cli.doctor.facts import Event, Facts
-from rkmp.engine.reasons import AUTHENTICATION_FAILURES, CHILD_REFUSALS, NEGOTIATION_FAILURES, explain
+from rkmp.engine.reasons import (
+    AUTHENTICATION_FAILURES,
+    CHILD_REFUSALS,
+    NEGOTIATION_FAILURES,
+    OUR_REFUSALS,
+    explain,
+    explain_refusal_of_ours,
+)
 from rkmp.ike import AuthenticationFailure, ChildRefusal, NegotiationFailure
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -60,9 +67,16 @@ def test_every_reason_of_an_agent_leads_to_a_cause(
     assert found == [expected]
 
 
+@pytest.mark.parametrize("reason", [ChildRefusal.NO_PROPOSAL_CHOSEN, ChildRefusal.TS_UNACCEPTABLE])
+def test_what_the_agent_refused_itself_has_the_cause_of_what_the_peer_refuses(reason: ChildRefusal) -> None:
+    cause = cause_of(explain_refusal_of_ours(reason, "of the single case"))
+    assert cause is cause_of(explain(reason, "of the single case"))
+    assert cause is not Cause.REFUSED
+
+
 def test_sentences_that_mean_different_causes_differ() -> None:
     sentences = [*NEGOTIATION_FAILURES.values(), *AUTHENTICATION_FAILURES.values(), *CHILD_REFUSALS.values()]
-    assert set(BY_SENTENCE) <= set(sentences)
+    assert set(BY_SENTENCE) <= {*sentences, *OUR_REFUSALS.values()}
     assert cause_of("something that a later agent says: of its own") is Cause.REFUSED
 
 

@@ -108,20 +108,31 @@ class ConversationPolicy:
                 "the peer offers no key exchange, and we want perfect forward secrecy",
             )
         taken = peer.peer_send_ids_in_use(association)
+        clashing: set[int] = set()
         for wanted in peer.transforms(association):
             for offered in offer.transforms:
                 transform = offered.transform
-                if transform.send_id in taken or (
-                    (wanted.auth_alg, wanted.kdf, wanted.ignore_tcp_options)
-                    != (transform.auth_alg, transform.kdf, transform.ignore_tcp_options)
+                if (wanted.auth_alg, wanted.kdf, wanted.ignore_tcp_options) != (
+                    transform.auth_alg,
+                    transform.kdf,
+                    transform.ignore_tcp_options,
                 ):
+                    continue
+                if transform.send_id in taken:
+                    clashing.add(transform.send_id)
                     continue
                 in_use = peer.key_ids_in_use() | {transform.send_id}
                 send_id = allocate_id(offer.routing_protocol, in_use, preferred=wanted.send_id, after=transform.send_id)
                 if send_id is None:
                     raise IkeError(NotifyType.NO_ADDITIONAL_SAS, "all 256 KeyIDs towards this peer are in use")
                 return ChildChoice(offered, send_id)
+        if clashing:
+            raise IkeError(
+                NotifyType.NO_PROPOSAL_CHOSEN,
+                f"it announces KeyID {' or '.join(map(str, sorted(clashing)))}, which received segments of another key "
+                f"for {protocol_name(offer.routing_protocol)} with {association.configuration.neighbor} carry",
+            )
         raise IkeError(
             NotifyType.NO_PROPOSAL_CHOSEN,
-            f"none of the {len(offer.transforms)} transforms that the peer offers is one we accept",
+            f"no transform in common: none of the {len(offer.transforms)} that the peer offers is one we accept",
         )

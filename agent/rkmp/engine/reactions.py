@@ -19,7 +19,7 @@ from rkmp.engine.policy import why_nat_refuses
 from rkmp.engine.protocols import protocol_name
 from rkmp.engine.reasons import explain, explain_refusal_of_ours
 from rkmp.engine.statistics import PeerStatistic, failure_statistic
-from rkmp.errors import KeyTableError, StorageError
+from rkmp.errors import KeyNameClash, KeyTableError, StorageError
 from rkmp.ike import (
     AuthenticationFailed,
     ChildDeleted,
@@ -233,7 +233,7 @@ def _keys_established(peer: Peer, conversation: Conversation, event: ChildKeysEs
         lost = {child.send_id for child in conversation.ike_sa.children if child.redundant}
         association.install(event, conversation.key, spis, progress, lost, at)
     except (StorageError, KeyTableError) as error:
-        _refused_by_table(peer, conversation, association, event, str(error), at)
+        _refused_by_table(peer, conversation, association, event, error, at)
         return
     if conversation.retired_because is None and not event.redundant:
         association.wish_fulfilled()
@@ -250,7 +250,7 @@ def _refused_by_table(
     conversation: Conversation,
     association: Association,
     event: ChildKeysEstablished,
-    error: str,
+    error: StorageError | KeyTableError,
     at: Instant,
 ) -> None:
     """Undo an agreement whose key cannot be kept."""
@@ -258,7 +258,11 @@ def _refused_by_table(
     reason = f"the key table refuses the new key: {error}"
     if event.child.requester:
         conversation.delete_child(event.child.send_id, at.monotonic)
-        association.fail(reason, None, at)
+        if isinstance(error, KeyNameClash):
+            # Another peer of the same neighbor was faster to take a KeyID that was free when we asked; others are.
+            association.postpone(reason, None, at, at_once=True)
+        else:
+            association.fail(reason, None, at)
     else:
         # The peer must not hear that the key exists. It will find no IKE SA when it asks again.
         association.note_failure(reason, None)

@@ -77,6 +77,7 @@ REKEY_FAILURES: dict[RekeyFailure, str] = {
 }
 
 OUR_REFUSALS: dict[ChildRefusal, str] = {
+    ChildRefusal.NO_PROPOSAL_CHOSEN: "nothing of what the peer offers can be taken",
     ChildRefusal.TS_UNACCEPTABLE: "the peer wants a key for a routing protocol that is not configured here",
     ChildRefusal.CHILD_SA_NOT_FOUND: "the peer wants to replace a key that is not known here",
 }

@@ -10,7 +10,7 @@ from bisect import bisect_left, bisect_right, insort
 from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 
-from rkmp.errors import KeyTableError
+from rkmp.errors import KeyNameClash
 from rkmp.keytable.row import KeyRow
 from rkmp.keytable.rules import ALL_INTERFACES, canonical_peer
 
@@ -202,9 +202,9 @@ def _share_interface(row: KeyRow, other: KeyRow) -> bool:
     return any(other.usable_on(None if interface == ALL_INTERFACES else interface) for interface in row.interfaces)
 
 
-def _clash(row: KeyRow, other: KeyRow, scope: Scope, name: str, kind: str) -> KeyTableError:
+def _clash(row: KeyRow, other: KeyRow, scope: Scope, name: str, kind: str) -> KeyNameClash:
     peer, protocol = scope
-    return KeyTableError(
+    return KeyNameClash(
         f"key {row.admin_key_name!r}: {name} is also that of key {other.admin_key_name!r} for {protocol} with {peer}, "
         f"and their {kind} lifetimes overlap"
     )

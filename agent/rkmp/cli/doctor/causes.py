@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 from types import MappingProxyType
 
-from rkmp.engine.reasons import AUTHENTICATION_FAILURES, CHILD_REFUSALS, NEGOTIATION_FAILURES
+from rkmp.engine.reasons import AUTHENTICATION_FAILURES, CHILD_REFUSALS, NEGOTIATION_FAILURES, OUR_REFUSALS
 from rkmp.ike import AuthenticationFailure, ChildRefusal, NegotiationFailure
 
 
@@ -134,7 +134,7 @@ _BY_CHILD = {
 
 BY_SENTENCE: Mapping[str, Cause] = MappingProxyType(
     {
-        **{CHILD_REFUSALS[reason]: cause for reason, cause in _BY_CHILD.items()},
+        **{words[reason]: cause for words in (CHILD_REFUSALS, OUR_REFUSALS) for reason, cause in _BY_CHILD.items()},
         **{NEGOTIATION_FAILURES[reason]: cause for reason, cause in _BY_NEGOTIATION.items()},
         **{AUTHENTICATION_FAILURES[reason]: cause for reason, cause in _BY_AUTHENTICATION.items()},
     }
