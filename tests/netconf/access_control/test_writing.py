@@ -199,6 +199,46 @@ async def test_whether_a_hidden_node_is_there_is_not_told(server: Guarded) -> No
     assert b">/g:box</" in answers[0]
 
 
+def _setting(content: str) -> dict[str, str]:
+    nmda = "urn:ietf:params:xml:ns:yang:ietf-netconf-nmda"
+    datastores = "urn:ietf:params:xml:ns:yang:ietf-datastores"
+    return {
+        "edit-config": edit("running", content),
+        "a candidate": edit("candidate", content),
+        "copy-config": "<copy-config><target><running/></target>"
+        f"<source><config>{content}</config></source></copy-config>",
+        "edit-data": f'<edit-data xmlns="{nmda}" xmlns:ds="{datastores}"><datastore>ds:running</datastore>'
+        f"<config>{content}</config></edit-data>",
+    }
+
+
+@pytest.mark.parametrize("how", _setting(""))
+@pytest.mark.parametrize(
+    ("secret", "path"),
+    [("<code>{}</code>", "/g:box"), ("<item><name>cup</name><pin>{}</pin></item>", CUP)],
+    ids=["code", "pin"],
+)
+async def test_a_guess_of_a_secret_is_not_answered(server: Guarded, how: str, secret: str, path: str) -> None:
+    ann = await server.configure()
+    answers = [
+        etree.tostring((await ann.call(_setting(box(secret.format(guess)))[how]))[0])
+        for guess in ("tiger-1", "tiger-2", "mouse")
+    ]
+    assert len(set(answers)) == 1
+    assert b"access-denied" in answers[0]
+    assert f">{path}<".encode() in answers[0]
+
+
+async def test_a_secret_is_named_by_whoever_may_do_something_with_it(server: Guarded) -> None:
+    assert await attempt(server, box("<code>tiger-1</code>"), allow("/g:box/g:code", "read")) == []
+    assert await attempt(server, box("<code>mouse</code>"), allow("/g:box/g:code", "update")) == []
+    mine = rule("mine", path=f"{CUP}/g:pin", access_operations="update")
+    assert await attempt(server, box("<item><name>cup</name><pin>mouse</pin></item>"), mine) == []
+    assert await attempt(server, box("<item><name>pen</name><pin>mouse</pin></item>"), mine) == [
+        "/g:box/g:item[g:name='pen']"
+    ]
+
+
 async def test_a_fault_in_what_is_hidden_is_not_described(server: Guarded) -> None:
     root = await server.root()
     require_ok(await root.call(edit("running", box("<item><name>cup</name><note>weightless</note></item>"))))

@@ -16,6 +16,7 @@ from rkmp.datastore.schema import NodeKind, Schema, SchemaNode
 from rkmp.datastore.schema.node_instance_identifier import KeyTest, NodePath, node_path_text, parse_node_path
 from rkmp.errors import InvalidValue, RpcError
 from rkmp.netconf.access_control.denials import data_denied, hidden_fault, operation_denied
+from rkmp.netconf.access_control.named_secrets import SecretFinder
 from rkmp.netconf.access_control.policy import AccessOperation
 from rkmp.netconf.access_control.reading import Reader
 from rkmp.netconf.access_control.rule_table import ALWAYS_DELIVERED, Conditional, RuleTable
@@ -26,6 +27,8 @@ Permit = Callable[[Sequence[Edit]], None]
 
 _TELL_WHAT_IS_THERE = ("data-exists", "data-missing")
 """Errors that answer a guess: whether a node that may not be read is there."""
+
+_ON_SECRETS = (AccessOperation.READ, AccessOperation.CREATE, AccessOperation.UPDATE, AccessOperation.DELETE)
 
 
 @dataclass(slots=True)
@@ -46,6 +49,7 @@ class Access:
         self._table = table
         self._denials = denials
         self._writer = Writer(table, self.reader)
+        self._secrets = SecretFinder(schema)
 
     @property
     def is_limited(self) -> bool:
@@ -80,6 +84,19 @@ class Access:
         if not self._table.operation(tag, name.localname, name.namespace or "", node, is_denied_by_default=True):
             self._denials.operations += 1
             raise operation_denied(tag)
+
+    def require_secrets(self, config: etree._Element) -> None:
+        """Raise access-denied for a secret in ``config``, which is to be applied, that is none of this user's business.
+
+        To set a node to what it is needs no permission (RFC 8341 3.2.5); with a secret, that would answer guesses.
+        """
+        if not self._table.is_enforced:
+            return
+        for named in self._secrets.named_in(config):
+            holding = frozenset(named.tests)
+            if not any(self._may(operation, named.nodes[-1], holding) for operation in _ON_SECRETS):
+                self._denials.data_writes += 1
+                raise data_denied(self._visible(named), "change")
 
     def require_action(
         self, action: SchemaNode, path: InstancePath, way: Sequence[tuple[SchemaNode, Mapping[str, str]]]
@@ -165,15 +182,22 @@ class Access:
             parsed = parse_node_path(self._schema, path, dict(namespaces.items()))
         except InvalidValue:
             return None
-        holding = frozenset(parsed.tests)
-        for depth, node in enumerate(parsed.nodes):
+        return None if self._depth(parsed) == len(parsed.nodes) else self._visible(parsed)
+
+    def _depth(self, path: NodePath) -> int:
+        """How many nodes of a path, from the top, this user may read."""
+        holding = frozenset(path.tests)
+        for depth, node in enumerate(path.nodes):
             if not self._may(AccessOperation.READ, node, holding):
-                seen = NodePath(
-                    parsed.nodes[: max(depth, 1)], tuple(t for t in parsed.tests if t.depth < max(depth, 1))
-                )
-                text = node_path_text(self._schema, seen)
-                return InstancePath(text, {self._schema.prefix_of(n.namespace): n.namespace for n in seen.nodes})
-        return None
+                return depth
+        return len(path.nodes)
+
+    def _visible(self, path: NodePath) -> InstancePath:
+        """As much of a path as this user may read, and at least the top-level node."""
+        depth = max(self._depth(path), 1)
+        seen = NodePath(path.nodes[:depth], tuple(test for test in path.tests if test.depth < depth))
+        namespaces = {self._schema.prefix_of(node.namespace): node.namespace for node in seen.nodes}
+        return InstancePath(node_path_text(self._schema, seen), namespaces)
 
 
 def _on_the_way(node: SchemaNode, tag: str) -> SchemaNode | None:

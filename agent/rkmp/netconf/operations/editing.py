@@ -27,6 +27,7 @@ async def edit_config(request: Request) -> Outcome:
     if config is None:
         # The schema has a mandatory choice of the two.
         config = read_url(request, request.text("url", ""))
+    request.access.require_secrets(config)
     request.server.datastores.edit(
         request.datastore("target"),
         config,
@@ -54,6 +55,8 @@ async def copy_config(request: Request) -> Outcome:
     if isinstance(source, str) and source != target:
         source = copy.deepcopy(datastores.tree(source))
         access.reader.leave_readable_below(source)
+    elif not isinstance(source, str):
+        access.require_secrets(source)
     datastores.copy(source, target, session_id=request.session.id, permit=access.permit)
     return None
 

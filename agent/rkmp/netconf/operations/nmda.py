@@ -64,6 +64,7 @@ async def edit_data(request: Request) -> Outcome:
         config = read_url(request, _required(request, "url").text or "")
     # The datastores' own name for what is above the top-level nodes: paths of errors begin below it.
     config.tag = request.server.schema.root.tag
+    request.access.require_secrets(config)
     request.server.datastores.edit(
         target,
         config,
