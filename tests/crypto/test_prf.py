@@ -60,7 +60,7 @@ def test_expansion_ends_with_its_counter(prf_id: int) -> None:
 
 def test_a_secret_is_a_key_like_any_other() -> None:
     assert prf(5, Secret(b"key"), b"data") == prf(5, b"key", b"data")
-    assert prf_plus(5, Secret(b"key"), b"seed", 40) == prf_plus(5, b"key", b"seed", 40)
+    assert prf_plus(5, Secret(b"key"), b"seed", 40) == prf_plus(prf=5, key=b"key", seed=b"seed", length=40)
 
 
 @pytest.mark.parametrize("prf_id", [0, 2, 8, 999])

@@ -285,6 +285,9 @@ REFUSED: dict[str, tuple[EngineConfiguration, str]] = {
     "peer address": (configuration("r1", [peer("r2", address="nowhere")]), "nowhere"),
     "any address": (configuration("r1", [peer("r2", address="0.0.0.0")]), "not the address of one router"),  # noqa: S104
     "multicast": (configuration("r1", [peer("r2", address="224.0.0.5")]), "not the address of one router"),
+    "the router itself": (configuration("r1", [peer("r2", address="192.0.2.1")]), "is this router itself"),
+    "any neighbor": (configuration("r1", [peer("r2", neighbor="::")]), "neighbor: :: is not the address of one"),
+    "multicast neighbor": (configuration("r1", [peer("r2", neighbor="224.0.0.2")]), "not the address of one router"),
     "no such listener": (configuration("r1", [peer("r2", listener="x")]), "no listener x"),
     "no listener of its version": (configuration("r1", [peer("r2", address="2001:db8::2")]), "no listener for IPv6"),
     "listener of the other version": (

@@ -52,13 +52,13 @@ def prf(prf_id: int, key: bytes | Secret, data: bytes) -> bytes:
     return context.finalize()
 
 
-def prf_plus(prf_id: int, key: bytes | Secret, seed: bytes, length: int) -> bytes:
-    """Return the first ``length`` octets of prf+(key, seed).
+def prf_plus(prf: int, key: bytes | Secret, seed: bytes, length: int) -> bytes:
+    """Return the first ``length`` octets of prf+(key, seed) of the PRF with the transform ID ``prf``.
 
     Raises CryptoError for an unknown transform ID, and beyond 255 blocks, where the counter of one octet ends.
     """
-    keyed = _context(prf_id, key)
-    blocks = -(-length // PRF_KEY_LENGTH[prf_id])
+    keyed = _context(prf, key)
+    blocks = -(-length // PRF_KEY_LENGTH[prf])
     if blocks > _MAX_BLOCKS:
         raise CryptoError(f"prf+ cannot make {length} octets")
     block = b""

@@ -236,6 +236,11 @@ def _check_peer(configuration: EngineConfiguration, peer: PeerConfiguration, def
             f"peer {peer.name}: {peer.address} cannot be reached through the IPv{own.version} listener {listener.name}",
             peer=peer.name,
         )
+    if address == own and peer.port in listener.ports:
+        raise EngineRefusal(
+            f"peer {peer.name}: {peer.address} port {peer.port} is this router itself, by listener {listener.name}",
+            peer=peer.name,
+        )
     if configuration.local_identity is None and own.is_unspecified:
         raise EngineRefusal(
             f"peer {peer.name}: without a local identity our name is the address that we listen on, and listener "
@@ -301,9 +306,11 @@ def _check_association(
     if association.protocol not in PROTOCOL_NAMES and association.protocol not in PRIVATE_USE_PROTOCOLS:
         raise refusal("the protocol has no number that the draft assigns or leaves to private use")
     try:
-        ip_address(association.neighbor)
+        neighbor = ip_address(association.neighbor)
     except ValueError as error:
         raise refusal(f"neighbor: {error}") from error
+    if neighbor.is_unspecified or neighbor.is_multicast:
+        raise refusal(f"neighbor: {association.neighbor} is not the address of one router")
     for name in association.proposals:
         if name not in configuration.proposals:
             raise refusal(f"proposal {name} is missing")
