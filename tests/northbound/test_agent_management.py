@@ -227,24 +227,29 @@ def test_a_restart_comes_up_with_what_was_configured(world: World) -> None:
 
 BAD_KEY = "<host-key><name>bad</name><private-key>no key</private-key></host-key>"
 OTHERS_KEY = issue("other").private_key.reveal().decode()
+OWN = "certificate[rkmpa:name='own']"
+CA = "trust-anchor[rkmpa:name='ca']"
 
 
 @pytest.mark.parametrize(
-    ("content", "leaf"),
+    ("content", "entry", "leaf"),
     [
-        (BAD_KEY, "private-key"),
-        (CERTIFICATES.replace(SERVER.private_key.reveal().decode(), OTHERS_KEY) + ENDPOINTS + HOST_KEYS, "certificate"),
-        (CERTIFICATES.replace(AUTHORITY.pem.decode(), "no certificate") + ENDPOINTS + HOST_KEYS, "certificate"),
+        (BAD_KEY, "host-key[rkmpa:name='bad']", "private-key"),
+        (CERTIFICATES.replace(SERVER.private_key.reveal().decode(), OTHERS_KEY), OWN, "chain"),
+        (CERTIFICATES.replace(SERVER.pem.decode(), "no certificate"), OWN, "chain"),
+        (CERTIFICATES.replace(AUTHORITY.pem.decode(), "no certificate"), CA, "certificate"),
+        (CERTIFICATES.replace(AUTHORITY.pem.decode(), "\u00e9"), CA, "certificate"),
     ],
-    ids=["host key", "private key of another", "trust anchor"],
+    ids=["host key", "private key of another", "chain", "trust anchor", "trust anchor that is not ASCII"],
 )
+@pytest.mark.parametrize("around", ["", ENDPOINTS + HOST_KEYS], ids=["unused", "in use"])
 def test_keys_and_certificates_that_cannot_be_used_are_refused_with_a_path(
-    world: World, content: str, leaf: str
+    world: World, content: str, entry: str, leaf: str, around: str
 ) -> None:
-    error = world.refused(agent(content))
+    error = world.refused(agent(content + (around if "<certificate>" in content else "")))
     assert error.tag == "invalid-value"
-    assert error.path is not None
-    assert error.path.endswith(f":{leaf}")
+    assert error.path == f"/rkmpa:agent/rkmpa:netconf/rkmpa:{entry}/rkmpa:{leaf}"
+    assert "error" not in error.message
     assert world.management.doors == ()
 
 

@@ -46,16 +46,20 @@ def server_context(identity: TlsIdentity) -> ssl.SSLContext:
     # A resumed session would let in whoever was trusted when it began.
     context.options |= ssl.OP_NO_TICKET
     context.num_tickets = 0
-    try:
-        for anchor in identity.trust_anchors:
-            context.load_verify_locations(cadata=anchor.decode("ascii"))
-    except (ssl.SSLError, ValueError) as error:
-        raise ValueError(f"a trust anchor cannot be read: {_words(error)}") from None
-    try:
-        _load(context, identity.chain + b"\n" + identity.private_key.reveal())
-    except (ssl.SSLError, OSError) as error:
-        raise ValueError(f"the certificate and its private key cannot be used: {_words(error)}") from None
+    for anchor in identity.trust_anchors:
+        _trust(context, anchor)
+    _show(context, identity.chain, identity.private_key)
     return context
+
+
+def check_trust_anchor(certificate: bytes) -> None:
+    """Raise ValueError, with words for the operator, for what is no certificate in PEM."""
+    _trust(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), certificate)
+
+
+def check_certificate(chain: bytes, private_key: Secret) -> None:
+    """Raise ValueError, with words for the operator, for certificates and a key, in PEM, that cannot be used."""
+    _show(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), chain, private_key)
 
 
 def verified_chain(ssl_object: ssl.SSLObject) -> list[bytes]:
@@ -65,6 +69,20 @@ def verified_chain(ssl_object: ssl.SSLObject) -> list[bytes]:
     # Before Python 3.13 the method is there, below the class, and its certificates are objects.
     certificates = ssl_object._sslobj.get_verified_chain()  # type: ignore[attr-defined] # noqa: SLF001
     return [certificate.public_bytes(_ssl.ENCODING_DER) for certificate in certificates]
+
+
+def _trust(context: ssl.SSLContext, certificate: bytes) -> None:
+    try:
+        context.load_verify_locations(cadata=certificate.decode("ascii"))
+    except (ssl.SSLError, ValueError) as error:
+        raise ValueError(f"a trust anchor cannot be read: {_words(error)}") from None
+
+
+def _show(context: ssl.SSLContext, chain: bytes, private_key: Secret) -> None:
+    try:
+        _load(context, chain + b"\n" + private_key.reveal())
+    except (ssl.SSLError, OSError) as error:
+        raise ValueError(f"the certificate and its private key cannot be used: {_words(error)}") from None
 
 
 def _load(context: ssl.SSLContext, pem: bytes) -> None:
@@ -79,4 +97,6 @@ def _load(context: ssl.SSLContext, pem: bytes) -> None:
 
 
 def _words(error: Exception) -> str:
-    return str(getattr(error, "reason", None) or type(error).__name__).lower().replace("_", " ")
+    if isinstance(error, ssl.SSLError) and error.reason:
+        return error.reason.lower().replace("_", " ")
+    return "this is not PEM" if isinstance(error, ssl.SSLError | ValueError) else type(error).__name__

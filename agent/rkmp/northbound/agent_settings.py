@@ -18,7 +18,7 @@ from rkmp.netconf.accounts import Account, Accounts
 from rkmp.netconf.call_home import CalledClient, CalledEndpoint, StartWith
 from rkmp.netconf.doors import DoorSettings, Identity, SshIdentity
 from rkmp.netconf.ssh import public_key_line
-from rkmp.netconf.tls_context import server_context
+from rkmp.netconf.tls_context import check_certificate, check_trust_anchor, server_context
 from rkmp.northbound.agent_names import AgentNames, SystemNames
 from rkmp.northbound.reading import boolean, container, invalid_value, number, value
 from rkmp.secret import Secret
@@ -51,6 +51,10 @@ class AgentReader:
         """Return everything. Raises RpcError for what cannot be used."""
         netconf, names = self._netconf, AgentNames
         host_keys = {name: self._host_key(each) for name, each in self._host_keys.items()}
+        for certificate in self._certificates.values():
+            self._check_certificate(certificate)
+        for anchor in self._anchors.values():
+            self._check_anchor(anchor)
         doors = tuple(self._door(each) for each in netconf.entries(names.ENDPOINT) if boolean(each, names.ENABLED))
         clients = container(netconf, names.CALL_HOME).entries(names.NETCONF_CLIENT)
         return AgentSettings(
@@ -104,6 +108,19 @@ class AgentReader:
         except ValueError as error:
             raise invalid_value(self._schema, tls, AgentNames.CERTIFICATE, str(error)) from error
         return identity
+
+    def _check_certificate(self, entry: Instance) -> None:
+        try:
+            private_key = Secret(value(entry, AgentNames.PRIVATE_KEY).encode())
+            check_certificate(value(entry, AgentNames.CHAIN).encode(), private_key)
+        except ValueError as error:
+            raise invalid_value(self._schema, entry, AgentNames.CHAIN, str(error)) from error
+
+    def _check_anchor(self, entry: Instance) -> None:
+        try:
+            check_trust_anchor(value(entry, AgentNames.CERTIFICATE).encode())
+        except ValueError as error:
+            raise invalid_value(self._schema, entry, AgentNames.CERTIFICATE, str(error)) from error
 
     def _host_key(self, entry: Instance) -> asyncssh.SSHKey:
         try:
