@@ -37,6 +37,27 @@ def rekey(simulation: Simulation, name: str = "r1", protocol: int = BGP) -> int:
     return request
 
 
+@pytest.mark.parametrize("initiate", [Initiate.ON_DEMAND, Initiate.NEVER], ids=["both ask", "one asks"])
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [((86400, None, None), (60, 1, 1)), ((60, 59, 1), (60, 1, 59)), ((3600, 60, 3000), (60, 30, 1))],
+    ids=["a day and a minute", "little lead and little overlap", "long and short overlap"],
+)
+def test_the_sides_may_have_quite_different_lifetimes(
+    one: tuple[int, int | None, int | None], other: tuple[int, int | None, int | None], initiate: Initiate
+) -> None:
+    """At every step the simulation requires that what one sends with is accepted by the other."""
+    simulation = Simulation(9)
+    fields = ("key_lifetime", "rollover_lead", "overlap")
+    first = peer("r2", (BGP,), **dict(zip(fields, one, strict=True)))
+    second = peer("r1", (BGP,), initiate=initiate, **dict(zip(fields, other, strict=True)))
+    simulation.configure("r1", configuration("r1", [first]))
+    simulation.configure("r2", configuration("r2", [second]))
+    simulation.run(200)
+    assert len(simulation["r1"].happened(RolloverCompleted)) >= 3
+    assert not simulation["r1"].happened(NegotiationFailure)
+
+
 def completions(simulation: Simulation, name: str = "r1") -> list[RequestCompleted]:
     return [event for event in simulation[name].events if isinstance(event, RequestCompleted)]
 

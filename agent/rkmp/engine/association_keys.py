@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from rkmp.engine.algorithms import algorithms_for
 from rkmp.engine.configuration import AssociationConfiguration
 from rkmp.engine.key_schedule import (
+    acceptance,
     handed_over,
     lifetimes_of_new_key,
     margin,
@@ -79,7 +80,7 @@ class AssociationKeys:
         """Whether a replacement was begun and neither side's switch to it is known: the second step is missing."""
         if self.awaiting(wall):
             return True
-        latest, last = self.latest(), wall + self.configuration.overlap_time
+        latest, last = self.latest(), wall + acceptance(self.configuration)
         return any(
             row.accept_lifetime.end_or(END_OF_TIME) > last
             for row in self._own_rows()

@@ -8,7 +8,8 @@ because the last message of a negotiation may be lost and its sender cannot know
 1. *Agreed.* The side that asked knows that the other holds the new key: it sends with it after a margin, and with the
    old one no longer. The side that answered accepts the new key and goes on sending with the old one.
 2. *Confirmed.* The side that answered hears that the other holds the new key too, and switches as well; the side that
-   asked hears that this was heard. From here on each accepts the old key only for the overlap, then it is removed.
+   asked hears that this was heard. From here on each accepts the old key only for the overlap, which lasts
+   LEAST_ACCEPTANCE at least, then it is removed.
 
 So neither side ever sends with a key that the other may not hold, or stops accepting one that the other may send with,
 however many messages are lost. The margin is for the routing protocols: they have to take up a key from the table
@@ -26,6 +27,9 @@ from rkmp.keytable import Direction, KeyRow, Lifetime
 
 MAXIMUM_MARGIN = timedelta(seconds=5)
 """Enough for a routing protocol to take up a key, and short against the overlap that a peer may have configured."""
+
+LEAST_ACCEPTANCE = MAXIMUM_MARGIN + timedelta(seconds=1)
+"""How long a replaced key is accepted at least: the peer's margin is its own, and what it sent last is on its way."""
 
 LEAD_JITTER = 0.1
 """The part of the lead by which rollovers are spread, so that keys agreed together are not replaced together."""
@@ -47,13 +51,18 @@ def margin(association: AssociationConfiguration) -> timedelta:
     return min(association.overlap_time / 2, MAXIMUM_MARGIN)
 
 
+def acceptance(association: AssociationConfiguration) -> timedelta:
+    """Return how long a key is accepted that is not sent with any more."""
+    return max(association.overlap_time, LEAST_ACCEPTANCE)
+
+
 def lifetimes_of_new_key(
     association: AssociationConfiguration, wall: datetime, replaced: KeyRow | None
 ) -> KeyLifetimes:
     """Return the lifetimes of a key negotiated at ``wall``, when ``replaced`` is sent with."""
     end = wall + timedelta(seconds=association.key_lifetime)
     start = sending_begins(association, wall, replaced)
-    return KeyLifetimes(Lifetime(min(start, end), end), Lifetime(wall, end + association.overlap_time))
+    return KeyLifetimes(Lifetime(min(start, end), end), Lifetime(wall, end + acceptance(association)))
 
 
 def sending_begins(association: AssociationConfiguration, wall: datetime, replaced: KeyRow | None) -> datetime:
@@ -80,7 +89,7 @@ def superseded(row: KeyRow, association: AssociationConfiguration, wall: datetim
     No instant is ever moved later. A row that is only accepted never was sent with, and now never will be.
     """
     row = handed_over(row, start)
-    return replace(row, accept_lifetime=_ended_by(row.accept_lifetime, wall + association.overlap_time))
+    return replace(row, accept_lifetime=_ended_by(row.accept_lifetime, wall + acceptance(association)))
 
 
 def never_sent(row: KeyRow) -> KeyRow:
