@@ -197,6 +197,22 @@ async def test_the_attributes_of_the_filter_are_checked(agent: Agent) -> None:
 
 
 @pytest.mark.parametrize(
+    "match",
+    [
+        "re-match('aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!', '(a+)+')",
+        "re-match('aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!', '(a|a)*')",
+        "re-match('aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!', concat('(a+)', '+'))",
+        "re-match('aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa', 'a?a?a?a?a?a?a?a?aaaaaaaa')",
+        "n:peer[re-match(n:name, '" + "(a|a)" * 40 + "!')]",
+    ],
+)
+async def test_a_pattern_that_could_take_minutes_is_refused_at_once(agent: Agent, match: str) -> None:
+    peer = await agent.connect()
+    fault = fault_of(await peer.call(xpath(f"/n:network[{match}]")))
+    assert (fault.type, fault.tag) == ("application", "invalid-value")
+
+
+@pytest.mark.parametrize(
     "select",
     [
         "//*[//*]",

@@ -22,7 +22,7 @@ from rkmp.datastore.redaction import Redactor
 from rkmp.datastore.schema.nodes import NodeKind, Schema, SchemaNode
 from rkmp.datastore.subtree_filter import EntryIndex, NamedEntries, add_copy, key_values
 from rkmp.datastore.xpath import Expression, XPathSyntaxError
-from rkmp.datastore.xpath.cost import Cost
+from rkmp.datastore.xpath.cost import Cost, require_quick_patterns
 from rkmp.datastore.xpath.functions import YangFunctions
 from rkmp.datastore.xpath.syntax import Binary, NameTest, Path, Step, Syntax, TypeTest, render
 from rkmp.datastore.xpath_lookup import Lookup, Search, look_up, lookup_of, search_of
@@ -191,6 +191,7 @@ def _parse(text: str, prefixes: frozenset[tuple[str, str]], schema: Schema) -> X
         expression.bind(schema, functions, [schema.root])
         # What type a result has hangs on the expression alone (XPath 1.0 section 3).
         nothing = schema.new_root()
+        require_quick_patterns(expression.syntax)
         expression.select(nothing, nothing)
         lookup = lookup_of(expression.syntax, bound, schema, functions)
         search = None if lookup is not None else search_of(expression.syntax, bound, schema, functions)

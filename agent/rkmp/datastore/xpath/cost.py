@@ -7,6 +7,7 @@ estimate is from above and counts instances by their names; it is only made for 
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping
 
@@ -39,6 +40,10 @@ _LEVELS = 10
 _CHEAP_PATHS = 8
 """Paths, none of which is in a predicate, that need no estimate."""
 
+_REPEATS = re.compile(r".[*+?{]", re.DOTALL)
+_ALTERNATIVES = 8
+"""Bars in a pattern; each can double what there is to try."""
+
 _ONE_EACH = frozenset({"self", "parent", "attribute"})
 _DOWNWARD = frozenset({"self", "child", "attribute", "descendant", "descendant-or-self"})
 
@@ -62,6 +67,23 @@ class Cost:
         estimate.size(self._tree, 1.0)
         if estimate.visits > MAXIMUM_COST:
             raise XPathSyntaxError("the expression would visit too many nodes; ask for less at a time")
+
+
+def require_quick_patterns(tree: Syntax) -> None:
+    """Raises XPathSyntaxError for a ``re-match`` that could take minutes on some text, since nothing can stop it.
+
+    What repeats a group, or repeats more than once, has the matcher go back; so do many alternatives.
+    """
+    match tree:
+        case Call("re-match", (_, Literal(pattern))):
+            if len(_REPEATS.findall(pattern)) > 1 or ")" in {at[0] for at in _REPEATS.findall(pattern)}:
+                raise XPathSyntaxError("a pattern may repeat one character or class, once")
+            if pattern.count("|") > _ALTERNATIVES:
+                raise XPathSyntaxError(f"a pattern may have {_ALTERNATIVES} alternatives more than one")
+        case Call("re-match", (_, _)):
+            raise XPathSyntaxError("the pattern of re-match is to be a string in quotes")
+    for operand in operands(tree):
+        require_quick_patterns(operand)
 
 
 def _is_cheap(tree: Syntax) -> bool:
