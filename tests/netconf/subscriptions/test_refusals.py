@@ -48,6 +48,10 @@ def application(tag: str, identity: str, module: str = PUSH_MODULE) -> tuple[str
             application("invalid-value", "filter-unsupported", NOTIFICATIONS_MODULE),
         ),
         (
+            stream("<stream-xpath-filter>/*[re-match('aaaaaaaaaaaaaaaaaaaaaaaaaaaaa!', '(a+)+')]</stream-xpath-filter>"),
+            application("invalid-value", "filter-unsupported", NOTIFICATIONS_MODULE),
+        ),
+        (
             push(periodic(100), xpath("/nowhere:shop")),
             application("invalid-value", "filter-unsupported", NOTIFICATIONS_MODULE),
         ),

@@ -13,7 +13,7 @@ from lxml import etree
 
 from rkmp.datastore.schema import Schema, SchemaNode
 from rkmp.datastore.xpath import Expression, XPathSyntaxError
-from rkmp.datastore.xpath.cost import Cost
+from rkmp.datastore.xpath.cost import Cost, require_quick_patterns
 from rkmp.datastore.xpath.functions import YangFunctions
 from rkmp.errors import RpcError
 from rkmp.netconf.access_control import Reader
@@ -122,6 +122,7 @@ class EventFilter:
             expression = Expression(element.text or "", prefixes, None)
             expression.bind(self._schema, YangFunctions(self._schema), [self._schema.root])
             nothing = self._schema.new_root()
+            require_quick_patterns(expression.syntax)
             expression.holds(nothing, nothing)
         except XPathSyntaxError as error:
             raise unsupported(str(error)) from error
