@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rkmp.crypto.prf import PRF_KEY_LENGTH, PRFS, prf, prf_plus
+from rkmp.crypto.prf import PRF_HMAC_SHA1, PRF_KEY_LENGTH, PRFS, prf, prf_plus
 from rkmp.errors import CryptoError
 from rkmp.secret import Secret
 from rkmp.wire import PrfId
@@ -40,7 +40,24 @@ def test_a_prf_makes_as_many_octets_as_its_key_has(prf_id: int) -> None:
     assert len(prf(prf_id, b"key", b"data")) == PRF_KEY_LENGTH[prf_id] == PRFS[prf_id].key_length
 
 
-@given(st.sampled_from(sorted(PRFS)), st.binary(max_size=70), st.binary(max_size=100), st.integers(0, 400))
+@pytest.mark.parametrize(
+    ("key", "data", "digest"),
+    [
+        (b"\x0b" * 20, b"Hi There", "b617318655057264e28bc0b6fb378c8ef146be00"),
+        (b"Jefe", b"what do ya want for nothing?", "effcdf6ae5eb2fa2d27416d5f184df9c259a7c79"),
+    ],
+)
+def test_sha_1_is_computed_as_rfc_2202_has_it_and_not_negotiated(key: bytes, data: bytes, digest: str) -> None:
+    assert prf(PRF_HMAC_SHA1, key, data).hex() == digest
+    assert PRF_HMAC_SHA1 not in PRFS
+
+
+@given(
+    st.sampled_from(sorted({*PRFS, PRF_HMAC_SHA1})),
+    st.binary(max_size=70),
+    st.binary(max_size=100),
+    st.integers(0, 400),
+)
 def test_expansion_chains_its_blocks(prf_id: int, key: bytes, seed: bytes, length: int) -> None:
     expected, block, counter = b"", b"", 1
     while len(expected) < length:
@@ -63,7 +80,7 @@ def test_a_secret_is_a_key_like_any_other() -> None:
     assert prf_plus(5, Secret(b"key"), b"seed", 40) == prf_plus(prf=5, key=b"key", seed=b"seed", length=40)
 
 
-@pytest.mark.parametrize("prf_id", [0, 2, 8, 999])
+@pytest.mark.parametrize("prf_id", [0, 1, 8, 999])
 def test_unknown_prfs_are_refused(prf_id: int) -> None:
     with pytest.raises(CryptoError, match="not implemented"):
         prf(prf_id, b"key", b"data")

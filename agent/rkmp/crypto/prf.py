@@ -39,7 +39,13 @@ PRFS: Mapping[int, Prf] = MappingProxyType(
         )
     }
 )
-"""The PRFs that are implemented, by transform ID."""
+"""The PRFs that are negotiated, by transform ID."""
+
+PRF_HMAC_SHA1 = 2
+_COMPUTED: Mapping[int, hashes.HashAlgorithm] = MappingProxyType(
+    # Never negotiated, yet what most published vectors of prf+ are for.
+    {PRF_HMAC_SHA1: hashes.SHA1()} | {prf_id: row.hash_algorithm for prf_id, row in PRFS.items()}  # noqa: S303
+)
 
 PRF_KEY_LENGTH: Mapping[int, int] = MappingProxyType({prf_id: row.key_length for prf_id, row in PRFS.items()})
 """By transform ID, the octets of SK_d, SK_pi and SK_pr; a nonce needs at least half as many (RFC 7296 2.10)."""
@@ -58,7 +64,7 @@ def prf_plus(prf: int, key: bytes | Secret, seed: bytes, length: int) -> bytes:
     Raises CryptoError for an unknown transform ID, and beyond 255 blocks, where the counter of one octet ends.
     """
     keyed = _context(prf, key)
-    blocks = -(-length // PRF_KEY_LENGTH[prf])
+    blocks = -(-length // _COMPUTED[prf].digest_size)
     if blocks > _MAX_BLOCKS:
         raise CryptoError(f"prf+ cannot make {length} octets")
     block = b""
@@ -73,7 +79,7 @@ def prf_plus(prf: int, key: bytes | Secret, seed: bytes, length: int) -> bytes:
 
 
 def _context(prf_id: int, key: bytes | Secret) -> HMAC:
-    row = PRFS.get(prf_id)
-    if row is None:
+    algorithm = _COMPUTED.get(prf_id)
+    if algorithm is None:
         raise CryptoError(f"PRF {prf_id} is not implemented")
-    return HMAC(key.reveal() if isinstance(key, Secret) else key, row.hash_algorithm)
+    return HMAC(key.reveal() if isinstance(key, Secret) else key, algorithm)
