@@ -48,7 +48,7 @@ def application(tag: str, identity: str, module: str = PUSH_MODULE) -> tuple[str
             application("invalid-value", "filter-unsupported", NOTIFICATIONS_MODULE),
         ),
         (
-            stream("<stream-xpath-filter>/*[re-match('aaaaaaaaaaaaaaaaaaaaaaaaaaaaa!', '(a+)+')]</stream-xpath-filter>"),
+            stream("<stream-xpath-filter>/*[re-match('aaaaaaaaaaaaaaaaaaaaaaaaaaaa!', '(a+)+')]</stream-xpath-filter>"),
             application("invalid-value", "filter-unsupported", NOTIFICATIONS_MODULE),
         ),
         (
