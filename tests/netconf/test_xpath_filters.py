@@ -233,6 +233,15 @@ async def test_an_expression_that_would_take_minutes_is_refused_at_once(agent: A
     assert texts(data_of(await peer.call(xpath("//n:peer[n:name='p7']/n:mtu"))), "network", "peer", "mtu") == ["1400"]
 
 
+async def test_what_is_dear_inside_of_a_function_is_counted_too(agent: Agent) -> None:
+    entries = "".join(f"<peer><name>p{number}</name><mtu>1400</mtu></peer>" for number in range(300))
+    await agent.load(f'<network xmlns="{NET}">{entries}</network>')
+    peer = await agent.connect()
+    assert fault_of(await peer.call(xpath("//*[count(//*[count(//*) > 0]) > 0]"))).tag == "invalid-value"
+    assert fault_of(await peer.call(xpath("//*[concat(count(//*[//*]), '') = '0']"))).tag == "invalid-value"
+    assert len(data_of(await peer.call(xpath("//*[count(//*) = 1]")))) == 0
+
+
 async def test_a_subscriptions_expression_disturbs_no_other_subscription(agent: Agent) -> None:
     stream = "urn:ietf:params:xml:ns:netconf:notification:1.0"
     odd, other = await agent.connect(), await agent.connect()

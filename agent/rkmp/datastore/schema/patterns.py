@@ -18,5 +18,5 @@ def compile_pattern(pattern: str) -> re.Pattern[str]:
 
     try:
         return re.compile(translate_pattern(pattern, back_references=False, lazy_quantifiers=False, anchors=False))
-    except (RegexError, re.error) as error:
+    except (RegexError, re.error, OverflowError) as error:
         raise ValueError(f"{pattern!r} is not an XML Schema regular expression: {error}") from error

@@ -150,8 +150,9 @@ class _Estimate:
             case Negation(operand):
                 self.size(operand, times)
             case Call(_, arguments):
-                # Strings are made of everything below a node.
-                self.visits += times * (1.0 + sum(self.size(argument, times) for argument in arguments))
+                # Strings are made of everything below a node. In two statements: += takes the sum as it was before.
+                found = sum(self.size(argument, times) for argument in arguments)
+                self.visits += times * (1.0 + found)
                 return self._total if tree.name == "deref" else 0.0
             case _:
                 self.visits += times
