@@ -89,6 +89,7 @@ async def test_every_state_node_is_produced_and_of_its_type(tmp_path: Path) -> N
         await until(lambda: southbound.clients()[0][1].usage is not None)
         await until(lambda: southbound.birds()[0][1].last_error is not None)
         await until(lambda: southbound.hooks()[0][1].steps == 2)
+        await until(lambda: southbound.hooks()[0][1].state.value == "synchronised")
         key_socket = southbound.key_socket()
         assert key_socket is not None
         key_socket.last_error = "it was not to be had"

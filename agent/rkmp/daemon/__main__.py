@@ -133,16 +133,17 @@ async def _serve(directory: StateDirectory, arguments: argparse.Namespace) -> No
             agent = make_agent()
             await agent.start()
         status = f"netconf={agent.netconf_address} ike={agent.ike_address}"
-        with contextlib.suppress(BrokenPipeError):
-            print(f"rkmpd ready {status}", flush=True)
-        service_manager.ready(status)
 
         def reload() -> None:
             service_manager.reloading()
             watching.reopen()
             service_manager.ready(status)
 
+        # Before anybody is told that there is somebody to send a signal to.
         loop.add_signal_handler(signal.SIGHUP, reload)
+        with contextlib.suppress(BrokenPipeError):
+            print(f"rkmpd ready {status}", flush=True)
+        service_manager.ready(status)
         await stop.wait()
     finally:
         await service_manager.stopping()

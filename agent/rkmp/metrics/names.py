@@ -28,6 +28,7 @@ COUNTERS: Mapping[str, tuple[str, str | None]] = {
         None,
     ),
     "rkmp_errors_sent": ("Notifies sent outside of any IKE SA.", None),
+    "rkmp_errors_suppressed": ("Such notifies that were not sent, because there were too many.", None),
     "rkmp_network_errors": ("Datagrams that the network refused to carry; a hint only.", None),
     "rkmp_internal_errors": ("Faults of the agent itself; the log has each.", None),
     "rkmp_drops": (
@@ -55,6 +56,7 @@ ENGINE: Mapping[str, Shown] = {
     EngineStatistic.DATAGRAMS_OUT: Shown("rkmp_datagrams", "out"),
     EngineStatistic.COOKIES_SENT: Shown("rkmp_cookies_sent"),
     EngineStatistic.ERRORS_SENT: Shown("rkmp_errors_sent"),
+    EngineStatistic.ERRORS_SUPPRESSED: Shown("rkmp_errors_suppressed"),
     EngineStatistic.NETWORK_ERRORS: Shown("rkmp_network_errors"),
     EngineStatistic.INTERNAL_ERRORS: Shown("rkmp_internal_errors"),
     EngineStatistic.HALF_OPEN_IKE_SAS: Shown("rkmp_half_open_ike_sas"),
