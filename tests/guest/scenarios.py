@@ -22,7 +22,9 @@ PYTEST = [
 def run_scenario(scenario: str) -> None:
     """Fail with what the guest printed unless every test of the scenario ran and passed."""
     try:
-        outcome = guest.run([*PYTEST, f"tests/guest/{scenario}"], seconds=WITHIN_SECONDS)
+        # How many days a year has is for scenario_year.py.
+        days = {name: value for name, value in os.environ.items() if name == "RKMP_GUEST_DAYS"}
+        outcome = guest.run([*PYTEST, f"tests/guest/{scenario}"], seconds=WITHIN_SECONDS, environment=days)
     except guest.Unavailable as reason:
         if os.environ.get("CI") == "true":
             pytest.fail(str(reason))
