@@ -179,6 +179,16 @@ async def test_a_running_agent_copies_its_database_and_answers_what_it_does_not_
         assert Users(copy).is_recovery("ops")
 
 
+async def test_the_copy_of_a_backup_that_was_killed_is_gone_with_the_next_start(directory: StateDirectory) -> None:
+    copy = directory.path / "backup-4711.db"
+    copy.write_bytes(b"half of a database")
+    with closing(Database(directory.database)) as database:
+        control = ControlSocket(directory, database)
+        await control.open()
+        assert not copy.exists()
+        await control.close()
+
+
 async def test_a_path_longer_than_a_socket_address_is_no_hindrance(tmp_path: Path) -> None:
     directory = StateDirectory(tmp_path / ("long" * 30))
     directory.path.mkdir()

@@ -73,8 +73,9 @@ class ControlSocket:
         path = self._directory.control_socket
         before = os.umask(0o177)
         try:
-            # The state directory is ours alone, so what is there is what an agent that was killed has left.
-            path.unlink(missing_ok=True)
+            # The state directory is ours alone: what is there was left by an agent or a command that was killed.
+            for left in (path, *self._directory.path.glob("backup-*.db")):
+                left.unlink(missing_ok=True)
             with _address(self._directory) as address:
                 self._server = await asyncio.start_unix_server(self._serve, address, limit=_LINE_OCTETS)
         except OSError as error:
