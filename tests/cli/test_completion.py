@@ -13,6 +13,7 @@ import pytest
 from rkmp.cli.command_line import parser
 from rkmp.cli.commands import COMMANDS
 from rkmp.cli.completion import SCRIPTS, candidates
+from tests.real_parts import program
 
 
 @pytest.fixture(autouse=True)
@@ -74,9 +75,6 @@ def test_bash_completes(words: str, found: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("shell", SCRIPTS)
 def test_the_script_of_every_shell_is_one(shell: str, tmp_path: Path) -> None:
-    program = shutil.which(shell)
-    if program is None:
-        pytest.skip(f"{shell} is not installed")
     file = tmp_path / "script"
     file.write_text(SCRIPTS[shell])
-    assert subprocess.run([program, "-n", str(file)], check=False, timeout=30).returncode == 0
+    assert subprocess.run([program(shell), "-n", str(file)], check=False, timeout=30).returncode == 0

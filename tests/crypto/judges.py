@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 from pathlib import Path
 
-import pytest
+from tests.real_parts import lacking
 
 _PACKAGES = {"openssl": "openssl", "pki": "strongswan-pki"}
 
@@ -15,10 +14,7 @@ _PACKAGES = {"openssl": "openssl", "pki": "strongswan-pki"}
 def need(tool: str) -> None:
     """Skip the test, or fail it where CI is set, when ``tool`` is not installed."""
     if shutil.which(tool) is None:
-        reason = f"{tool} is not installed (Debian and Ubuntu: apt install {_PACKAGES[tool]})"
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)
+        lacking(f"{tool} is not installed (Debian and Ubuntu: apt install {_PACKAGES[tool]})")
 
 
 def run(*command: str | Path, standard_input: bytes = b"") -> bytes:

@@ -14,6 +14,7 @@ import pytest
 from lxml import etree
 
 from tests.e2e.agents import NAMESPACES, USER, AgentProcess, make_user_key
+from tests.real_parts import lacking
 
 PLAYBOOK = Path(__file__).parent / "ansible" / "playbook.yml"
 PROGRAM = Path(sys.executable).with_name("ansible-playbook")
@@ -25,10 +26,7 @@ pytestmark = pytest.mark.slow
 def results(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Any]:
     """What the playbook says of each of its tasks."""
     if not PROGRAM.exists():
-        reason = "Ansible is not installed (pip install -e '.[automation]')"
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)
+        lacking("Ansible is not installed (pip install -e '.[automation]')")
     directory = tmp_path_factory.mktemp("ansible")
     agent = AgentProcess("r1", directory / "state", make_user_key(directory))
     agent.initialise()

@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from tests.e2e.agents import NAMESPACES, RKMP, USER, AgentProcess, make_user_key
+from tests.real_parts import lacking
 
 SCRIPT = Path(__file__).parents[2] / "examples" / "nornir" / "fleet.py"
 ROUTERS = 20
@@ -24,10 +25,7 @@ PATIENCE_SECONDS = 240
 def nornir() -> None:
     """Skip where Nornir is not installed, or fail where CI means it to be."""
     if importlib.util.find_spec("nornir") is None:
-        reason = "nornir is not installed: pip install '.[automation]'"
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)
+        lacking("nornir is not installed: pip install '.[automation]'")
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from rkmp.wire import IntegrityId, KeyExchangeId, PrfId
 from tests.capture.files import pcap, timed, udp_packet
 from tests.ike.network import BGP, Router, pair, request, settle
 from tests.ike.watching import Watch
+from tests.real_parts import lacking
 
 ALICE, BOB = ("192.0.2.1", 500), ("192.0.2.2", 500)
 
@@ -24,10 +25,7 @@ def tshark(directory: Path, capture: bytes, table: str | None) -> str:
     """Return what Wireshark makes of a capture; skip where it is not installed, or fail where CI means it to be."""
     program = shutil.which("tshark")
     if program is None:
-        reason = "tshark is not installed"
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)
+        lacking("tshark is not installed")
     profile = directory / "wireshark"
     profile.mkdir(exist_ok=True)
     (profile / FILE_NAME).unlink(missing_ok=True)

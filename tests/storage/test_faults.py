@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 import sqlite3
 import subprocess
 import sys
@@ -15,6 +14,7 @@ import pytest
 from rkmp.errors import StorageError
 from rkmp.storage import Database, Migration
 from rkmp.storage.faults import explain, explain_os
+from tests.real_parts import traces
 from tests.storage.notes import NOTES, fill, numbers, open_notes, write_note
 
 REPOSITORY = Path(__file__).parents[2]
@@ -80,14 +80,10 @@ def test_a_database_that_became_read_only_refuses_to_write(tmp_path: Path) -> No
         assert numbers(database) == [0]
 
 
-@pytest.mark.skipif(shutil.which("strace") is None, reason="strace injects the fault")
 def test_a_refused_commit_does_not_come_back_after_a_restart(tmp_path: Path) -> None:
     filled(tmp_path / "rkmp.db")
-    inject = ["strace", "-f", "-o", "/dev/null", "-e", "inject=fdatasync:error=EIO:when=3"]
-    try:
-        said = run([*inject, *CHILD, "refused-sync", str(tmp_path)])
-    except AssertionError as error:
-        pytest.skip(f"strace may not trace here: {error}")
+    inject = [traces(), "-f", "-o", "/dev/null", "-e", "inject=fdatasync:error=EIO:when=3"]
+    said = run([*inject, *CHILD, "refused-sync", str(tmp_path)])
     assert "input/output error" in said
     with open_notes(tmp_path / "rkmp.db") as database:
         assert numbers(database) == list(range(int(said.split()[0])))

@@ -15,9 +15,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import pytest
-
 from rkmp.storage import Database
+from tests.real_parts import traces
 from tests.storage.notes import numbers
 from tests.storage.test_faults import run
 
@@ -91,16 +90,12 @@ def recorded(log: str, directory: Path) -> Iterator[tuple[Disk, int]]:
         yield disk, acknowledged
 
 
-@pytest.mark.skipif(shutil.which("strace") is None, reason="strace records the writes")
 def test_no_loss_of_power_takes_what_was_acknowledged(tmp_path: Path) -> None:
     log, written, replayed = tmp_path / "log", tmp_path / "written", tmp_path / "replayed"
     written.mkdir()
     calls = "trace=pwrite64,write,ftruncate,fdatasync,fsync,unlink"
-    strace = ["strace", "-f", "-y", "-xx", "-s", "70000", "-e", calls, "-o", str(log)]
-    try:
-        run([*strace, sys.executable, "-m", "tests.storage.notes", "acknowledging", str(written)])
-    except AssertionError as error:
-        pytest.skip(f"strace may not trace here: {error}")
+    strace = [traces(), "-f", "-y", "-xx", "-s", "70000", "-e", calls, "-o", str(log)]
+    run([*strace, sys.executable, "-m", "tests.storage.notes", "acknowledging", str(written)])
     chance = random.Random(26)
     seen: set[int] = set()
     was_checkpointed = False
