@@ -181,17 +181,17 @@ def test_trees_that_share_a_history_never_get_out_of_step(actions: list[tuple[st
                 stores.commit(session_id=1)
             elif action == "discard":
                 stores.discard(session_id=1)
-                expected, order = server.tree("running"), user_orders(stores._running)
+                expected, order = server.tree("running"), user_orders(stores._running.tree)
             else:
                 server.edit(content, action)
         except (RpcError, RpcErrors):
             continue
         finally:
-            check_tree(stores._running)
+            check_tree(stores._running.tree)
             check_tree(stores._candidate.current)
         if action in ("commit", "discard"):
             assert unordered(server.tree("running")) == unordered(server.tree("candidate")) == unordered(expected)
-            assert user_orders(stores._running) == order
-    before = unordered(server.tree()), user_orders(stores._running)
+            assert user_orders(stores._running.tree) == order
+    before = unordered(server.tree()), user_orders(stores._running.tree)
     server.restart()
-    assert (unordered(server.tree()), user_orders(server.datastores._running)) == before
+    assert (unordered(server.tree()), user_orders(server.datastores._running.tree)) == before

@@ -43,7 +43,7 @@ class Pen(Server):
 
     def state(self) -> Any:
         """Running as far as order means something."""
-        return unordered(("config", *self.tree())), user_orders(self.datastores._running)
+        return unordered(("config", *self.tree())), user_orders(self.datastores._running.tree)
 
     def _clock(self) -> datetime:
         return self.now
@@ -451,7 +451,7 @@ def test_whatever_was_changed_comes_back(first: list[str], then: list[str], how:
                 continue
 
     def state() -> Any:
-        return unordered(("config", *server.tree())), user_orders(server.datastores._running)
+        return unordered(("config", *server.tree())), user_orders(server.datastores._running.tree)
 
     edit_all(first)
     before = state()

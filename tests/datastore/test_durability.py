@@ -40,9 +40,9 @@ def test_a_restart_comes_up_with_what_was_there(edits: list[tuple[str, str]]) ->
     for content, default_operation in edits:
         with contextlib.suppress(RpcError, RpcErrors):
             server.edit(content, default_operation=default_operation)
-        before = unordered(server.tree()), user_orders(server.datastores._running)
+        before = unordered(server.tree()), user_orders(server.datastores._running.tree)
         server.restart()
-        assert (unordered(server.tree()), user_orders(server.datastores._running)) == before
+        assert (unordered(server.tree()), user_orders(server.datastores._running.tree)) == before
 
 
 def changed_rows(server: Server, content: str) -> set[str]:

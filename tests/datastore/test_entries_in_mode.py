@@ -58,7 +58,7 @@ def require_the_same(server: Server, text: str, mode: DefaultsMode) -> None:
     entries = server.datastores.entries_in_mode("running", selection, mode)
     assert entries is not None
     assert server.text() == before
-    check_tree(server.datastores._running)
+    check_tree(server.datastores._running.tree)
     everything = etree.fromstring(etree.tostring(server.datastores.tree("running")))
     defaults_of(SCHEMA).apply(everything, mode)
     assert canonical(selection.apply(entries)) == canonical(selection.apply(everything))

@@ -166,7 +166,7 @@ def test_a_bug_in_a_subscriber_leaves_nothing_half_applied(server: Server) -> No
         server.edit(EDIT)
     assert calls == ["prepare 1", "prepare 2", "abort 1"]
     assert server.text() == before
-    assert server.datastores._running.journal is None
+    assert server.datastores._running.tree.journal is None
 
 
 def test_a_bug_in_applying_keeps_nobody_else_from_it(server: Server) -> None:
@@ -176,7 +176,7 @@ def test_a_bug_in_applying_keeps_nobody_else_from_it(server: Server) -> None:
         def apply(self) -> None:
             raise ZeroDivisionError
 
-    server.datastores._subscribers.insert(0, Broken(server, "0", calls))
+    server.datastores._running._subscribers.insert(0, Broken(server, "0", calls))
     with pytest.raises(ZeroDivisionError):
         server.edit(EDIT, session_id=5)
     assert calls[3:] == ["apply 1, durable", "apply 2, durable", "committed by 5"]

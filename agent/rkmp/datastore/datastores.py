@@ -1,8 +1,8 @@
 """The configuration datastores of one server: running, candidate and startup (RFC 6241 sections 5.1, 7 and 8).
 
-Every change is all or nothing. A change of running is made in the tree under a journal, validated, prepared by every
-subscriber, written to the disk in one transaction and then applied; whatever fails on the way undoes the rest, so that
-nobody ever sees half of it, and what was acknowledged survives the loss of the process and of power.
+Every change is all or nothing: nobody ever sees half of it, and what was acknowledged survives the loss of the process
+and of power. The one face of the datastores: how running changes is in ``running``, how a commit is confirmed or undone
+in ``confirmation``, and who may change what where there are locks in ``locks`` and ``partial_locks``.
 
 Running is durable and is what a restart comes up with. Startup is a second durable datastore that operators copy to
 and from: an agent that lost committed configuration in a crash because nobody copied it would lose its keys with it.
@@ -15,23 +15,15 @@ One thread only; no method waits. Errors are RpcError or RpcErrors, after which 
 
 from __future__ import annotations
 
-import contextlib
-import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 
 from lxml import etree
 
 from rkmp.datastore import rejections
 from rkmp.datastore.candidate import Candidate
-from rkmp.datastore.confirmed_commit import (
-    ROWS_BEFORE,
-    Confirm,
-    ConfirmedCommit,
-    ConfirmedCommitChange,
-    ConfirmEvent,
-    Pending,
-)
+from rkmp.datastore.confirmation import Confirmation
+from rkmp.datastore.confirmed_commit import Confirm, ConfirmedCommit, ConfirmedCommitChange
 from rkmp.datastore.data_tree import DataTree
 from rkmp.datastore.editing import Editor
 from rkmp.datastore.edits import Edit, EditKind
@@ -41,30 +33,17 @@ from rkmp.datastore.marks import Operation
 from rkmp.datastore.partial_locks import LockedNode, PartialLock, PartialLocks
 from rkmp.datastore.payload import parse_payload
 from rkmp.datastore.reconcile import Reconciler
+from rkmp.datastore.running import Mentioned, Permit, Record, Running
 from rkmp.datastore.schema.nodes import Schema
 from rkmp.datastore.store import Store
-from rkmp.datastore.subscribers import Change, CommitListener, ConfigurationSubscriber, PreparedChange
+from rkmp.datastore.subscribers import Change, CommitListener, ConfigurationSubscriber
 from rkmp.datastore.subtree_filter import SubtreeFilter
 from rkmp.datastore.validation import Validator
 from rkmp.datastore.with_defaults import DefaultsMode, defaults_of
 from rkmp.datastore.xpath_filter import XPathFilter
-from rkmp.errors import RkmpError, RpcError, RpcErrors, StorageError
+from rkmp.errors import StorageError
 from rkmp.instant import Random
-from rkmp.storage import Database, Sealer, Transaction
-
-Mentioned = Iterable["etree._Element"] | None
-"""What ``settle`` may not delete: the conditional nodes that an edit gave content to; None for anything."""
-
-Permit = Callable[[Sequence[Edit]], None]
-"""Raises RpcError for edits that whoever asked for them may not make (access control, RFC 8341)."""
-
-Record = Callable[[Transaction], None]
-"""Writes what belongs to a change of running, in its transaction and before it."""
-
-_log = logging.getLogger(__name__)
-
-_REVERT_AGAIN = timedelta(seconds=10)
-"""After what time a confirmed commit that could not be undone is tried again."""
+from rkmp.storage import Database, Sealer
 
 NAMES = ("running", "candidate", "startup")
 DEFAULT_OPERATIONS = {operation.value: operation for operation in (Operation.MERGE, Operation.REPLACE, Operation.NONE)}
@@ -84,26 +63,23 @@ class Datastores:
         self._validator = Validator(schema)
         self._layouts = self._validator.layouts
         self._store = Store(self._layouts, database, sealer, random)
-        self._confirmed = ConfirmedCommit(database)
-        self._recovered = self._confirmed.recover(clock, keep_persistent=self._store.fits_schema)
-        self._running = DataTree(self._layouts, self._store.load("running", keep=True))
+        confirmed = ConfirmedCommit(database)
+        recovered = confirmed.recover(clock, keep_persistent=self._store.fits_schema)
+        tree = DataTree(self._layouts, self._store.load("running", keep=True))
         if not self._store.fits_schema:
-            self._adopt_schema()
-        self._candidate = Candidate(self._running)
+            self._adopt_schema(tree)
+        self._candidate = Candidate(tree)
         self._locks = Locks()
         self._partial_locks = PartialLocks()
-        self._subscribers: list[ConfigurationSubscriber] = []
-        self._listeners: list[CommitListener] = []
+        self._running = Running(schema, tree, self._store, self._validator, self._candidate, self._partial_locks)
+        self._confirmation = Confirmation(confirmed, recovered, self._running, self._store, self._layouts, clock)
         self._startup_listeners: list[Callable[[int | None], None]] = []
-        self._is_telling = False
-        self._confirm_listeners: list[Callable[[ConfirmedCommitChange], None]] = []
-        self._deadline_listeners: list[Callable[[], None]] = []
 
     def tree(self, name: str) -> etree._Element:
         """The ``config`` element of a datastore, for reading until the next change."""
         match name:
             case "running":
-                return self._running.root
+                return self._running.tree.root
             case "candidate":
                 return self._candidate.root
             case "startup":
@@ -163,7 +139,7 @@ class Datastores:
             return editor.mentioned
 
         if target == "running":
-            self._change_running(session_id, carry_out, keep=test_option != "test-only", permit=permit)
+            self._running.change(session_id, carry_out, keep=test_option != "test-only", permit=permit)
         else:
             self._change_candidate(session_id, carry_out, keep=test_option != "test-only", permit=permit)
 
@@ -187,7 +163,7 @@ class Datastores:
             return None
 
         if target == "running":
-            self._change_running(session_id, carry_out, permit=permit)
+            self._running.change(session_id, carry_out, permit=permit)
         elif target == "candidate":
             self._change_candidate(session_id, carry_out, permit=permit)
         else:
@@ -207,7 +183,7 @@ class Datastores:
         self._locks.require([target], session_id)
         if permit is not None:
             permit(_all_of(EditKind.DELETED, self.tree("startup"), self._layouts))
-        with self._writing() as transaction:
+        with self._store.writing() as transaction:
             self._store.replace(transaction, "startup", self.schema.new_root())
         self._startup_changed(session_id)
 
@@ -216,11 +192,11 @@ class Datastores:
         if not isinstance(source, str):
             self._source(source)
         elif source == "candidate":
-            _raise_any(self._validator.check(self._candidate.current))
+            rejections.raise_any(self._validator.check(self._candidate.current))
         elif source == "running":
-            _raise_any(self._validator.check(self._running))
+            rejections.raise_any(self._validator.check(self._running.tree))
         else:
-            _raise_any(self._validator.check(DataTree(self._layouts, self.tree(source))))
+            rejections.raise_any(self._validator.check(DataTree(self._layouts, self.tree(source))))
 
     def commit(
         self,
@@ -236,40 +212,27 @@ class Datastores:
         session, or whoever gives the token of a persistent one as ``persist_id``, can commit.
         """
         self._locks.require(["running", "candidate"], session_id)
-        pending = self._confirmed.pending
-        self._require_owner(session_id, persist_id)
-        if confirm is not None:
-            event = ConfirmEvent.START if pending is None else ConfirmEvent.EXTEND
-            wanted, now = confirm, self._clock()
-
-            def record(transaction: Transaction) -> None:
-                self._confirmed.begin(transaction, session_id, wanted, now)
-
-            with self._telling_confirmed(event, session_id, confirm.timeout):
-                self._carry_candidate_over(session_id, permit, record)
-        elif pending is not None:
-            with self._telling_confirmed(ConfirmEvent.COMPLETE, session_id):
-                self._carry_candidate_over(session_id, permit, self._confirmed.end)
-        else:
-            self._carry_candidate_over(session_id, permit)
+        self._confirmation.require_owner(session_id, persist_id)
+        self._confirmation.commit(
+            session_id, confirm, lambda record: self._carry_candidate_over(session_id, permit, record)
+        )
 
     def cancel_commit(self, *, session_id: int, persist_id: str | None = None) -> None:
         """cancel-commit (RFC 6241 8.4.4.1): running becomes what it was before the confirmed commit."""
-        if self._confirmed.pending is None and persist_id is None:
+        if self._confirmation.pending is None and persist_id is None:
             raise rejections.nothing_to_confirm()
-        self._require_owner(session_id, persist_id)
+        self._confirmation.require_owner(session_id, persist_id)
         self._locks.require(["running"], session_id)
-        self._revert(ConfirmEvent.CANCEL, session_id)
+        self._confirmation.cancel(session_id)
 
     def next_deadline(self) -> datetime | None:
         """When ``handle_time`` has to be called next: when a confirmed commit has not been confirmed in time."""
-        return None if self._confirmed.pending is None else self._confirmed.pending.deadline
+        pending = self._confirmation.pending
+        return None if pending is None else pending.deadline
 
     def handle_time(self, now: datetime) -> None:
         """Undo the confirmed commit when its time has come; where that is refused, try again later."""
-        pending = self._confirmed.pending
-        if pending is not None and pending.deadline <= now:
-            self._try_to_revert(ConfirmEvent.TIMEOUT, None, now)
+        self._confirmation.handle_time(now)
 
     def discard(self, *, session_id: int) -> None:
         """discard-changes (RFC 6241 8.3.4.2)."""
@@ -283,7 +246,7 @@ class Datastores:
         _require_name(name)
         if name == "candidate" and self._candidate.modified_by is not None and name not in self._locks.held():
             raise rejections.lock_denied("the candidate has uncommitted changes", self._candidate.modified_by)
-        pending = self._confirmed.pending
+        pending = self._confirmation.pending
         if name == "running" and pending is not None and pending.session_id != session_id:
             # RFC 6241 7.5.
             raise rejections.lock_denied("a confirmed commit is not confirmed yet", pending.session_id or 0)
@@ -304,7 +267,7 @@ class Datastores:
 
     def partial_lock(self, nodes: Sequence[LockedNode], selects: Sequence[str], session_id: int) -> PartialLock:
         """partial-lock (RFC 5717): let nobody but this session change these nodes of running, nor what is below."""
-        pending = self._confirmed.pending
+        pending = self._confirmation.pending
         if pending is not None:
             raise rejections.commit_outstanding(pending.session_id or 0)
         held = self._locks.held().get("running")
@@ -325,33 +288,26 @@ class Datastores:
         self._partial_locks.release_all(session_id)
         if "candidate" in self._locks.release_all(session_id):
             self._candidate.discard()
-        pending = self._confirmed.pending
-        if pending is not None and pending.token is None and pending.session_id == session_id:
-            # RFC 6241 8.4.1: nobody is left who could confirm it.
-            if self._is_telling:
-                # The change that ended the session, as when it overflows its notifications, is told to all first.
-                self._revert_at(self._clock())
-            else:
-                self._try_to_revert(ConfirmEvent.CANCEL, session_id, self._clock())
+        self._confirmation.session_ended(session_id)
 
     # Subscribers
 
     def subscribe(self, subscriber: ConfigurationSubscriber) -> None:
         """Have ``subscriber`` take part in every later change of running, after those subscribed before."""
-        self._subscribers.append(subscriber)
+        self._running.subscribe(subscriber)
 
     def replay(self, subscriber: ConfigurationSubscriber) -> None:
         """Present all of running to ``subscriber`` as one change from nothing, for when the agent starts.
 
         What the subscriber refuses with is raised as it is: there is no client to answer.
         """
-        root = self._running.root
+        root = self._running.tree.root
         edits = _all_of(EditKind.CREATED, root, self._layouts)
         subscriber.prepare(Change(self.schema, root, edits, self.schema.new_root)).apply()
 
     def on_commit(self, listener: CommitListener) -> None:
         """Call ``listener`` after every later change of running."""
-        self._listeners.append(listener)
+        self._running.on_commit(listener)
 
     def on_startup_change(self, listener: Callable[[int | None], None]) -> None:
         """Call ``listener`` with the session after startup was replaced or emptied."""
@@ -359,13 +315,11 @@ class Datastores:
 
     def on_confirmed_commit(self, listener: Callable[[ConfirmedCommitChange], None]) -> None:
         """Call ``listener`` after what happens to a confirmed commit; now, where one ended with an earlier process."""
-        self._confirm_listeners.append(listener)
-        if self._recovered is not None:
-            listener(self._recovered)
+        self._confirmation.on_change(listener)
 
     def on_deadline_change(self, listener: Callable[[], None]) -> None:
         """Call ``listener`` whenever ``next_deadline`` may have changed."""
-        self._deadline_listeners.append(listener)
+        self._confirmation.on_deadline_change(listener)
 
     # How
 
@@ -373,7 +327,7 @@ class Datastores:
         """A datastore with its indexes, to read."""
         match name:
             case "running":
-                return self._running
+                return self._running.tree
             case "candidate":
                 return self._candidate.current
         return DataTree(self._layouts, self.tree(name))
@@ -384,178 +338,43 @@ class Datastores:
         tree = DataTree(self._layouts)
         Editor(tree, parse_payload(self._layouts, source, None)).carry_out(Operation.MERGE)
         if is_checked:
-            _raise_any(self._validator.check(tree))
+            rejections.raise_any(self._validator.check(tree))
         return tree.root
 
-    def _change_running(
-        self,
-        session_id: int | None,
-        carry_out: Callable[[DataTree], Mentioned],
-        *,
-        keep: bool = True,
-        permit: Permit | None = None,
-        record: Record | None = None,
-    ) -> None:
-        tree = self._running
-        journal = tree.open_journal()
-        try:
-            mentioned = carry_out(tree)
-            if permit is not None:
-                permit(journal.edits())
-            _raise_any(self._validator.settle(tree, journal, mentioned))
-            _raise_any(self._validator.check_change(tree, journal))
-            edits = journal.edits()
-            if session_id is not None:
-                self._partial_locks.require(edits, session_id)
-            if not keep or not edits:
-                self._undo()
-                if keep:
-                    self._record(record)
-                return
-            change = Change(self.schema, tree.root, edits, tree.copy_of_before)
-            with self._prepared(change) as prepared, self._writing() as transaction:
-                if record is not None:
-                    record(transaction)
-                self._store.save(transaction, "running", edits)
-        except BaseException:
-            if tree.journal is not None:
-                self._undo()
-            raise
-        tree.close_journal()
-        self._partial_locks.carried_out(edits)
-        self._validator.kept()
-        self._candidate.running_changed(edits)
-        with contextlib.ExitStack() as stack:
-            self._is_telling = True
-            stack.callback(setattr, self, "_is_telling", False)
-            # The change is durable: whatever bug one of them has, all the others take part. The last goes first.
-            for listener in reversed(self._listeners):
-                stack.callback(listener, session_id, edits)
-            for part in reversed(prepared):
-                stack.callback(part.apply)
-
-    def _adopt_schema(self) -> None:
+    def _adopt_schema(self, running: DataTree) -> None:
         """The modules are not those that the stored configuration was last valid with."""
         startup = self._store.load("startup")
-        for name, tree in (("running", self._running), ("startup", DataTree(self._layouts, startup))):
+        for name, tree in (("running", running), ("startup", DataTree(self._layouts, startup))):
             # Nothing is configured yet: an agent that asks for something cannot ask before it runs.
             errors = [] if is_empty(tree.root) else self._validator.check(tree)
             if errors:
                 found = "; ".join(str(error) for error in errors)
                 raise StorageError(f"the stored {name} configuration is not valid under this release: {found}")
         with self._database.transaction() as transaction:
-            self._store.adopt_schema(transaction, {"running": self._running.root, "startup": startup})
+            self._store.adopt_schema(transaction, {"running": running.root, "startup": startup})
 
     def _copy_to_startup(self, source: str | etree._Element, root: etree._Element) -> None:
         if source == "candidate":
             # RFC 7950 8.3.3: startup has to be valid; running is.
-            _raise_any(self._validator.check(self._candidate.current))
-        with self._writing() as transaction:
+            rejections.raise_any(self._validator.check(self._candidate.current))
+        with self._store.writing() as transaction:
             self._store.replace(transaction, "startup", root)
 
     def _startup_changed(self, session_id: int) -> None:
         for listener in self._startup_listeners:
             listener(session_id)
 
-    @contextlib.contextmanager
-    def _writing(self) -> Iterator[Transaction]:
-        try:
-            with self._database.transaction() as transaction:
-                yield transaction
-        except StorageError as error:
-            raise rejections.not_stored(str(error)) from error
-
-    def _undo(self) -> None:
-        self._running.roll_back()
-        self._validator.undone(self._running)
-
     def _carry_candidate_over(self, session_id: int, permit: Permit | None, record: Record | None = None) -> None:
         if not self._candidate.is_modified:
-            self._record(record)
+            self._running.record(record)
             return
 
         def carry_out(_: DataTree) -> Mentioned:
             self._candidate.carry_over()
             return None
 
-        self._change_running(session_id, carry_out, permit=permit, record=record)
+        self._running.change(session_id, carry_out, permit=permit, record=record)
         self._candidate.carried_over()
-
-    def _record(self, record: Record | None) -> None:
-        """Write down what there is to write where nothing changes."""
-        if record is not None:
-            with self._writing() as transaction:
-                record(transaction)
-
-    def _require_owner(self, session_id: int, persist_id: str | None) -> None:
-        """Raise RpcError unless a session may end or prolong what is pending (RFC 6241 8.4.1)."""
-        pending = self._confirmed.pending
-        if pending is not None and pending.is_named_by(persist_id):
-            return
-        if persist_id is not None or (pending is not None and pending.token is not None):
-            raise rejections.wrong_persist_id()
-        if pending is not None and pending.session_id != session_id:
-            raise rejections.commit_in_use(pending.session_id or 0)
-
-    def _revert(self, event: ConfirmEvent, session_id: int | None) -> None:
-        """Make running what it was before the confirmed commit, like any other change."""
-        try:
-            before = self._store.load("running", rows_before=ROWS_BEFORE)
-        except StorageError as error:
-            raise rejections.not_stored(str(error)) from error
-
-        def carry_out(tree: DataTree) -> Mentioned:
-            Reconciler(tree).make_equal(tree.root, before, self._layouts.root)
-            return None
-
-        with self._telling_confirmed(event, session_id):
-            self._change_running(session_id, carry_out, record=self._confirmed.end)
-
-    def _try_to_revert(self, event: ConfirmEvent, session_id: int | None, now: datetime) -> None:
-        pending = self._confirmed.pending
-        if pending is None:
-            return
-        # Whatever happens, not again at once.
-        self._revert_at(now + _REVERT_AGAIN)
-        try:
-            self._revert(event, session_id)
-        except (RpcError, RpcErrors) as error:
-            _log.error("the confirmed commit could not be undone, which is tried again: %s", error)
-
-    def _revert_at(self, deadline: datetime) -> None:
-        """Have the pending commit undone by ``handle_time``; nobody can confirm it any more."""
-        self._confirmed.pending = Pending(None, None, deadline)
-        for told in self._deadline_listeners:
-            told()
-
-    @contextlib.contextmanager
-    def _telling_confirmed(
-        self, event: ConfirmEvent, session_id: int | None, timeout: int | None = None
-    ) -> Iterator[None]:
-        """Tell what has happened to the confirmed commit in the block, if it has: even if a listener had a bug."""
-        before = self._confirmed.pending
-        try:
-            yield
-        finally:
-            if self._confirmed.pending is not before:
-                for told in self._deadline_listeners:
-                    told()
-                for listener in self._confirm_listeners:
-                    listener(ConfirmedCommitChange(event, session_id, timeout))
-
-    @contextlib.contextmanager
-    def _prepared(self, change: Change) -> Iterator[list[PreparedChange]]:
-        prepared: list[PreparedChange] = []
-        try:
-            for subscriber in self._subscribers:
-                prepared.append(subscriber.prepare(change))
-            yield prepared
-        except BaseException as error:
-            for part in reversed(prepared):
-                part.abort()
-            if isinstance(error, RkmpError) and not isinstance(error, RpcError | RpcErrors):
-                raise rejections.refused(None, str(error)) from error
-            raise
 
     def _change_candidate(
         self,
@@ -571,12 +390,12 @@ class Datastores:
             mentioned = carry_out(tree)
             if permit is not None:
                 permit(journal.edits())
-            _raise_any(self._validator.settle(tree, journal, mentioned))
+            rejections.raise_any(self._validator.settle(tree, journal, mentioned))
             edits = journal.edits()
             if not keep:
                 errors = self._validator.check(tree)
                 tree.roll_back()
-                _raise_any(errors)
+                rejections.raise_any(errors)
                 return
         except BaseException:
             if tree.journal is not None:
@@ -588,11 +407,6 @@ class Datastores:
 
 def _all_of(kind: EditKind, root: etree._Element, layouts: Layouts) -> tuple[Edit, ...]:
     return tuple(Edit(kind, root, element, layouts.root.children[element.tag]) for element in root)
-
-
-def _raise_any(errors: Sequence[RpcError]) -> None:
-    if errors:
-        raise rejections.all_of(errors)
 
 
 def _require_name(name: str) -> None:

@@ -235,6 +235,12 @@ def all_of(errors: Sequence[RpcError]) -> RpcErrors:
     return RpcErrors(errors[:MOST_ERRORS])
 
 
+def raise_any(errors: Sequence[RpcError]) -> None:
+    """Raise what ``all_of`` makes of ``errors``, if there are any."""
+    if errors:
+        raise all_of(errors)
+
+
 def refused(path: InstancePath | None, reason: str) -> RpcError:
     """What consumes the configuration cannot carry it out."""
     if path is None:

@@ -9,10 +9,12 @@ Transactions are the caller's. What is kept in memory here follows their outcome
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Iterator, Mapping
 
 from lxml import etree
 
+from rkmp.datastore import rejections
 from rkmp.datastore.edits import Edit, EditKind
 from rkmp.datastore.layout import Layout, Layouts
 from rkmp.datastore.paths import path_text, step_text
@@ -67,6 +69,15 @@ class Store:
         return bool(found) and found[0][0] == self._layouts.schema.content_id
 
     # Writing
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[Transaction]:
+        """A transaction of what a client asked for. Raises RpcError (resource-denied) where the disk refuses it."""
+        try:
+            with self._database.transaction() as transaction:
+                yield transaction
+        except StorageError as error:
+            raise rejections.not_stored(str(error)) from error
 
     def save(self, transaction: Transaction, name: str, edits: Iterable[Edit]) -> None:
         """Write what ``edits`` have changed in a datastore, whose tree is as it is to be."""
