@@ -64,7 +64,10 @@ def test_a_scrape_shows_peers_keys_and_how_long_things_took(pair: tuple[AgentPro
         assert samples["rkmp_keys"][row(state="active")] == 1
         assert 0 < samples["rkmp_next_rollover_seconds"][keyed] < 86400
         assert samples["rkmp_negotiations_total"][row(peer="r2", result="succeeded", reason="")] == 1
-        assert samples["rkmp_negotiation_seconds_count"][row()] == 1
+        assert samples["rkmp_negotiation_seconds_count"][row(key="first")] == 1
+        handshake = row(role="initiator")
+        assert samples["rkmp_handshake_seconds_count"][handshake] == 1
+        assert 0 < samples["rkmp_handshake_seconds_sum"][handshake] < 5
         assert samples["rkmp_netconf_operation_seconds_count"][row(operation="edit-config")] == 2
         assert samples["rkmp_netconf_sessions"][row(transport="netconf-ssh")] == 1
         wait_for("a look at the event loop", lambda: scrape(port)["rkmp_event_loop_lag_seconds_count"][row()] > 0)

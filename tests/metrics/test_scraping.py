@@ -12,13 +12,20 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 
 import pytest
+from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
 from rkmp.engine import PeerSnapshot
 from rkmp.engine.association_states import AssociationState
-from rkmp.engine.events import AssociationStateChange, RolloverCompleted, RolloverStarted
+from rkmp.engine.events import (
+    AssociationStateChange,
+    IkeSaUp,
+    NegotiationSuccess,
+    RolloverCompleted,
+    RolloverStarted,
+)
 from rkmp.keytable import KeyState
-from rkmp.metrics import Metrics, MetricsConfiguration, Sources
+from rkmp.metrics import Latencies, Metrics, MetricsConfiguration, Sources
 from tests.metrics.snapshots import NOW, association, keyed_peer
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
@@ -32,6 +39,7 @@ def sources(*peers: PeerSnapshot, **changes: object) -> Sources:
             peers=lambda: peers,
             engine_statistics=dict,
             key_counts=lambda _: {KeyState.ACTIVE: 2},
+            keys_extended=lambda _: 1,
             sessions=lambda: ["netconf-ssh", "netconf-ssh", "netconf-tls"],
         ),
         **changes,  # type: ignore[arg-type]
@@ -126,32 +134,42 @@ async def test_counters_are_shown_by_peer_direction_and_reason() -> None:
 async def test_latencies_are_told_by_events_and_operations() -> None:
     async with serving(sources()) as metrics:
         told = metrics.latencies
-        idle, negotiating, established = (
-            AssociationState.IDLE,
-            AssociationState.NEGOTIATING,
-            AssociationState.ESTABLISHED,
-        )
-        told.engine_event(AssociationStateChange("r2", "bgp", idle, negotiating, ""), NOW)
-        told.engine_event(AssociationStateChange("r2", "bgp", negotiating, established, ""), NOW + timedelta(seconds=2))
-        told.engine_event(RolloverStarted("r2", "bgp", "k1", "lifetime"), NOW)
-        told.engine_event(RolloverCompleted("r2", "bgp", "k2", "k1"), NOW - timedelta(seconds=5))
+        told.engine_event(IkeSaUp("r2", bytes(8), bytes(8), "initiator", "r2", 0.3), NOW)
+        told.engine_event(NegotiationSuccess("r2", "bgp", "k1", False, 2.0), NOW)
+        told.engine_event(NegotiationSuccess("r2", "bgp", "k2", True, 0.1), NOW)
         told.operation_answered("commit", 0.02)
         samples = await scrape(metrics)
-    assert samples[at("rkmp_negotiation_seconds_sum")] == 2
-    assert samples[at("rkmp_rollover_seconds_count")] == 1
-    assert samples[at("rkmp_rollover_seconds_sum")] == 0, "the clock was set back: no time is less than none"
+    assert samples[at("rkmp_handshake_seconds_sum", role="initiator")] == 0.3
+    assert samples[at("rkmp_handshake_seconds_count", role="responder")] == 0
+    assert samples[at("rkmp_negotiation_seconds_sum", key="first")] == 2
+    assert samples[at("rkmp_negotiation_seconds_sum", key="replacement")] == 0.1
     assert samples[at("rkmp_netconf_operation_seconds_count", operation="commit")] == 1
     assert samples[at("rkmp_netconf_operation_seconds_bucket", operation="commit", le="0.025")] == 1
 
 
-async def test_a_negotiation_that_fails_is_not_one_that_took_long() -> None:
-    async with serving(sources()) as metrics:
-        change = AssociationStateChange("r2", "bgp", AssociationState.NEGOTIATING, AssociationState.FAILED, "")
-        metrics.latencies.engine_event(
-            dataclasses.replace(change, before=AssociationState.IDLE, after=change.before), NOW
-        )
-        metrics.latencies.engine_event(change, NOW)
-        assert (await scrape(metrics))[at("rkmp_negotiation_seconds_count")] == 0
+def test_a_rollover_takes_from_its_start_to_the_end_of_the_old_key_by_the_monotonic_clock() -> None:
+    registry, now = CollectorRegistry(), [100.0]
+    told = Latencies(registry, clock=lambda: now[0])
+    told.engine_event(RolloverStarted("r2", "bgp", "k1", "lifetime"), NOW)
+    now[0] = 130.0
+    # Civil time was set back meanwhile.
+    told.engine_event(RolloverCompleted("r2", "bgp", "k2", "k1"), NOW - timedelta(seconds=5))
+    assert registry.get_sample_value("rkmp_rollover_seconds_sum") == 30.0
+    assert registry.get_sample_value("rkmp_rollover_seconds_count") == 1
+
+
+def test_a_rollover_that_came_to_nothing_is_not_one_that_took_long() -> None:
+    registry, now = CollectorRegistry(), [0.0]
+    told = Latencies(registry, clock=lambda: now[0])
+    rolling, failed = AssociationState.ROLLING_OVER, AssociationState.FAILED
+    told.engine_event(RolloverStarted("r2", "bgp", "k1", "lifetime"), NOW)
+    told.engine_event(AssociationStateChange("r2", "bgp", AssociationState.ESTABLISHED, rolling, ""), NOW)
+    told.engine_event(AssociationStateChange("r2", "bgp", rolling, failed, ""), NOW)
+    now[0] = 1000.0
+    told.engine_event(RolloverStarted("r2", "bgp", "k2", "lifetime"), NOW)
+    now[0] = 1001.0
+    told.engine_event(RolloverCompleted("r2", "bgp", "k3", "k2"), NOW)
+    assert registry.get_sample_value("rkmp_rollover_seconds_sum") == 1.0
 
 
 async def test_nothing_is_served_unless_asked_for_and_no_longer_than_asked_for() -> None:

@@ -24,7 +24,7 @@ from rkmp.keytable import KeyEvent
 
 _log = logging.getLogger(__name__)
 
-Value = str | int | bool | list[str]
+Value = str | int | float | bool | list[str]
 
 _WARNINGS = (AuthenticationFailure, CertificateExpiring, NegotiationFailure)
 _PLAIN = re.compile(r"[\w.:/+-]+", re.ASCII)
@@ -76,6 +76,8 @@ def _value(value: object) -> Value:
             return [str(each) for each in value]
         case bool() | int():
             return value
+        case float():
+            return round(value, 3)
         case _:
             return str(value)
 

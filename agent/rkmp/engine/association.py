@@ -152,7 +152,7 @@ class Association:
         if current is not None and self.state is not AssociationState.ROLLING_OVER:
             reason = "request" if self.rekey_wanted else "lifetime"
             self._report(RolloverStarted(self.peer, self.protocol, current.admin_key_name, reason))
-        self.attempt = Attempt(ike_sa, send_ids, self._waiting_requests, is_owed=self._is_owed)
+        self.attempt = Attempt(ike_sa, send_ids, self._waiting_requests, at.monotonic, is_owed=self._is_owed)
         self._waiting_requests = []
         self.rekey_wanted = self._is_owed = False
         self._move(AssociationInput.NEGOTIATE, "negotiation started")

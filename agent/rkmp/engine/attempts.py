@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class Attempt:
-    """A negotiation of ours that is under way over ``ike_sa``.
+    """A negotiation of ours that is under way over ``ike_sa`` since ``began_at``, a monotonic time.
 
     ``send_ids`` are the KeyIDs that it announces; ``requests`` are the operators' requests that wait for it.
     ``is_owed``: whether the key has to be replaced whatever comes of this negotiation, as after a change of secrets.
@@ -21,6 +21,7 @@ class Attempt:
     ike_sa: bytes
     send_ids: tuple[int, ...]
     requests: list[int]
+    began_at: float
     is_owed: bool = False
     answered: dict[str, bytes] = field(default_factory=dict)
 

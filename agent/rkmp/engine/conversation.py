@@ -41,9 +41,9 @@ class Conversation:
 
     ``path`` is from where to where, ``marked``: behind a non-ESP marker (G37). ``said_at`` is when the last was sent.
     ``role`` is ours. ``retired_because``: nothing new is begun over it, and it is closed when what it owes the peer is
-    done. ``is_mute``: what it wants to say must not be said. ``busy_at`` is when it was last used for its purpose.
-    ``owner`` is the peer once it is sure who that is: from the start where we are the initiator, and for a responder
-    when the IKE SA is established.
+    done. ``began_at`` is when its first message was sent or came, ``busy_at`` when it was last used for its purpose.
+    ``is_mute``: what it wants to say must not be said. ``owner`` is the peer once it is sure who that is: from the
+    start where we are the initiator, and for a responder when the IKE SA is established.
     """
 
     def __init__(
@@ -55,6 +55,7 @@ class Conversation:
         *,
         role: Role,
         marked: bool,
+        began_at: float,
     ) -> None:
         self.ike_sa = ike_sa
         self._key = ike_sa.local_spi
@@ -63,6 +64,7 @@ class Conversation:
         self.path = path
         self.role = role
         self.marked = marked
+        self.began_at = began_at
         self.owner: Peer | None = policy.peer
         self.established: IkeSaEstablished | None = None
         self.established_at: datetime | None = None

@@ -331,6 +331,8 @@ class Engine:
         origin = at.wall - timedelta(seconds=at.monotonic)
         if self._clock_origin is None or abs(origin - self._clock_origin) > CLOCK_TOLERANCE:
             if self._clock_origin is not None:
+                self._switchboard.count(EngineStatistic.CLOCK_CHANGES)
+                _log.warning("civil time was set by %+.1f s", (origin - self._clock_origin).total_seconds())
                 for peer in self._peers.values():
                     peer.handle_timer(at)
                     self._stir(peer)

@@ -20,13 +20,17 @@ class EngineEvent:
 
 @dataclass(frozen=True, slots=True)
 class IkeSaUp(EngineEvent):
-    """An IKE SA with ``peer`` was established; the SPIs are 8 octets each, ``role`` is ours."""
+    """An IKE SA with ``peer`` was established; the SPIs are 8 octets each, ``role`` is ours.
+
+    ``seconds`` have gone by since its first request was sent, or came in.
+    """
 
     peer: str
     local_spi: bytes
     remote_spi: bytes
     role: str
     remote_identity: str
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +79,20 @@ class AssociationStateChange(EngineEvent):
     before: AssociationState
     after: AssociationState
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class NegotiationSuccess(EngineEvent):
+    """A negotiation of ours has brought the key ``key_name``; ``replaces`` one or is the first.
+
+    ``seconds`` have gone by since it began, those for opening an IKE SA included where there was none.
+    """
+
+    peer: str
+    protocol: str
+    key_name: str
+    replaces: bool
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)

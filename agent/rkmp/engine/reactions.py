@@ -11,9 +11,18 @@ from typing import Any
 
 from rkmp.crypto.certificates import first_to_expire
 from rkmp.engine.association import Association
+from rkmp.engine.association_states import AssociationState
 from rkmp.engine.conversation import Conversation, Failure
 from rkmp.engine.datagrams import moved_path
-from rkmp.engine.events import AuthenticationFailure, IkeSaDown, IkeSaReplaced, IkeSaUp, NatFound, NegotiationFailure
+from rkmp.engine.events import (
+    AuthenticationFailure,
+    IkeSaDown,
+    IkeSaReplaced,
+    IkeSaUp,
+    NatFound,
+    NegotiationFailure,
+    NegotiationSuccess,
+)
 from rkmp.engine.peer import CROSSING_WINDOW, Peer
 from rkmp.engine.policy import why_nat_refuses
 from rkmp.engine.protocols import protocol_name
@@ -97,9 +106,9 @@ def _established(peer: Peer, conversation: Conversation, event: IkeSaEstablished
     else:
         peer.engine.certificate_watch.forget_peer(peer.name)
     peer.statistics[PeerStatistic.IKE_SAS_ESTABLISHED] += 1
-    peer.engine.report(
-        IkeSaUp(peer.name, event.local_spi, event.remote_spi, event.role.value, event.remote_identity.text)
-    )
+    seconds = at.monotonic - conversation.began_at
+    spis = event.local_spi, event.remote_spi
+    peer.engine.report(IkeSaUp(peer.name, *spis, event.role.value, event.remote_identity.text, seconds))
     nat = conversation.ike_sa.nat
     if nat is not None and (nat.local or nat.remote):
         is_refused = why_nat_refuses(nat, peer.ike_policy.nat) is not None
@@ -229,9 +238,10 @@ def _keys_established(peer: Peer, conversation: Conversation, event: ChildKeysEs
     peer.announced(child.routing_protocol, child.send_id)
     spis = (conversation.ike_sa.local_spi, conversation.ike_sa.remote_spi)
     progress = conversation.progress(requester=child.requester)
+    replaces = association.state is AssociationState.ROLLING_OVER
     try:
         lost = {child.send_id for child in conversation.ike_sa.children if child.redundant}
-        association.install(event, conversation.key, spis, progress, lost, at)
+        row = association.install(event, conversation.key, spis, progress, lost, at)
     except (StorageError, KeyTableError) as error:
         _refused_by_table(peer, conversation, association, event, error, at)
         return
@@ -240,6 +250,10 @@ def _keys_established(peer: Peer, conversation: Conversation, event: ChildKeysEs
     peer.statistics[PeerStatistic.KEYS_INSTALLED] += 1
     if child.requester and not event.redundant:
         peer.statistics[PeerStatistic.NEGOTIATIONS_SUCCEEDED] += 1
+        if attempt is not None:
+            seconds = at.monotonic - attempt.began_at
+            told = NegotiationSuccess(peer.name, association.protocol, row.admin_key_name, replaces, seconds)
+            peer.engine.report(told)
         # RFC 7296 2.2: a further request tells the peer that its answer has arrived, so that it may switch too.
         conversation.ike_sa.check_liveness(at.monotonic)
         peer.engine.touch(conversation)

@@ -38,6 +38,8 @@ class EngineStatistic(enum.StrEnum):
     """A gauge: IKE SAs that a peer began and whose peer is not authenticated yet."""
     IKE_SAS = "ike-sas"
     """A gauge: established IKE SAs."""
+    CLOCK_CHANGES = "clock-changes"
+    """How often civil time was set, by more than a second."""
     INTERNAL_ERRORS = "internal-errors"
     """Faults of the agent itself while it handled a message or a timer; the log has each."""
 

@@ -130,7 +130,7 @@ class Switchboard:
         policy = ConversationPolicy(candidates)
         ike_sa = IkeSa.respond(_settings_for(candidates), policy, self._random, path, self._observer)
         policy.ike_sa = ike_sa.local_spi
-        conversation = Conversation(ike_sa, policy, listener, path, role=Role.RESPONDER, marked=is_marked)
+        conversation = Conversation(ike_sa, policy, listener, path, role=Role.RESPONDER, marked=is_marked, began_at=now)
         self._add(conversation)
         opening = (header.initiator_spi, remote[0], listener)
         self._by_opening[opening] = conversation
@@ -165,7 +165,9 @@ class Switchboard:
         policy.ike_sa = ike_sa.local_spi
         wanted = peer.configuration.non_esp_marker
         marked = needs_marker(path) if wanted is None else wanted
-        conversation = Conversation(ike_sa, policy, listener.name, path, role=Role.INITIATOR, marked=marked)
+        conversation = Conversation(
+            ike_sa, policy, listener.name, path, role=Role.INITIATOR, marked=marked, began_at=now
+        )
         self._add(conversation)
         return conversation
 

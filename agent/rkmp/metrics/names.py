@@ -30,6 +30,7 @@ COUNTERS: Mapping[str, tuple[str, str | None]] = {
     "rkmp_errors_sent": ("Notifies sent outside of any IKE SA.", None),
     "rkmp_errors_suppressed": ("Such notifies that were not sent, because there were too many.", None),
     "rkmp_network_errors": ("Datagrams that the network refused to carry; a hint only.", None),
+    "rkmp_clock_changes": ("How often civil time was set, by more than a second: keys begin and end by it.", None),
     "rkmp_internal_errors": ("Faults of the agent itself; the log has each.", None),
     "rkmp_drops": (
         "Datagrams and messages dropped, by reason; without a peer where none is known.",
@@ -58,6 +59,7 @@ ENGINE: Mapping[str, Shown] = {
     EngineStatistic.ERRORS_SENT: Shown("rkmp_errors_sent"),
     EngineStatistic.ERRORS_SUPPRESSED: Shown("rkmp_errors_suppressed"),
     EngineStatistic.NETWORK_ERRORS: Shown("rkmp_network_errors"),
+    EngineStatistic.CLOCK_CHANGES: Shown("rkmp_clock_changes"),
     EngineStatistic.INTERNAL_ERRORS: Shown("rkmp_internal_errors"),
     EngineStatistic.HALF_OPEN_IKE_SAS: Shown("rkmp_half_open_ike_sas"),
     EngineStatistic.IKE_SAS: Shown("rkmp_ike_sas"),

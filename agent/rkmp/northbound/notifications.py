@@ -20,6 +20,7 @@ from rkmp.engine.events import (
     IkeSaUp,
     NatFound,
     NegotiationFailure,
+    NegotiationSuccess,
     RequestCompleted,
     RolloverCompleted,
     RolloverStarted,
@@ -131,6 +132,8 @@ KEY_NOTIFICATIONS: Mapping[type[KeyEvent], tuple[str, Mapping[str, str]] | None]
     KeyActivated: (KeyTableNames.KEY_ACTIVATED, {}),
     KeyExpiring: (KeyTableNames.KEY_EXPIRING, {KeyTableNames.SECONDS_LEFT: "seconds_left"}),
     KeyExpired: (KeyTableNames.KEY_EXPIRED, {}),
+    # The key is told of by the key table.
+    NegotiationSuccess: None,
     KeyRemoved: (KeyTableNames.KEY_REMOVED, {KeyTableNames.REASON: "reason"}),
     # What a change of lifetimes leads to is told when its time comes.
     KeyUpdated: None,
