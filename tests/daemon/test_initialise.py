@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import os
 import stat
+import sys
 from pathlib import Path
 
 import asyncssh
 import pytest
 
-from rkmp.daemon.initialise import initialise
+from rkmp.daemon.__main__ import main
+from rkmp.daemon.initialise import add_administrator, initialise
 from rkmp.daemon.state_directory import KEY_ENCRYPTION_KEY_OCTETS, StateDirectory
 from rkmp.daemon.users import Users
 from rkmp.errors import CommandError
@@ -107,3 +110,47 @@ def test_only_one_agent_may_run_on_a_directory(tmp_path: Path) -> None:
     directory = StateDirectory(tmp_path)
     with directory.locked(), pytest.raises(CommandError, match="another rkmpd"), directory.locked():
         pass
+
+
+def give_input(monkeypatch: pytest.MonkeyPatch, content: str) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content.encode())))
+
+
+def test_keys_can_come_by_standard_input(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    directory, key = StateDirectory(tmp_path / "state"), public_key()
+    give_input(monkeypatch, f"# mine\n{key}\n")
+    assert main(["init", "--state-dir", str(directory.path), "--user", "ops", "--authorized-key", "-"]) == 0
+    assert Users(Database(directory.database)).authorized_keys("ops") == [key]
+
+
+def test_whoever_has_the_directory_can_be_let_in_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    directory, lost, key = StateDirectory(tmp_path / "state"), public_key(), public_key()
+    initialise(directory, user="ops", authorized_keys=[lost], random=os.urandom)
+    give_input(monkeypatch, key)
+    command = ["add-administrator", "--state-dir", str(directory.path), "--user", "rescue", "--authorized-key", "-"]
+    assert main(command) == 0
+    users = Users(Database(directory.database))
+    assert users.authorized_keys("rescue") == [key]
+    assert users.is_recovery("rescue")
+    assert users.authorized_keys("ops") == [lost]
+
+
+@pytest.mark.parametrize(
+    ("user", "reason"), [("ops", "already a user ops"), ("two words", "not a user name")], ids=["taken", "no name"]
+)
+def test_an_administrator_who_cannot_be_added_changes_nothing(tmp_path: Path, user: str, reason: str) -> None:
+    directory, key = StateDirectory(tmp_path / "state"), public_key()
+    initialise(directory, user="ops", authorized_keys=[key], random=os.urandom)
+    with pytest.raises(CommandError, match=reason):
+        add_administrator(directory, user=user, authorized_keys=[public_key()], environment={}, random=os.urandom)
+    assert Users(Database(directory.database)).authorized_keys("ops") == [key]
+
+
+def test_no_administrator_is_added_where_no_agent_is_or_while_it_runs(tmp_path: Path) -> None:
+    directory = StateDirectory(tmp_path / "state")
+    with pytest.raises(CommandError, match="rkmpd init"):
+        add_administrator(directory, user="rescue", environment={}, random=os.urandom)
+    assert not directory.path.exists()
+    initialise(directory, user="ops", authorized_keys=[public_key()], random=os.urandom)
+    with directory.locked(), pytest.raises(CommandError, match="another rkmpd is running"):
+        add_administrator(directory, user="rescue", environment={}, random=os.urandom)

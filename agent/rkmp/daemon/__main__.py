@@ -19,8 +19,14 @@ from typing import Any
 from rkmp.daemon import garbage, log, recovery
 from rkmp.daemon.agent import Agent
 from rkmp.daemon.backup import back_up, restore
-from rkmp.daemon.command_line import backup_parser, init_parser, restore_parser, serve_parser
-from rkmp.daemon.initialise import initialise
+from rkmp.daemon.command_line import (
+    administrator_parser,
+    backup_parser,
+    init_parser,
+    restore_parser,
+    serve_parser,
+)
+from rkmp.daemon.initialise import add_administrator, initialise
 from rkmp.daemon.service_manager import ServiceManager
 from rkmp.daemon.state_directory import EXIT_STATE, StateDirectory, has_key_credential
 from rkmp.daemon.watching import KeyLog, Watching
@@ -30,23 +36,42 @@ from rkmp.secret import Secret
 
 def run_init(arguments: argparse.Namespace) -> None:
     """Carry out ``rkmpd init``; raises :class:`CommandError`."""
-    password: Secret | None = None
-    keys: tuple[str, ...] = ()
-    if arguments.password_stdin:
-        # Octets, as the client will send them: whether they are text is not our business.
-        password = Secret(sys.stdin.buffer.readline().rstrip(b"\r\n"))
-        if not len(password):
-            raise CommandError("the password on standard input is empty", 2)
-    else:
-        keys = _authorized_keys(arguments.authorized_key)
+    keys, password = _credential(arguments)
     directory = StateDirectory(arguments.state_dir)
     initialise(directory, user=arguments.user, authorized_keys=keys, password=password, random=os.urandom)
     print(f"{directory.path} is ready; start the agent with `rkmpd --state-dir {directory.path}`")
 
 
+def run_add_administrator(arguments: argparse.Namespace) -> None:
+    """Carry out ``rkmpd add-administrator``; raises :class:`CommandError`."""
+    keys, password = _credential(arguments)
+    add_administrator(
+        StateDirectory(arguments.state_dir),
+        user=arguments.user,
+        authorized_keys=keys,
+        password=password,
+        environment=os.environ,
+        random=os.urandom,
+    )
+    print(f"{arguments.user} is an administrator of the agent in {arguments.state_dir}")
+
+
+def _credential(arguments: argparse.Namespace) -> tuple[tuple[str, ...], Secret | None]:
+    """Return the public keys or the password that an administrator is given."""
+    if not arguments.password_stdin:
+        return _authorized_keys(arguments.authorized_key), None
+    # Octets, as the client will send them: whether they are text is not our business.
+    password = Secret(sys.stdin.buffer.readline().rstrip(b"\r\n"))
+    if not len(password):
+        raise CommandError("the password on standard input is empty", 2)
+    return (), password
+
+
 def _authorized_keys(path: Path) -> tuple[str, ...]:
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        # Standard input, for a user who may not read the file.
+        content = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
+        lines = content.decode("utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise CommandError(f"cannot read {path}: {error}", 2) from error
     keys = tuple(line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#"))
@@ -80,6 +105,7 @@ def run_restore(arguments: argparse.Namespace) -> None:
 
 COMMANDS: Mapping[str, tuple[Callable[[], argparse.ArgumentParser], Callable[[argparse.Namespace], None]]] = {
     "init": (init_parser, run_init),
+    "add-administrator": (administrator_parser, run_add_administrator),
     "backup": (backup_parser, run_backup),
     "restore": (restore_parser, run_restore),
 }

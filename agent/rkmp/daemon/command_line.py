@@ -20,7 +20,8 @@ def serve_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="rkmpd",
         description="Run the rkmp agent in the foreground until SIGTERM.",
-        epilog="`rkmpd init` makes a state directory, `rkmpd backup` and `rkmpd restore` keep one; each has --help.",
+        epilog="`rkmpd init` makes a state directory, `rkmpd backup` and `rkmpd restore` keep one, and "
+        "`rkmpd add-administrator` opens one; each has --help.",
     )
     parser.add_argument("--version", action="version", version=f"rkmpd {rkmp.__version__}")
     parser.add_argument("--state-dir", type=Path, required=True, help="where the agent keeps its state")
@@ -68,10 +69,32 @@ def init_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--state-dir", type=Path, required=True, help="the directory to make; it must hold no state")
     parser.add_argument("--user", required=True, help="name of the first administrator")
-    credential = parser.add_mutually_exclusive_group(required=True)
-    credential.add_argument("--authorized-key", type=Path, metavar="FILE", help="OpenSSH public keys, one a line")
-    credential.add_argument("--password-stdin", action="store_true", help="read a password from standard input")
+    _add_credential(parser)
     return parser
+
+
+def administrator_parser() -> argparse.ArgumentParser:
+    """Build the command line of ``rkmpd add-administrator``."""
+    parser = argparse.ArgumentParser(
+        prog="rkmpd add-administrator",
+        description="Give an agent that is at rest one more administrator, where nobody can log in any more.",
+        epilog="What the configuration says of a user of that name counts more: take a name that it does not have.",
+    )
+    parser.add_argument("--state-dir", type=Path, required=True, help="the directory of the agent")
+    parser.add_argument("--user", required=True, help="a name that no administrator has yet")
+    _add_credential(parser)
+    return parser
+
+
+def _add_credential(parser: argparse.ArgumentParser) -> None:
+    credential = parser.add_mutually_exclusive_group(required=True)
+    credential.add_argument(
+        "--authorized-key",
+        type=Path,
+        metavar="FILE",
+        help="OpenSSH public keys, one a line; - for standard input",
+    )
+    credential.add_argument("--password-stdin", action="store_true", help="read a password from standard input")
 
 
 def backup_parser() -> argparse.ArgumentParser:

@@ -27,7 +27,12 @@ def page() -> str:
         table(("status", "what it means"), _STATUS.findall(rkmpd_process.__doc__ or "")),
         *(
             block
-            for parser in (rkmpd.init_parser(), rkmpd.backup_parser(), rkmpd.restore_parser())
+            for parser in (
+                rkmpd.init_parser(),
+                rkmpd.administrator_parser(),
+                rkmpd.backup_parser(),
+                rkmpd.restore_parser(),
+            )
             for block in _program(parser, parser.prog)
         ),
     )
