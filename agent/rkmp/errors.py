@@ -75,6 +75,14 @@ class SouthboundError(RkmpError):
     """A consumer of keys did not take one, did not answer, or cannot be reached; the message says which and why."""
 
 
+class KeyApiRefusal(SouthboundError):
+    """The agent refuses a program on the key API, for the reason that ``code`` names (docs/key-api.md)."""
+
+    def __init__(self, reason: str, code: str) -> None:
+        super().__init__(f"the agent refuses: {reason}")
+        self.code = code
+
+
 class TcpAoError(SouthboundError):
     """The kernel refused a TCP-AO operation on a socket with ``errno``."""
 

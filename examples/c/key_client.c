@@ -106,7 +106,8 @@ static int take(int fd, const char *message)
 
     string(message, "type", type, sizeof type);
     if (!strcmp(type, "error")) {
-        fprintf(stderr, "refused: %s\n", string(message, "reason", text, sizeof text));
+        fprintf(stderr, "refused (%s): ", string(message, "code", text, sizeof text));
+        fprintf(stderr, "%s\n", string(message, "reason", text, sizeof text));
         return 1;
     }
     if (!strcmp(type, "synchronised")) {

@@ -50,7 +50,7 @@ def configuration(router: Router) -> str:
           <method>psk</method><pre-shared-key>k</pre-shared-key></remote></authentication>
       {associations}</peer></rkmp>
     <agent xmlns="{AGENT}"><southbound><key-socket><path>{router.directory}/keys.sock</path>
-      <permitted-user>root</permitted-user></key-socket></southbound></agent>"""
+      <permission><name>speaker</name><user>root</user></permission></key-socket></southbound></agent>"""
 
 
 class Speaker:

@@ -14,7 +14,16 @@ from rkmp.datastore.schema import SchemaNode
 from rkmp.netconf.rpc_content import check_content
 from rkmp.northbound.agent_names import AgentNames
 from rkmp.northbound.consumers import ConsumerNotifications, ConsumersState, read_southbound
-from rkmp.southbound import ConsumerReport, KeyClient, Southbound, SouthboundConfiguration, Usage
+from rkmp.southbound import (
+    ConsumerReport,
+    Credentials,
+    KeyAccessRefused,
+    KeyClient,
+    KeyPermission,
+    Southbound,
+    SouthboundConfiguration,
+    Usage,
+)
 from tests.keytable.rows import PEER
 from tests.northbound.world import NOON, config, schema
 from tests.southbound.test_key_api import World, row, take, until
@@ -29,8 +38,9 @@ def document(folder: Path) -> etree._Element:
     hook.write_text('#!/bin/sh\nread line\ncase $line in *usage*) echo \'{"sending": ["key-1"]}\';; esac\n')
     hook.chmod(0o755)
     text = f"""<agent xmlns="{AGENT}"><southbound>
-      <key-socket><path>{folder}/keys.sock</path><permitted-user>{pwd.getpwuid(os.geteuid()).pw_name}</permitted-user>
-        <permitted-group>nobody-has-it</permitted-group></key-socket>
+      <key-socket><path>{folder}/keys.sock</path><permission><name>me</name>
+        <user>{pwd.getpwuid(os.geteuid()).pw_name}</user><group>nobody-has-it</group><protocol>bgp</protocol>
+        <neighbor>192.0.2.0/24</neighbor></permission></key-socket>
       <bird><name>main</name><enabled>true</enabled><control-socket>{folder}/bird.ctl</control-socket>
         <include-directory>{folder}</include-directory>
         <neighbor><address>2001:DB8:0::2</address><protocol>nb</protocol></neighbor></bird>
@@ -60,12 +70,21 @@ def test_a_configuration_is_read_whole(tmp_path: Path) -> None:
     assert bird.neighbors == {"2001:db8::2": "nb"}
     assert (hook.command, hook.timeout, hook.neighbors) == ((f"{tmp_path}/hook", "-v"), 7.0, ((PEER, "bgp"),))
     assert key_socket is not None
-    assert (key_socket.path, key_socket.permitted_groups) == (f"{tmp_path}/keys.sock", frozenset({"nobody-has-it"}))
+    assert key_socket.path == f"{tmp_path}/keys.sock"
+    me, nobody = frozenset({pwd.getpwuid(os.geteuid()).pw_name}), frozenset({"nobody-has-it"})
+    (permission,) = key_socket.permissions
+    assert permission == KeyPermission(me, nobody, frozenset({"bgp"}), frozenset({"192.0.2.0/24"}))
     assert read_southbound(schema(), config()) == SouthboundConfiguration()
 
 
 @pytest.mark.parametrize(
-    "path", ["/".join(node.data_path) for node in southbound_nodes() if node.config and node.has_text]
+    "path",
+    [
+        "/".join(node.data_path)
+        for node in southbound_nodes()
+        # What a permission is called is for operators.
+        if node.config and node.has_text and node.data_path[-2:] != (AgentNames.PERMISSION, AgentNames.NAME)
+    ],
 )
 def test_every_configured_leaf_makes_a_difference(tmp_path: Path, path: str) -> None:
     root = document(tmp_path)
@@ -126,6 +145,21 @@ def check(element: etree._Element, node: SchemaNode) -> None:
 
 def texts(root: etree._Element, name: str) -> list[str]:
     return [element.text or "" for element in root.iter(f"{{{AGENT}}}{name}")]
+
+
+@pytest.mark.parametrize("asked_for", [(None, None, None), ("bgpd", "bgp", PEER)])
+def test_programs_that_may_not_read_what_they_ask_for_are_told_of(asked_for: tuple[str | None, ...]) -> None:
+    told: list[etree._Element] = []
+    refusal = KeyAccessRefused(Credentials(4711, os.geteuid(), frozenset()), *asked_for)
+    ConsumerNotifications(lambda _, element: told.append(element)).tell(refusal, NOON)
+    (element,) = told
+    node = schema().notifications[AgentNames.KEY_ACCESS_REFUSED]
+    assert {str(child.tag) for child in element} <= set(node.data_children)
+    assert [child.text for child in element] == [
+        *(pwd.getpwuid(os.geteuid()).pw_name, "4711"),
+        *(text for text in asked_for if text is not None),
+    ]
+    check_content(schema(), node, element, canonicalise=False)
 
 
 @pytest.mark.parametrize(

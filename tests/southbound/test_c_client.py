@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 from rkmp.keytable import KeyRow
+from rkmp.southbound import KeyPermission
 from tests.keytable.rows import PEER
 from tests.real_parts import lacking
 from tests.southbound.test_key_api import World, at, row, until
@@ -70,12 +71,12 @@ async def test_the_client_takes_a_rollover_step_by_step(tmp_path: Path) -> None:
 async def test_the_client_says_that_it_is_not_permitted(tmp_path: Path) -> None:
     program = await compiled(tmp_path)
     world = World(tmp_path / "keys.sock")
-    world.start(users=frozenset())
+    world.start(KeyPermission(users=frozenset({"nobody-that-runs-this"})))
     await until(world.path.exists)
     process = await asyncio.create_subprocess_exec(
         str(program), str(world.path), "bgp", PEER, stderr=asyncio.subprocess.PIPE
     )
     _, errors = await asyncio.wait_for(process.communicate(), 5)
     assert process.returncode == 1
-    assert b"is not permitted" in errors
+    assert errors.startswith(b"refused (not-permitted): ")
     await world.stop()

@@ -43,7 +43,7 @@ def told(folder: Path) -> list[dict[str, Any]]:
 
 async def hooked(world: World, folder: Path) -> Southbound:
     southbound = Southbound(world.table, lambda: world.now, "rkmpd of a test")
-    southbound.subscribe(lambda report, _: world.reports.append(report))
+    southbound.subscribe(lambda event, _: world.take(event))
     southbound.configure(SouthboundConfiguration(hooks={"frr": configuration(folder)}))
     return southbound
 

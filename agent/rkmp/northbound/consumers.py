@@ -21,6 +21,8 @@ from rkmp.southbound import (
     ConsumerReport,
     FeedStatus,
     HookConfiguration,
+    KeyAccessRefused,
+    KeyPermission,
     KeySocketConfiguration,
     Southbound,
     SouthboundConfiguration,
@@ -113,6 +115,7 @@ class ConsumersState:
         status = "listening" if key_socket.is_listening else "opening" if key_socket.last_error is None else "failed"
         add(element, AgentNames.STATUS, status)
         add(element, AgentNames.LAST_ERROR, key_socket.last_error)
+        add(element, AgentNames.REFUSALS, self._southbound.refusals())
         for client, feed in self._southbound.clients():
             entry = etree.SubElement(element, AgentNames.SUBSCRIPTION)
             add(entry, AgentNames.CLIENT, client)
@@ -122,21 +125,38 @@ class ConsumersState:
 
 
 class ConsumerNotifications:
-    """Turns reports on consumers into notifications for ``publish``."""
+    """Turns what happens with consumers into notifications for ``publish``."""
 
     def __init__(self, publish: Callable[[datetime, etree._Element], None]) -> None:
         self._publish = publish
 
-    def tell(self, report: ConsumerReport, at: datetime) -> None:
+    def tell(self, event: ConsumerReport | KeyAccessRefused, at: datetime) -> None:
         """Publish one."""
-        is_gone = report.reason is not None
-        tag = AgentNames.CONSUMER_NOT_RESPONDING if is_gone else AgentNames.CONSUMER_RESPONDING
-        element = etree.Element(tag, nsmap={None: AGENT_NAMESPACE})
-        add(element, AgentNames.CONSUMER, report.consumer)
-        add(element, AgentNames.NEIGHBOR, report.neighbor)
-        add(element, AgentNames.PROTOCOL, report.protocol)
-        add(element, AgentNames.REASON, report.reason)
-        self._publish(at, element)
+        self._publish(at, _access_refused(event) if isinstance(event, KeyAccessRefused) else _reported(event))
+
+
+def _reported(report: ConsumerReport) -> etree._Element:
+    is_gone = report.reason is not None
+    element = _notification(AgentNames.CONSUMER_NOT_RESPONDING if is_gone else AgentNames.CONSUMER_RESPONDING)
+    add(element, AgentNames.CONSUMER, report.consumer)
+    add(element, AgentNames.NEIGHBOR, report.neighbor)
+    add(element, AgentNames.PROTOCOL, report.protocol)
+    add(element, AgentNames.REASON, report.reason)
+    return element
+
+
+def _access_refused(refusal: KeyAccessRefused) -> etree._Element:
+    element = _notification(AgentNames.KEY_ACCESS_REFUSED)
+    add(element, AgentNames.USER, refusal.credentials.user_name)
+    add(element, AgentNames.PROCESS, refusal.credentials.process)
+    add(element, AgentNames.CLIENT, refusal.client)
+    add(element, AgentNames.PROTOCOL, refusal.protocol)
+    add(element, AgentNames.NEIGHBOR, refusal.neighbor)
+    return element
+
+
+def _notification(tag: AgentNames) -> etree._Element:
+    return etree.Element(tag, nsmap={None: AGENT_NAMESPACE})
 
 
 def _bird(entry: Instance) -> BirdConfiguration:
@@ -169,8 +189,16 @@ def _hook(entry: Instance) -> HookConfiguration:
 def _key_socket(entry: Instance) -> KeySocketConfiguration:
     return KeySocketConfiguration(
         path=value(entry, AgentNames.PATH),
-        permitted_users=frozenset(entry.values(AgentNames.PERMITTED_USER)),
-        permitted_groups=frozenset(entry.values(AgentNames.PERMITTED_GROUP)),
+        permissions=tuple(_permission(each) for each in entry.entries(AgentNames.PERMISSION)),
+    )
+
+
+def _permission(entry: Instance) -> KeyPermission:
+    return KeyPermission(
+        users=frozenset(entry.values(AgentNames.USER)),
+        groups=frozenset(entry.values(AgentNames.GROUP)),
+        protocols=frozenset(entry.values(AgentNames.PROTOCOL)),
+        neighbors=frozenset(entry.values(AgentNames.NEIGHBOR)),
     )
 
 

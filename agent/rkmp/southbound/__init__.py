@@ -4,16 +4,18 @@
 programs in Python that speak a routing protocol themselves; they need no agent in their process.
 """
 
-from rkmp.errors import SouthboundError, TcpAoError, TcpAoUnavailable
+from rkmp.errors import KeyApiRefusal, SouthboundError, TcpAoError, TcpAoUnavailable
 from rkmp.southbound.client import KeyClient, Subscription, Told
 from rkmp.southbound.configuration import (
     BirdConfiguration,
     HookConfiguration,
+    KeyPermission,
     KeySocketConfiguration,
     SouthboundConfiguration,
 )
 from rkmp.southbound.feed import ConsumerReport, FeedState, FeedStatus
 from rkmp.southbound.keys import MasterKeyTuple
+from rkmp.southbound.permissions import Credentials, KeyAccessRefused
 from rkmp.southbound.sockets import NeighborSockets
 from rkmp.southbound.southbound import Southbound
 from rkmp.southbound.steps import Add, Holding, Prefer, Remove, Retire, Usage
@@ -23,11 +25,15 @@ __all__ = [
     "Add",
     "BirdConfiguration",
     "ConsumerReport",
+    "Credentials",
     "FeedState",
     "FeedStatus",
     "Holding",
     "HookConfiguration",
+    "KeyAccessRefused",
+    "KeyApiRefusal",
     "KeyClient",
+    "KeyPermission",
     "KeySocketConfiguration",
     "MasterKeyTuple",
     "Neighbor",

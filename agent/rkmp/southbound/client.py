@@ -14,7 +14,7 @@ import socket
 import time
 from dataclasses import dataclass, field
 
-from rkmp.errors import SouthboundError
+from rkmp.errors import KeyApiRefusal, SouthboundError
 from rkmp.keytable import fingerprint
 from rkmp.southbound.keys import MasterKeyTuple
 from rkmp.southbound.messages import (
@@ -74,6 +74,7 @@ class KeyClient:
         self._buffer = b""
         self._next_attempt = 0.0
         self._answers: dict[int, Message] = {}
+        self._refusals: list[KeyApiRefusal] = []
         self._told: list[Told] = []
 
     def __enter__(self) -> KeyClient:
@@ -101,7 +102,8 @@ class KeyClient:
     ) -> tuple[list[MasterKeyTuple], str | None]:
         """Return the keys that may be used now, and the name of the one to send with.
 
-        ``recv_id`` asks for the key that a received segment names. Raises :class:`SouthboundError` without an answer.
+        ``recv_id`` asks for the key that a received segment names. Raises :class:`SouthboundError` without an answer,
+        :class:`~rkmp.errors.KeyApiRefusal` where this program may not read them.
         """
         number = next(self._numbers)
         self._require_connection()
@@ -109,10 +111,14 @@ class KeyClient:
         self._send(encoded("lookup", id=number, **scope, **({} if recv_id is None else {"recv-id": recv_id})))
         deadline = time.monotonic() + ANSWER_SECONDS
         while number not in self._answers:
+            if self._refusals:
+                raise self._refusals.pop(0)
             if self._socket is None or time.monotonic() >= deadline:
                 raise SouthboundError(f"the agent on {self._path} does not answer")
             self._receive(deadline - time.monotonic())
         answer = self._answers.pop(number)
+        if answer["type"] == "error":
+            raise KeyApiRefusal(answer["reason"], answer["code"])
         return [read_key(key) for key in answer["keys"]], answer.get("preferred")
 
     def fileno(self) -> int:
@@ -122,8 +128,9 @@ class KeyClient:
     def wait(self, seconds: float = 0.0) -> list[Told]:
         """Return the steps that have come; where there are none yet, wait so long for some.
 
-        Connects where there is no connection, at most once in :data:`RECONNECT_SECONDS`; raises
-        :class:`SouthboundError` only when the agent refuses this program.
+        Connects where there is no connection, at most once in :data:`RECONNECT_SECONDS`. Raises
+        :class:`~rkmp.errors.KeyApiRefusal` when the agent refuses this program, or a subscription, which is asked
+        for again with the next connection; the others go on.
         """
         deadline = time.monotonic() + seconds
         while True:
@@ -135,6 +142,8 @@ class KeyClient:
                 self._receive(0.0 if self._told else left)
             elif not self._told and left:
                 time.sleep(min(left, max(0.0, self._next_attempt - time.monotonic())))
+            if self._refusals:
+                raise self._refusals.pop(0)
             if self._told or time.monotonic() >= deadline:
                 told, self._told = self._told, []
                 return told
@@ -236,11 +245,13 @@ class KeyClient:
         subscription = self._subscriptions.get(message.get("subscription", 0))
         if kind == "hello" and message["version"] != VERSION:
             raise MessageError(f"the agent speaks version {message['version']} of the key API, and this is {VERSION}")
-        if kind == "error":
-            self.close()
-            raise SouthboundError(f"the agent refuses: {message['reason']}")
-        if kind == "keys":
+        number = message.get("id")
+        if kind == "keys" or (kind == "error" and number is not None and number not in self._subscriptions):
             self._answers[message["id"]] = message
+        elif kind == "error":
+            self._refusals.append(KeyApiRefusal(message["reason"], message["code"]))
+            if number is None:
+                self.close()
         if subscription is None:
             return
         if kind == "synchronised":

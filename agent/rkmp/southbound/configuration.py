@@ -29,12 +29,24 @@ class HookConfiguration:
 
 
 @dataclass(frozen=True, slots=True)
+class KeyPermission:
+    """What programs of some of the system's users and groups may read.
+
+    ``protocols`` are as in the key table; ``neighbors`` are addresses, prefixes and names. Without any they are all.
+    """
+
+    users: frozenset[str] = frozenset()
+    groups: frozenset[str] = frozenset()
+    protocols: frozenset[str] = frozenset()
+    neighbors: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class KeySocketConfiguration:
-    """Where programs ask for keys, and the system's users and groups whose programs may."""
+    """Where programs ask for keys, and who may read which; what no permission names is refused."""
 
     path: str
-    permitted_users: frozenset[str]
-    permitted_groups: frozenset[str]
+    permissions: tuple[KeyPermission, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,17 +21,21 @@ from rkmp.southbound.keys import MasterKeyTuple, wanted_keys
 from rkmp.southbound.messages import (
     FROM_CLIENT,
     VERSION,
+    ErrorCode,
     Message,
     MessageError,
     decoded,
     encoded,
     written_key,
 )
+from rkmp.southbound.permissions import KeyAccessRefused, Permitted
 from rkmp.southbound.steps import Add, HeldKey, Holding, Step, Usage
 
 ACKNOWLEDGEMENT_SECONDS = 30.0
 HELLO_SECONDS = 10.0
 MOST_SUBSCRIPTIONS = 10_000
+MOST_CHARACTERS = 255
+"""Of a protocol or neighbor: the longest name of the domain name system."""
 
 
 class _Subscriber:
@@ -100,13 +104,17 @@ class KeySession:
         table: KeyTable,
         clock: Callable[[], datetime],
         report: Callable[[ConsumerReport], None],
+        permitted: Permitted,
+        refused: Callable[[KeyAccessRefused], None],
     ) -> None:
+        self.permitted = permitted
         self._reader = reader
         self._writer = writer
         self._agent = agent
         self._table = table
         self._clock = clock
         self._report = report
+        self._refused = refused
         self._name = ""
         self._feeds: dict[int, tuple[KeyFeed, _Subscriber, asyncio.Task[None]]] = {}
 
@@ -127,12 +135,16 @@ class KeySession:
                 self._take(decoded(line, FROM_CLIENT))
                 await self._writer.drain()
         except MessageError as error:
-            self._send(encoded("error", reason=str(error)))
+            self._send(encoded("error", code=error.code, reason=str(error)))
         except (OSError, TimeoutError, asyncio.IncompleteReadError):
             return
         finally:
             for number in tuple(self._feeds):
                 self._end(number)
+
+    def end(self) -> None:
+        """Have the program come again, since it may read other keys now; until then it keeps what it has."""
+        self._writer.close()
 
     async def _line(self) -> bytes:
         try:
@@ -162,6 +174,8 @@ class KeySession:
 
     def _look_up(self, message: Message) -> None:
         """Answer as RFC 7210 section 3 selects: the key to send with, or the one that a received segment names."""
+        if not self._may_read(message):
+            return
         neighbor, protocol, now = message["neighbor"], message["protocol"], self._clock()
         wanted = wanted_keys(self._table, neighbor, protocol, now)
         keys = wanted.keys
@@ -173,8 +187,15 @@ class KeySession:
 
     def _subscribe(self, message: Message) -> None:
         number = message["id"]
-        if number in self._feeds or len(self._feeds) >= MOST_SUBSCRIPTIONS:
-            self._send(encoded("error", id=number, reason="this subscription is there already, or too many are"))
+        if not self._may_read(message):
+            return
+        if number in self._feeds:
+            reason = "there is a subscription of this number"
+            self._send(encoded("error", id=number, code=ErrorCode.ID_IN_USE, reason=reason))
+            return
+        if len(self._feeds) >= MOST_SUBSCRIPTIONS:
+            reason = "there are too many subscriptions"
+            self._send(encoded("error", id=number, code=ErrorCode.TOO_MANY, reason=reason))
             return
         holding = self._said(message)
         subscriber = _Subscriber(self._name, number, holding, self._send)
@@ -191,6 +212,18 @@ class KeySession:
         subscriber.wake = feed.wake
         self._send(encoded("subscribed", subscription=number))
         self._feeds[number] = feed, subscriber, feed.start()
+
+    def _may_read(self, message: Message) -> bool:
+        """Whether the program may read the keys that it asks for; it is told otherwise."""
+        protocol, neighbor = message["protocol"], message["neighbor"]
+        if max(len(protocol), len(neighbor)) > MOST_CHARACTERS:
+            raise MessageError("no protocol and no neighbor has so long a name")
+        if self.permitted.covers(protocol, neighbor):
+            return True
+        refusal = KeyAccessRefused(self.permitted.credentials, self._name, protocol, neighbor)
+        self._refused(refusal)
+        self._send(encoded("error", id=message["id"], code=ErrorCode.NOT_PERMITTED, reason=refusal.reason))
+        return False
 
     def _said(self, message: Message) -> Holding:
         """Return what the program says that it holds: keys of the table where name and fingerprint are the same."""
@@ -225,8 +258,10 @@ class KeySession:
 def _name(line: bytes) -> str:
     """Return what the program calls itself in its hello."""
     hello = decoded(line, FROM_CLIENT)
-    if hello["type"] != "hello" or hello["version"] != VERSION:
-        raise MessageError(f"a hello of version {VERSION} comes first")
+    if hello["type"] != "hello":
+        raise MessageError("a hello comes first")
+    if hello["version"] != VERSION:
+        raise MessageError(f"this is version {VERSION} of the key API", ErrorCode.UNSUPPORTED_VERSION)
     return str(hello["name"][:64])
 
 

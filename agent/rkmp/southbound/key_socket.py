@@ -1,49 +1,59 @@
 """The local key API's socket: who may connect, and one session for each program that does.
 
-A program is known by the user and groups that the kernel says it runs as (SO_PEERCRED), held against configuration;
-the socket itself can be opened by everybody, so that the answer to others is an error that says so.
+A program is known by the user and groups that the kernel says it runs as (:mod:`rkmp.southbound.permissions`); the
+socket itself can be opened by everybody, so that the answer to others is an error that says so.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import grp
 import logging
-import os
-import pwd
 import socket
 import stat
-import struct
 from collections.abc import Callable
 from pathlib import Path
 
 from rkmp.southbound.configuration import KeySocketConfiguration
 from rkmp.southbound.key_session import KeySession
-from rkmp.southbound.messages import MOST_OCTETS, encoded
+from rkmp.southbound.messages import MOST_OCTETS, ErrorCode, encoded
+from rkmp.southbound.permissions import Credentials, KeyAccessRefused, Permitted
 
 _log = logging.getLogger(__name__)
 
-_UCRED = struct.Struct("=iII")
 RETRY_SECONDS = 5.0
 MOST_SESSIONS = 256
 LAST_WORDS_SECONDS = 1.0
 
-MakeSession = Callable[[asyncio.StreamReader, asyncio.StreamWriter], KeySession]
+MakeSession = Callable[[asyncio.StreamReader, asyncio.StreamWriter, Permitted], KeySession]
 
 
 class KeySocket:
     """Listens as configured, again and again where that does not succeed, until :meth:`close`."""
 
-    def __init__(self, configuration: KeySocketConfiguration, make_session: MakeSession) -> None:
+    def __init__(
+        self,
+        configuration: KeySocketConfiguration,
+        make_session: MakeSession,
+        refused: Callable[[KeyAccessRefused], None],
+    ) -> None:
         self.configuration = configuration
         self.sessions: set[KeySession] = set()
+        self._refused = refused
         self.last_error: str | None = None
         self.is_listening = False
+        self._inode: tuple[int, int] | None = None
         self._make_session = make_session
         self._tasks: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
         self._task = asyncio.get_running_loop().create_task(self._listen())
+
+    def permit(self, configuration: KeySocketConfiguration) -> None:
+        """Go on at the same path with other permissions: a program that may read other keys now has to come again."""
+        self.configuration = configuration
+        for session in self.sessions:
+            if session.permitted != Permitted.to(configuration.permissions, session.permitted.credentials):
+                session.end()
 
     async def close(self) -> None:
         """Let go of socket and sessions."""
@@ -53,14 +63,25 @@ class KeySocket:
         if self._server is not None:
             self._server.close()
             self._server = None
-            _remove(Path(self.configuration.path))
+            # Another one may be there by now, for the next configuration.
+            if self._inode == _inode(self._path):
+                _remove(self._path)
         self.is_listening = False
+
+    @property
+    def _path(self) -> Path:
+        return Path(self.configuration.path)
 
     async def _listen(self) -> None:
         while True:
             try:
-                bound = _bound(Path(self.configuration.path))
-                self._server = await asyncio.start_unix_server(self._connected, sock=bound, limit=MOST_OCTETS)
+                bound = _bound(self._path)
+                self._inode = _inode(self._path)
+                # Known before it is waited for, so that it can be closed meanwhile.
+                self._server = await asyncio.start_unix_server(
+                    self._connected, sock=bound, limit=MOST_OCTETS, start_serving=False
+                )
+                await self._server.start_serving()
             except OSError as error:
                 reason = f"cannot listen on {self.configuration.path}: {error.strerror or error}"
                 if reason != self.last_error:
@@ -79,31 +100,28 @@ class KeySocket:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            refusal = self._refusal(writer)
-            if refusal is not None:
-                _log.warning("key socket: %s", refusal)
-                writer.write(encoded("error", reason=refusal))
+            connection: socket.socket = writer.get_extra_info("socket")
+            permitted = Permitted.to(self.configuration.permissions, Credentials.of(connection))
+            if not permitted.permissions:
+                refusal = KeyAccessRefused(permitted.credentials)
+                self._refused(refusal)
+                writer.write(encoded("error", code=ErrorCode.NOT_PERMITTED, reason=refusal.reason))
+            elif len(self.sessions) >= MOST_SESSIONS:
+                writer.write(encoded("error", code=ErrorCode.TOO_MANY, reason="there are too many programs already"))
             else:
-                session = self._make_session(reader, writer)
-                self.sessions.add(session)
-                try:
-                    await session.run()
-                finally:
-                    self.sessions.discard(session)
+                await self._converse(self._make_session(reader, writer, permitted))
             await _hear_out(reader, writer)
         finally:
             writer.close()
             with contextlib.suppress(OSError):
                 await writer.wait_closed()
 
-    def _refusal(self, writer: asyncio.StreamWriter) -> str | None:
-        if len(self.sessions) >= MOST_SESSIONS:
-            return "there are too many programs already"
-        connection: socket.socket = writer.get_extra_info("socket")
-        pid, uid, gid = _UCRED.unpack(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size))
-        if may_connect(self.configuration, uid, gid):
-            return None
-        return f"process {pid} of user {uid} is not permitted"
+    async def _converse(self, session: KeySession) -> None:
+        self.sessions.add(session)
+        try:
+            await session.run()
+        finally:
+            self.sessions.discard(session)
 
 
 async def _hear_out(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -115,25 +133,12 @@ async def _hear_out(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) 
                 pass
 
 
-def may_connect(configuration: KeySocketConfiguration, uid: int, gid: int) -> bool:
-    """Whether a program that runs as ``uid`` and ``gid`` is permitted; a user's other groups count too."""
-    name, groups = _user(uid, gid)
-    if name in configuration.permitted_users:
-        return True
-    wanted = set()
-    for group in configuration.permitted_groups:
-        with contextlib.suppress(KeyError):
-            wanted.add(grp.getgrnam(group).gr_gid)
-    return not wanted.isdisjoint(groups)
-
-
-def _user(uid: int, gid: int) -> tuple[str, set[int]]:
-    """Return the user's name, a number where it has none, and its groups."""
+def _inode(path: Path) -> tuple[int, int] | None:
     try:
-        name = pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return str(uid), {gid}
-    return name, {gid, *os.getgrouplist(name, gid)}
+        found = path.lstat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _remove(path: Path) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from enum import StrEnum
 from typing import Any
 
 from rkmp.errors import SouthboundError
@@ -43,7 +44,7 @@ FROM_AGENT: Mapping[str, Mapping[str, type]] = {
     "retire": {**_STEP, "key": _TEXT},
     "remove": {**_STEP, "key": _TEXT},
     "synchronised": {"subscription": _NUMBER},
-    "error": {"reason": _TEXT},
+    "error": {"code": _TEXT, "reason": _TEXT},
 }
 """By type, the fields that a message must have."""
 OPTIONAL: Mapping[str, type] = {
@@ -67,8 +68,27 @@ _KEY_FIELDS: Mapping[str, type] = {
 _KDFS = {alg_id: kdf for kdf, alg_id in TCP_AO_ALGORITHMS}
 
 
+class ErrorCode(StrEnum):
+    """Why the agent refuses."""
+
+    NOT_PERMITTED = "not-permitted"
+    """No permission names the program, or the protocol and neighbor that it asked for; those have an ``id``."""
+    TOO_MANY = "too-many"
+    """There are too many programs, or subscriptions of this one."""
+    ID_IN_USE = "id-in-use"
+    """The program has a subscription of this number."""
+    MALFORMED = "malformed"
+    """What was said is no message, or none that makes sense there."""
+    UNSUPPORTED_VERSION = "unsupported-version"
+    """The program speaks another version."""
+
+
 class MessageError(SouthboundError):
-    """A line that is no message of this protocol."""
+    """A line that is no message of this protocol; ``code`` is what the error that answers it has."""
+
+    def __init__(self, reason: str, code: ErrorCode = ErrorCode.MALFORMED) -> None:
+        super().__init__(reason)
+        self.code = code
 
 
 def encoded(kind: str, **fields: Any) -> bytes:

@@ -22,10 +22,11 @@ from rkmp.southbound.feed import Consumer, ConsumerReport, FeedStatus, KeyFeed
 from rkmp.southbound.hook import HookConsumer
 from rkmp.southbound.key_session import KeySession
 from rkmp.southbound.key_socket import KeySocket
+from rkmp.southbound.permissions import KeyAccessRefused, Permitted, Refusals
 
 _log = logging.getLogger(__name__)
 
-Subscriber = Callable[[ConsumerReport, datetime], None]
+Subscriber = Callable[[ConsumerReport | KeyAccessRefused, datetime], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +55,15 @@ class Southbound:
         self._feeds: dict[_Place, tuple[KeyFeed, asyncio.Task[None]]] = {}
         self._reloadings: dict[str, Reloading] = {}
         self._key_socket: KeySocket | None = None
+        self._refusals = Refusals()
         self._closing: set[asyncio.Task[None]] = set()
         self._subscribers: list[Subscriber] = []
         self._unsubscribe = table.subscribe(self._key_changed)
 
     def subscribe(self, subscriber: Subscriber) -> None:
-        """Call ``subscriber`` when a consumer stops doing what it is asked to, and when it does so again."""
+        """Call ``subscriber`` when a consumer stops doing what it is asked to, when it does so again, and when a
+        program asks for keys that it may not read.
+        """
         self._subscribers.append(subscriber)
 
     def configure(self, configuration: SouthboundConfiguration) -> None:
@@ -87,6 +91,10 @@ class Southbound:
     def key_socket(self) -> KeySocket | None:
         """Return the key API's socket, if there is to be one."""
         return self._key_socket
+
+    def refusals(self) -> int:
+        """Return how often programs asked for keys that they may not read."""
+        return self._refusals.count
 
     def look(self) -> None:
         """Look at the key table now: the clock has been set."""
@@ -130,14 +138,23 @@ class Southbound:
         before = self._key_socket
         if before is not None and before.configuration == wanted:
             return
+        self._refusals.forget()
+        if before is not None and wanted is not None and before.configuration.path == wanted.path:
+            before.permit(wanted)
+            return
         if before is not None:
             task = asyncio.get_running_loop().create_task(before.close())
             self._closing.add(task)
             task.add_done_callback(self._closing.discard)
-        self._key_socket = KeySocket(wanted, self._session) if wanted is not None else None
+        self._key_socket = KeySocket(wanted, self._session, self._refuse) if wanted is not None else None
 
-    def _session(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> KeySession:
-        return KeySession(reader, writer, self._agent, self._table, self._clock, self._report)
+    def _session(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, permitted: Permitted) -> KeySession:
+        return KeySession(reader, writer, self._agent, self._table, self._clock, self._report, permitted, self._refuse)
+
+    def _refuse(self, refusal: KeyAccessRefused) -> None:
+        if self._refusals.is_news(refusal):
+            _log.warning("key socket: %s", refusal.reason)
+            self._tell(refusal)
 
     def _key_changed(self, event: KeyEvent) -> None:
         for feed in self._all_feeds():
@@ -159,9 +176,12 @@ class Southbound:
             _log.warning("consumer %s does not respond: %s", where, report.reason)
         else:
             _log.info("consumer %s responds", where)
+        self._tell(report)
+
+    def _tell(self, event: ConsumerReport | KeyAccessRefused) -> None:
         at = self._clock()
         for subscriber in self._subscribers:
-            subscriber(report, at)
+            subscriber(event, at)
 
 
 def _places(configuration: SouthboundConfiguration) -> Iterator[_Place]:
