@@ -34,6 +34,7 @@ def metrics() -> dict[str, set[str]]:
                 peers=lambda: (keyed_peer(certificate_expires_at=NOW + timedelta(days=1)),),
                 engine_statistics=lambda: {"half-open-ike-sas": 0, "ike-sas": 0},
                 key_counts=lambda _: {KeyState.ACTIVE: 1},
+                keys_extended=lambda _: 0,
                 sessions=lambda: ["netconf-ssh"],
             )
         )

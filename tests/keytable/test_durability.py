@@ -166,7 +166,7 @@ def test_no_column_can_be_changed_under_a_key(tmp_path: Path) -> None:
     with Database(path) as database:
         columns = [name for (name,) in database.rows("SELECT name FROM pragma_table_info('negotiated_keys')")]
         rows = database.rows("SELECT * FROM negotiated_keys")
-    assert len(columns) == 21
+    assert len(columns) == 22
     for position, column in enumerate(columns):
         others: dict[type, SqlValue] = {str: "another", int: 12345, bytes: bytes(8), type(None): 1}
         other = others[type(rows[1][position])]

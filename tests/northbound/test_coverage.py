@@ -23,7 +23,7 @@ from rkmp.northbound.names import KeyTableNames, Rkmp
 from rkmp.northbound.notifications import ENGINE_NOTIFICATIONS, KEY_NOTIFICATIONS, Notifications
 from rkmp.northbound.state import EngineState, KeyTableState
 from rkmp.northbound.values import AUTH_ALGORITHMS, LDP_AUTH_ALGORITHMS, ROUTING_PROTOCOLS, TCP_AO_KDFS, key_table_text
-from tests.keytable.rows import manual_row, negotiated_row, provenance
+from tests.keytable.rows import after, manual_row, negotiated_row, provenance
 from tests.northbound.snapshots import ENGINE_COUNTERS, PEER
 from tests.northbound.world import KEY_TABLE, NOON, RKMP, FakeEngine, Running, document, memory_table, schema
 
@@ -102,7 +102,9 @@ def operational() -> etree._Element:
     running = Running(FakeEngine(snapshots=(PEER,), counters=dict.fromkeys(ENGINE_COUNTERS, 1)))
     running.change(document("full"))
     with running.key_table.transaction(NOON) as change:
-        change.install(negotiated_row("r2-bgp-1", peers=("192.0.2.22",), provenance=provenance(association="bgp")))
+        came_from = provenance(association="bgp")
+        row = negotiated_row("r2-bgp-1", peers=("192.0.2.22",), provenance=came_from, extended_from=after(1800))
+        change.install(row)
     root = running.tree.root
     EngineState(
         running.engine,
@@ -168,6 +170,7 @@ VALUES: dict[str, Any] = {
     "peer_key_name": "0b",
     "is_negotiated": True,
     "seconds_left": 600,
+    "since": NOON,
     "old_local_spi": bytes(range(16, 24)),
     "local_spi": bytes(range(8)),
     "remote_spi": bytes(range(8, 16)),

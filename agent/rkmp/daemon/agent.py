@@ -76,6 +76,7 @@ def _metrics(driver: EngineDriver, key_table: KeyTable, server: NetconfServer) -
             peers=driver.peers,
             engine_statistics=driver.statistics,
             key_counts=key_table.counts,
+            keys_extended=key_table.extended,
             sessions=lambda: (session.client.transport for session in server.sessions),
         )
     )

@@ -20,6 +20,7 @@ from rkmp.engine.key_schedule import (
     lifetimes_of_new_key,
     margin,
     never_sent,
+    realigned,
     sending_begins,
     superseded,
 )
@@ -80,9 +81,9 @@ class AssociationKeys:
         """Whether a replacement was begun and neither side's switch to it is known: the second step is missing."""
         if self.awaiting(wall):
             return True
-        latest, last = self.latest(), wall + acceptance(self.configuration)
+        latest = self.latest()
         return any(
-            row.accept_lifetime.end_or(END_OF_TIME) > last
+            not self._is_superseded(row, wall)
             for row in self._own_rows()
             if latest is not None and row.for_sending and row.admin_key_name != latest.admin_key_name
         )
@@ -197,6 +198,22 @@ class AssociationKeys:
                 _update(change.update, row, superseded(lost, self.configuration, wall, until) if is_settled else lost)
         return True
 
+    def realign(self, wall: datetime) -> None:
+        """Have the keys end as the policy says now, which may have changed. Raises like :meth:`install`."""
+        latest = self.latest()
+        aligned = []
+        for row in self._own_rows():
+            is_latest = latest is not None and row.admin_key_name == latest.admin_key_name
+            is_used = is_latest or _is_awaiting(row, wall)
+            is_open = is_used or (row.for_sending and not self._is_superseded(row, wall))
+            if is_open or row.extended_from is not None:
+                after = realigned(row, self.configuration, wall, is_handed_over=not is_used)
+                aligned += [after] if after != row else []
+        if aligned:
+            with self._key_table.transaction(wall) as change:
+                for row in aligned:
+                    change.update(row)
+
     def remove(self, row: KeyRow, reason: str, wall: datetime) -> None:
         """Take a row out of the table for ``reason``; a successor that waits for its time has it now."""
         with self._key_table.transaction(wall) as change:
@@ -210,6 +227,9 @@ class AssociationKeys:
         """Return every row that is not for ever, with the time from which on nothing that it protects is accepted."""
         rows = self._own_rows()
         return [(row.accept_lifetime.end, row) for row in rows if row.accept_lifetime.end is not None]
+
+    def _is_superseded(self, row: KeyRow, wall: datetime) -> bool:
+        return row.accept_lifetime.end_or(END_OF_TIME) <= wall + acceptance(self.configuration)
 
     def _own_rows(self) -> list[KeyRow]:
         return [
@@ -247,6 +267,7 @@ class AssociationKeys:
             direction=Direction.BOTH,
             send_lifetime=lifetimes.send,
             accept_lifetime=lifetimes.accept,
+            extended_from=lifetimes.extended_from,
             provenance=Provenance(
                 peer=self.peer,
                 association=self.protocol,

@@ -85,6 +85,15 @@ class NatPolicy(enum.Enum):
     ALLOW = "allow"
 
 
+class AtExpiry(enum.Enum):
+    """What becomes of a key whose lifetime ends before another has taken its place."""
+
+    FAIL_CLOSED = "fail-closed"
+    """It ends, and where it was the last there is none."""
+    EXTEND = "extend"
+    """It is used until another has taken its place, and that is told as an alarm."""
+
+
 @dataclass(frozen=True, slots=True)
 class Listener:
     """A UDP address and port on which the engine speaks IKE.
@@ -166,6 +175,7 @@ class AssociationConfiguration:
     ``neighbor`` is the address that the routing protocol peers with.
     ``rollover_lead`` and ``overlap`` of None are a tenth of the lifetime. ``perfect_forward_secrecy``: a key that is
     negotiated in CREATE_CHILD_SA has a key exchange of its own, whoever asks for it (RFC 7296 1.3.1, 2.17).
+    ``longest_extension`` is in seconds, and None without an end; it only counts where keys are extended.
     """
 
     protocol: int
@@ -176,6 +186,8 @@ class AssociationConfiguration:
     rollover_lead: int | None = None
     overlap: int | None = None
     perfect_forward_secrecy: bool = False
+    at_expiry: AtExpiry = AtExpiry.FAIL_CLOSED
+    longest_extension: int | None = None
 
     @property
     def lead(self) -> timedelta:

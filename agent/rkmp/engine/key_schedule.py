@@ -14,6 +14,11 @@ because the last message of a negotiation may be lost and its sender cannot know
 So neither side ever sends with a key that the other may not hold, or stops accepting one that the other may send with,
 however many messages are lost. The margin is for the routing protocols: they have to take up a key from the table
 before the first segment that carries it arrives.
+
+Where policy extends keys (:class:`~rkmp.engine.configuration.AtExpiry`), a row has from the beginning the lifetimes
+that include the extension, and tells apart when it begins (``extended_from``). Nothing has to be done when that time
+comes, so nothing can be missed: not by an agent that is down, not by a clock that was set. The second step of its
+replacement takes the extension away.
 """
 
 from __future__ import annotations
@@ -22,7 +27,7 @@ import zlib
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from rkmp.engine.configuration import AssociationConfiguration
+from rkmp.engine.configuration import AssociationConfiguration, AtExpiry
 from rkmp.keytable import Direction, KeyRow, Lifetime
 
 MAXIMUM_MARGIN = timedelta(seconds=5)
@@ -40,10 +45,11 @@ RESPONDER_PART = 0.75
 
 @dataclass(frozen=True, slots=True)
 class KeyLifetimes:
-    """The four instants of RFC 7210 for one key, as two intervals."""
+    """The four instants of RFC 7210 for one key, as two intervals, and where in them an extension begins."""
 
     send: Lifetime
     accept: Lifetime
+    extended_from: datetime | None
 
 
 def margin(association: AssociationConfiguration) -> timedelta:
@@ -60,9 +66,49 @@ def lifetimes_of_new_key(
     association: AssociationConfiguration, wall: datetime, replaced: KeyRow | None
 ) -> KeyLifetimes:
     """Return the lifetimes of a key negotiated at ``wall``, when ``replaced`` is sent with."""
-    end = wall + timedelta(seconds=association.key_lifetime)
+    end_of_life = wall + timedelta(seconds=association.key_lifetime)
+    end = last_use(association, end_of_life)
     start = sending_begins(association, wall, replaced)
-    return KeyLifetimes(Lifetime(min(start, end), end), Lifetime(wall, end + acceptance(association)))
+    return KeyLifetimes(
+        send=Lifetime(min(start, end_of_life), end),
+        accept=Lifetime(wall, None if end is None else end + acceptance(association)),
+        extended_from=end_of_life if association.at_expiry is AtExpiry.EXTEND else None,
+    )
+
+
+def last_use(association: AssociationConfiguration, end_of_life: datetime) -> datetime | None:
+    """Return when a key is sent with for the last time that nothing replaces; None for never."""
+    if association.at_expiry is AtExpiry.FAIL_CLOSED:
+        return end_of_life
+    if association.longest_extension is None:
+        return None
+    return end_of_life + timedelta(seconds=association.longest_extension)
+
+
+def end_of_life(row: KeyRow) -> datetime | None:
+    """Return when the lifetime of ``row`` ends that policy may extend."""
+    return row.send_lifetime.end if row.extended_from is None else row.extended_from
+
+
+def realigned(row: KeyRow, association: AssociationConfiguration, wall: datetime, *, is_handed_over: bool) -> KeyRow:
+    """Return ``row``, of which no successor is confirmed, with the ends that the policy gives it now.
+
+    ``is_handed_over``: it is only accepted any more. What was extended and is not to be ends at ``wall``.
+    """
+    send, accept = row.send_lifetime, row.accept_lifetime
+    confirmed_at = None if accept.end is None else accept.end - acceptance(association)
+    life = row.extended_from or (confirmed_at if is_handed_over else send.end)
+    if life is None or (row.extended_from is None and association.at_expiry is AtExpiry.FAIL_CLOSED):
+        return row
+    last = last_use(association, life)
+    if last is not None:
+        last = max(last, wall if confirmed_at is None else min(wall, confirmed_at))
+    return replace(
+        row,
+        send_lifetime=send if is_handed_over else Lifetime(send.start if last is None else min(send.start, last), last),
+        accept_lifetime=Lifetime(accept.start, None if last is None else last + acceptance(association)),
+        extended_from=life if association.at_expiry is AtExpiry.EXTEND else None,
+    )
 
 
 def sending_begins(association: AssociationConfiguration, wall: datetime, replaced: KeyRow | None) -> datetime:
@@ -86,10 +132,12 @@ def handed_over(row: KeyRow, start: datetime) -> KeyRow:
 def superseded(row: KeyRow, association: AssociationConfiguration, wall: datetime, start: datetime) -> KeyRow:
     """Return ``row`` as it stands once its replacement, sent with from ``start`` on, was confirmed at ``wall``.
 
-    No instant is ever moved later. A row that is only accepted never was sent with, and now never will be.
+    No instant is ever moved later. A row that is only accepted never was sent with, and now never will be. None is
+    extended any more.
     """
     row = handed_over(row, start)
-    return replace(row, accept_lifetime=_ended_by(row.accept_lifetime, wall + acceptance(association)))
+    accept = _ended_by(row.accept_lifetime, wall + acceptance(association))
+    return replace(row, accept_lifetime=accept, extended_from=None)
 
 
 def never_sent(row: KeyRow) -> KeyRow:
@@ -99,18 +147,19 @@ def never_sent(row: KeyRow) -> KeyRow:
 
 
 def rollover_time(association: AssociationConfiguration, row: KeyRow) -> datetime | None:
-    """Return when ``row`` is to be replaced, or None when it never ends.
+    """Return when ``row`` is to be replaced, or None when it never ends; an extension is not waited for.
 
     Both sides keep this timer. It comes first at the side that asked for the key, and later at the other, so that
     they do not both start: that one acts only when the first did not. The jitter is the key's own, the same after a
     restart.
     """
-    if row.send_lifetime.end is None:
+    end = end_of_life(row)
+    if end is None:
         return None
     asked = row.provenance is None or row.provenance.role == "initiator"
     chance = zlib.crc32(row.admin_key_name.encode()) / 2**32
     part = 1 - LEAD_JITTER * chance if asked else RESPONDER_PART - LEAD_JITTER * chance
-    return row.send_lifetime.end - association.lead * part
+    return end - association.lead * part
 
 
 def _ended_by(lifetime: Lifetime, end: datetime) -> Lifetime:

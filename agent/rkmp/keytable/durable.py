@@ -22,7 +22,8 @@ _COLUMNS = (
     *("kdf", "alg_id", "direction", "send_start", "send_end", "accept_start", "accept_end"),
     *("peer", "association", "ike_spi_local", "ike_spi_remote", "negotiated_at", "role"),
 )
-"""Every column but the sealed key, in the order in which they are bound to it: part of the format on the disk."""
+"""Every column that each row has but the sealed key, in the order in which they are bound to it: part of the format on
+the disk. ``extended_from`` is bound as one more where it is not NULL."""
 
 # Instants are microseconds since 1970 in UTC, a lifetime without an end has none here, sets are JSON arrays.
 _TABLE = """
@@ -49,10 +50,12 @@ CREATE TABLE negotiated_keys (
     role TEXT NOT NULL,
     sealed_key BLOB NOT NULL
 ) WITHOUT ROWID"""
-_MIGRATIONS = (Migration(1, (_TABLE,)),)
+_EXTENSION = "ALTER TABLE negotiated_keys ADD COLUMN extended_from INTEGER"
+_MIGRATIONS = (Migration(1, (_TABLE,)), Migration(2, (_EXTENSION,)))
 
-_READ = f"SELECT {', '.join(_COLUMNS)}, sealed_key FROM negotiated_keys ORDER BY negotiated_at, admin_key_name"  # noqa: S608
-_WRITE = f"REPLACE INTO negotiated_keys ({', '.join(_COLUMNS)}, sealed_key) VALUES ({', '.join('?' * 21)})"  # noqa: S608
+_ALL_COLUMNS = ", ".join((*_COLUMNS, "extended_from", "sealed_key"))
+_READ = f"SELECT {_ALL_COLUMNS} FROM negotiated_keys ORDER BY negotiated_at, admin_key_name"  # noqa: S608
+_WRITE = f"REPLACE INTO negotiated_keys ({_ALL_COLUMNS}) VALUES ({', '.join('?' * 22)})"  # noqa: S608
 _REMOVE = "DELETE FROM negotiated_keys WHERE admin_key_name = ?"
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -70,9 +73,10 @@ class DurableRows:
 
     def read(self) -> Iterator[KeyRow]:
         """Return every row, oldest first; raise :class:`CorruptStoreError` for one that was altered."""
-        for *fields, sealed in self._database.rows(_READ):
+        for *fields, extended_from, sealed in self._database.rows(_READ):
             try:
-                yield _row(fields, self._sealer.open(sealed, fields))
+                key = self._sealer.open(sealed, _bound(fields, extended_from))
+                yield _row(fields, extended_from, key)
             except (StorageError, KeyTableError) as error:
                 raise CorruptStoreError(
                     f"{self._database.path}: the stored key {fields[0]!r} cannot be used: {error}; restore a backup"
@@ -80,8 +84,9 @@ class DurableRows:
 
     def write(self, transaction: Transaction, row: KeyRow, provenance: Provenance) -> None:
         """Add ``row`` or change it."""
-        fields = _fields(row, provenance)
-        transaction.execute(_WRITE, (*fields, self._sealer.seal(row.key, fields, self._random)))
+        fields, extended_from = _fields(row, provenance), _microseconds(row.extended_from)
+        sealed = self._sealer.seal(row.key, _bound(fields, extended_from), self._random)
+        transaction.execute(_WRITE, (*fields, extended_from, sealed))
 
     def remove(self, transaction: Transaction, admin_key_name: str) -> None:
         """Take out the row of that name."""
@@ -114,7 +119,12 @@ def _fields(row: KeyRow, provenance: Provenance) -> tuple[BoundField, ...]:
     )
 
 
-def _row(fields: Sequence[Any], key: Secret) -> KeyRow:
+def _bound(fields: Sequence[BoundField], extended_from: int | None) -> Sequence[BoundField]:
+    """Return what the sealed key is bound to; without an extension it is what it was before there were any."""
+    return fields if extended_from is None else (*fields, extended_from)
+
+
+def _row(fields: Sequence[Any], extended_from: int | None, key: Secret) -> KeyRow:
     """Return the row that :func:`_fields` took apart; the seal has shown that these are its very values."""
     values = dict(zip(_COLUMNS, fields, strict=True))
     return KeyRow(
@@ -139,6 +149,7 @@ def _row(fields: Sequence[Any], key: Secret) -> KeyRow:
             negotiated_at=_instant(values["negotiated_at"]),
             role=values["role"],
         ),
+        extended_from=None if extended_from is None else _instant(extended_from),
     )
 
 

@@ -56,9 +56,24 @@ class KeyActivated(KeyEvent):
 
 @dataclass(frozen=True, slots=True)
 class KeyExpiring(KeyEvent):
-    """The key's last lifetime will end in ``seconds_left``; told once, a tenth of its life (7 days at most) before."""
+    """The key's life will end in ``seconds_left``; told once, a tenth of its life (7 days at most) before.
+
+    That is the end of its last lifetime, or where the extension of its life begins if it may be extended.
+    """
 
     seconds_left: int
+
+
+@dataclass(frozen=True, slots=True)
+class KeyExtended(KeyEvent):
+    """The key is sent with past the end of its life proper, ``since``: told then, and again at intervals."""
+
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class KeyExtensionEnded(KeyEvent):
+    """The key, which was sent with past the end of its life proper, is not any more."""
 
 
 @dataclass(frozen=True, slots=True)

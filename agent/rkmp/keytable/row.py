@@ -102,7 +102,9 @@ class KeyRow:
     """One long-lived key, with the names and the use that RFC 7210 section 2 gives it.
 
     ``ignore_tcp_options`` is TCP-AO's ProtocolSpecificInfo: True leaves TCP options out of the MAC. ``provenance`` is
-    None for a manual key, which belongs to the configuration. Raises :class:`KeyTableError` for an invalid row.
+    None for a manual key, which belongs to the configuration. ``extended_from`` is when the life of the key proper
+    ends, where policy lets it be used for longer while nothing takes its place; the lifetimes include the extension.
+    None is without one. Raises :class:`KeyTableError` for an invalid row.
     """
 
     admin_key_name: str
@@ -121,6 +123,7 @@ class KeyRow:
     accept_lifetime: Lifetime
     interfaces: tuple[str, ...] = (ALL_INTERFACES,)
     provenance: Provenance | None = None
+    extended_from: datetime | None = None
 
     def __post_init__(self) -> None:
         try:
@@ -129,6 +132,8 @@ class KeyRow:
             require_names(self.protocol, self.admin_key_name, self.local_key_name, self.peer_key_name)
             require_peers(self.peers)
             require_interfaces(self.interfaces)
+            if self.extended_from is not None:
+                object.__setattr__(self, "extended_from", _in_utc(self.extended_from))
         except KeyTableError as error:
             raise KeyTableError(f"key {self.admin_key_name!r}: {error}") from None
 
@@ -145,6 +150,15 @@ class KeyRow:
     def usable_on(self, interface: str | None) -> bool:
         """Whether the key may be used on ``interface``; None stands for a protocol that does not say."""
         return interface is None or ALL_INTERFACES in self.interfaces or interface in self.interfaces
+
+    def is_extended(self, at: datetime) -> bool:
+        """Whether the key is only sent with at ``at`` because its lifetime was extended."""
+        return (
+            self.extended_from is not None
+            and self.for_sending
+            and self.extended_from < at
+            and self.send_lifetime.contains(at)
+        )
 
     def lifetimes(self) -> tuple[Lifetime, ...]:
         """Return the lifetimes that count, by the Direction: of sending, of accepting, both or none."""

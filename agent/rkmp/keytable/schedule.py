@@ -13,12 +13,21 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from heapq import heapify, heappop, heappush
 
-from rkmp.keytable.events import KeyActivated, KeyEvent, KeyExpired, KeyExpiring
+from rkmp.keytable.events import (
+    KeyActivated,
+    KeyEvent,
+    KeyExpired,
+    KeyExpiring,
+    KeyExtended,
+    KeyExtensionEnded,
+)
 from rkmp.keytable.row import KeyRow, KeyState, key_state
 
 LONGEST_WARNING = timedelta(days=7)
 WARNING_FRACTION = 10
 """A key's end is announced when this part of its life is left, or :data:`LONGEST_WARNING` if that is shorter."""
+REMINDER = timedelta(hours=1)
+"""How long it takes until it is told again that a key is extended."""
 
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 _END_OF_TIME = datetime.max.replace(tzinfo=UTC)
@@ -28,12 +37,16 @@ _FEW = 64
 
 @dataclass(slots=True, eq=False)
 class _Watch:
-    """What was told of one row; ``state`` is None until its first instant has come."""
+    """What was told of one row; ``state`` is None until its first instant has come.
+
+    ``reminders`` is how often it has been time to tell that the key is extended; 0 while it is not.
+    """
 
     row: KeyRow
     state: KeyState | None
     is_warned: bool
     due: datetime | None
+    reminders: int = 0
 
 
 class KeySchedule:
@@ -44,6 +57,7 @@ class KeySchedule:
         self._watches = {row.admin_key_name: _Watch(row, None, False, _LONG_AGO) for row in rows}
         self._heap: list[tuple[datetime, str]] = [(_LONG_AGO, name) for name in self._watches]
         self._counts: Counter[KeyState] = Counter()
+        self._extended = 0
         self._latest = _LONG_AGO
 
     def next_change(self, wall: datetime) -> datetime | None:
@@ -81,6 +95,7 @@ class KeySchedule:
     def discard(self, admin_key_name: str) -> None:
         """Forget the row of that name."""
         watch = self._watches.pop(admin_key_name)
+        self._extended -= bool(watch.reminders)
         if watch.state is not None:
             self._counts[watch.state] -= 1
 
@@ -93,6 +108,13 @@ class KeySchedule:
             now = self._counts
         return {state: now[state] for state in KeyState}
 
+    def extended(self, wall: datetime) -> int:
+        """Return how many rows are extended at ``wall``, at the same cost."""
+        change = self.next_change(wall)
+        if change is not None and change <= wall:
+            return sum(watch.row.is_extended(wall) for watch in self._watches.values())
+        return self._extended
+
     def _observe(self, watch: _Watch, wall: datetime) -> Iterator[KeyEvent]:
         before, after = watch.state, key_state(watch.row, wall)
         warning = _warning(watch.row)
@@ -103,20 +125,26 @@ class KeySchedule:
             self._counts[after] += 1
         watch.state = after
         is_warned, watch.is_warned = watch.is_warned, is_warning_due
+        reminded, watch.reminders = watch.reminders, _reminders(watch.row, wall)
+        self._extended += bool(watch.reminders) - bool(reminded)
         self._arm(watch, wall)
         if before is None:
             return
         if after is KeyState.ACTIVE and before is not KeyState.ACTIVE:
             yield KeyActivated.of(watch.row, wall)
-        end = _end(watch.row)
+        if watch.row.extended_from is not None and watch.reminders > reminded:
+            yield KeyExtended.of(watch.row, wall, since=watch.row.extended_from)
+        elif reminded and not watch.reminders:
+            yield KeyExtensionEnded.of(watch.row, wall)
+        end = _end_of_life(watch.row)
         if after is KeyState.EXPIRED:
             if before is not KeyState.EXPIRED:
                 yield KeyExpired.of(watch.row, wall)
-        elif is_warning_due and not is_warned and end is not None:
+        elif is_warning_due and not is_warned and end is not None and wall <= end:
             yield KeyExpiring.of(watch.row, wall, seconds_left=int((end - wall) / timedelta(seconds=1)))
 
     def _arm(self, watch: _Watch, wall: datetime) -> None:
-        watch.due = min((instant for instant in _instants(watch.row) if instant > wall), default=None)
+        watch.due = min((instant for instant in _instants(watch.row, watch.reminders) if instant > wall), default=None)
         if watch.due is None:
             return
         heappush(self._heap, (watch.due, watch.row.admin_key_name))
@@ -129,22 +157,31 @@ class KeySchedule:
         return watch is not None and watch.due == due
 
 
-def _end(row: KeyRow) -> datetime | None:
-    """Return the end of the last lifetime that counts; None when there is none or it never ends."""
+def _end_of_life(row: KeyRow) -> datetime | None:
+    """Return when the life of a key ends that is not extended; None when it never does."""
     ends = [lifetime.end for lifetime in row.lifetimes()]
     known = [end for end in ends if end is not None]
+    if row.extended_from is not None and (len(known) < len(ends) or max(known) > row.extended_from):
+        return row.extended_from
     return max(known) if known and len(known) == len(ends) else None
 
 
 def _warning(row: KeyRow) -> datetime | None:
-    end = _end(row)
+    end = _end_of_life(row)
     if end is None:
         return None
     life = end - min(lifetime.start for lifetime in row.lifetimes())
     return end - min(life / WARNING_FRACTION, LONGEST_WARNING)
 
 
-def _instants(row: KeyRow) -> Iterator[datetime]:
+def _reminders(row: KeyRow, wall: datetime) -> int:
+    """Return how often it has been time to tell that ``row`` is extended, since it began to be."""
+    if row.extended_from is None or not row.is_extended(wall):
+        return 0
+    return 1 + (wall - row.extended_from) // REMINDER
+
+
+def _instants(row: KeyRow, reminders: int) -> Iterator[datetime]:
     for lifetime in row.lifetimes():
         yield lifetime.start
         if lifetime.end is not None and lifetime.end < _END_OF_TIME:
@@ -152,3 +189,5 @@ def _instants(row: KeyRow) -> Iterator[datetime]:
     warning = _warning(row)
     if warning is not None:
         yield warning
+    if row.extended_from is not None:
+        yield row.extended_from + max(reminders * REMINDER, _TICK)

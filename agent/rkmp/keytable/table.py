@@ -109,6 +109,10 @@ class KeyTable:
         """Return how many rows are in each state at ``wall``."""
         return self._schedule.counts(wall)
 
+    def extended(self, wall: datetime) -> int:
+        """Return how many rows are sent with at ``wall`` only because their lifetimes were extended."""
+        return self._schedule.extended(wall)
+
     # -- negotiated keys -----------------------------------------------------------------------------------------
 
     @contextlib.contextmanager

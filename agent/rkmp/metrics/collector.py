@@ -27,6 +27,7 @@ class Sources:
     peers: Callable[[], Sequence[PeerSnapshot]]
     engine_statistics: Callable[[], Mapping[str, int]]
     key_counts: Callable[[datetime], Mapping[KeyState, int]]
+    keys_extended: Callable[[datetime], int]
     sessions: Callable[[], Iterable[str]]
     """The transport of every NETCONF session, by its name in ietf-netconf-monitoring."""
 
@@ -52,6 +53,8 @@ class AgentCollector(Collector):
         counts = sources.key_counts(now)
         keys = _by_name({state.value: counts.get(state, 0) for state in KeyState})
         yield _gauge("rkmp_keys", "Keys of the key table, by state.", ["state"], keys)
+        extended: dict[tuple[str, ...], float] = {(): float(sources.keys_extended(now))}
+        yield _gauge("rkmp_keys_extended", "Active keys whose life is over, which policy extends.", [], extended)
         yield from _statistics(sources.engine_statistics(), peers)
         sessions = Counter(sources.sessions())
         yield _gauge("rkmp_netconf_sessions", "NETCONF sessions, by transport.", ["transport"], _by_name(sessions))

@@ -32,6 +32,7 @@ from rkmp.datastore.schema import Schema
 from rkmp.engine.algorithms import NO_KDF
 from rkmp.engine.configuration import (
     AssociationConfiguration,
+    AtExpiry,
     CertificateName,
     Childless,
     IkePolicy,
@@ -290,4 +291,6 @@ def _association(entry: Instance, peer_address: str) -> AssociationConfiguration
         rollover_lead=number(entry, Rkmp.ROLLOVER_LEAD),
         overlap=number(entry, Rkmp.OVERLAP),
         perfect_forward_secrecy=boolean(entry, Rkmp.PERFECT_FORWARD_SECRECY),
+        at_expiry=AtExpiry(value(entry, Rkmp.AT_EXPIRY)),
+        longest_extension=number(entry, Rkmp.LONGEST_EXTENSION),
     )

@@ -112,6 +112,8 @@ class Rkmp(enum.StrEnum):
     KEY_LIFETIME = enum.auto()
     ROLLOVER_LEAD = enum.auto()
     OVERLAP = enum.auto()
+    AT_EXPIRY = enum.auto()
+    LONGEST_EXTENSION = enum.auto()
     PERFECT_FORWARD_SECRECY = enum.auto()
 
     # State
@@ -217,6 +219,8 @@ class KeyTableNames(enum.StrEnum):
     # State
     STATE = enum.auto()
     SELECTED_FOR_SENDING = enum.auto()
+    EXTENDED_FROM = enum.auto()
+    EXTENDED = enum.auto()
     FINGERPRINT = enum.auto()
     # Inside of it the leaves have the names of the states.
     COUNT = enum.auto()
@@ -228,6 +232,9 @@ class KeyTableNames(enum.StrEnum):
     KEY_INSTALLED = enum.auto()
     KEY_ACTIVATED = enum.auto()
     KEY_EXPIRING = enum.auto()
+    KEY_EXTENDED = enum.auto()
+    KEY_EXTENSION_ENDED = enum.auto()
+    SINCE = enum.auto()
     KEY_EXPIRED = enum.auto()
     KEY_REMOVED = enum.auto()
     SECONDS_LEFT = enum.auto()

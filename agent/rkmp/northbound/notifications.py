@@ -25,7 +25,17 @@ from rkmp.engine.events import (
     RolloverCompleted,
     RolloverStarted,
 )
-from rkmp.keytable import KeyActivated, KeyEvent, KeyExpired, KeyExpiring, KeyInstalled, KeyRemoved, KeyUpdated
+from rkmp.keytable import (
+    KeyActivated,
+    KeyEvent,
+    KeyExpired,
+    KeyExpiring,
+    KeyExtended,
+    KeyExtensionEnded,
+    KeyInstalled,
+    KeyRemoved,
+    KeyUpdated,
+)
 from rkmp.northbound.elements import Value, add
 from rkmp.northbound.names import KEY_TABLE_NAMESPACE, KEY_TABLE_PREFIX, RKMP_NAMESPACE, KeyTableNames, Rkmp
 from rkmp.northbound.values import key_table_text
@@ -131,6 +141,8 @@ KEY_NOTIFICATIONS: Mapping[type[KeyEvent], tuple[str, Mapping[str, str]] | None]
     KeyInstalled: (KeyTableNames.KEY_INSTALLED, {}),
     KeyActivated: (KeyTableNames.KEY_ACTIVATED, {}),
     KeyExpiring: (KeyTableNames.KEY_EXPIRING, {KeyTableNames.SECONDS_LEFT: "seconds_left"}),
+    KeyExtended: (KeyTableNames.KEY_EXTENDED, {KeyTableNames.SINCE: "since"}),
+    KeyExtensionEnded: (KeyTableNames.KEY_EXTENSION_ENDED, {}),
     KeyExpired: (KeyTableNames.KEY_EXPIRED, {}),
     # The key is told of by the key table.
     NegotiationSuccess: None,

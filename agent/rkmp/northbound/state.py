@@ -205,10 +205,13 @@ class KeyTableState:
             if entry is not None:
                 add(entry, KeyTableNames.STATE, key_state(row, now))
                 add(entry, KeyTableNames.SELECTED_FOR_SENDING, self._key_table.selected_for_sending(row, now))
+                add(entry, KeyTableNames.EXTENDED_FROM, row.extended_from)
+                add(entry, KeyTableNames.EXTENDED, None if row.extended_from is None else row.is_extended(now))
                 add(entry, KeyTableNames.FINGERPRINT, fingerprint(row.key))
         count = etree.SubElement(top, KeyTableNames.COUNT)
         for state, number in self._key_table.counts(now).items():
             add(count, f"{{{KEY_TABLE_NAMESPACE}}}{state.value}", number)
+        add(count, KeyTableNames.EXTENDED, self._key_table.extended(now))
 
 
 def _negotiated_entry(top: etree._Element, row: KeyRow) -> etree._Element:

@@ -24,6 +24,7 @@ _NOTHING = Sources(
     peers=lambda: (),
     engine_statistics=lambda: {statistic.value: 0 for statistic in EngineStatistic},
     key_counts=lambda _: {},
+    keys_extended=lambda _: 0,
     sessions=lambda: (),
 )
 
