@@ -15,10 +15,11 @@ from pathlib import Path
 
 import pytest
 
+from rkmp.daemon.__main__ import main
 from rkmp.daemon.backup import back_up, restore
 from rkmp.daemon.control import ControlSocket, ask
 from rkmp.daemon.initialise import initialise
-from rkmp.daemon.state_directory import StateDirectory
+from rkmp.daemon.state_directory import EXIT_STATE, StateDirectory
 from rkmp.daemon.users import Users
 from rkmp.errors import CommandError, StorageError
 from rkmp.secret import Secret
@@ -197,3 +198,16 @@ async def test_a_path_longer_than_a_socket_address_is_no_hindrance(tmp_path: Pat
         await control.open()
         assert directory.control_socket.is_socket()
         await control.close()
+
+
+def test_a_key_that_the_service_alone_has_is_left_out_of_a_backup_knowingly(
+    directory: StateDirectory, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    backup = tmp_path / "backup.tar"
+    directory.key_encryption_key.unlink()
+    command = ["backup", "--state-dir", str(directory.path), "--output", str(backup)]
+    assert main(command) == EXIT_STATE
+    assert "--without-key" in capsys.readouterr().err
+    assert not backup.exists()
+    assert main([*command, "--without-key"]) == 0
+    assert backup.exists()

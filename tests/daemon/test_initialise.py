@@ -142,15 +142,15 @@ def test_an_administrator_who_cannot_be_added_changes_nothing(tmp_path: Path, us
     directory, key = StateDirectory(tmp_path / "state"), public_key()
     initialise(directory, user="ops", authorized_keys=[key], random=os.urandom)
     with pytest.raises(CommandError, match=reason):
-        add_administrator(directory, user=user, authorized_keys=[public_key()], environment={}, random=os.urandom)
+        add_administrator(directory, user=user, authorized_keys=[public_key()], random=os.urandom)
     assert Users(Database(directory.database)).authorized_keys("ops") == [key]
 
 
 def test_no_administrator_is_added_where_no_agent_is_or_while_it_runs(tmp_path: Path) -> None:
     directory = StateDirectory(tmp_path / "state")
     with pytest.raises(CommandError, match="rkmpd init"):
-        add_administrator(directory, user="rescue", environment={}, random=os.urandom)
+        add_administrator(directory, user="rescue", random=os.urandom)
     assert not directory.path.exists()
     initialise(directory, user="ops", authorized_keys=[public_key()], random=os.urandom)
     with directory.locked(), pytest.raises(CommandError, match="another rkmpd is running"):
-        add_administrator(directory, user="rescue", environment={}, random=os.urandom)
+        add_administrator(directory, user="rescue", random=os.urandom)

@@ -50,7 +50,6 @@ def run_add_administrator(arguments: argparse.Namespace) -> None:
         user=arguments.user,
         authorized_keys=keys,
         password=password,
-        environment=os.environ,
         random=os.urandom,
     )
     print(f"{arguments.user} is an administrator of the agent in {arguments.state_dir}")
@@ -84,7 +83,13 @@ def run_backup(arguments: argparse.Namespace) -> None:
     """Carry out ``rkmpd backup``; raises :class:`CommandError`."""
     directory = StateDirectory(arguments.state_dir)
     with_key = not (arguments.without_key or has_key_credential(os.environ))
-    directory.require(os.environ)
+    directory.require_without_key()
+    if with_key and not directory.key_encryption_key.exists():
+        raise CommandError(
+            f"{directory.path} holds no key-encryption key; where it is kept elsewhere, --without-key makes a backup "
+            "without it",
+            EXIT_STATE,
+        )
     back_up(directory, arguments.output, with_key=with_key, now=datetime.now(UTC))
     print(f"{arguments.output} holds the state of {directory.path}" + ("" if with_key else ", without its key"))
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from rkmp.daemon.state_directory import StateDirectory
 from rkmp.daemon.users import NewUser, Users
@@ -52,7 +52,6 @@ def add_administrator(
     user: str,
     authorized_keys: Sequence[str] = (),
     password: Secret | None = None,
-    environment: Mapping[str, str],
     random: Random,
 ) -> None:
     """Give the agent in ``directory``, which must not run, ``user``, whom access control does not apply to.
@@ -61,7 +60,7 @@ def add_administrator(
     administrator already.
     """
     _require_name(user)
-    directory.require(environment)
+    directory.require_without_key()
     with directory.locked(), contextlib.closing(Database(directory.database, must_exist=True)) as database:
         Users(database).add(NewUser(user, authorized_keys, password, is_recovery=True), random)
 

@@ -20,7 +20,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -148,9 +148,20 @@ class StateDirectory:
 
         ``environment`` is the process's, in which systemd names the directory of credentials.
         """
-        files = [self.database, self.host_key]
-        if not has_key_credential(environment):
-            files.append(self.key_encryption_key)
+        self._require([*self._without_key, *([] if has_key_credential(environment) else [self.key_encryption_key])])
+
+    def require_without_key(self) -> None:
+        """Raise :class:`CommandError` as :meth:`require`, for what opens nothing that is sealed.
+
+        Where the key is a credential of the service, nobody else has it.
+        """
+        self._require(self._without_key)
+
+    @property
+    def _without_key(self) -> list[Path]:
+        return [self.database, self.host_key]
+
+    def _require(self, files: Sequence[Path]) -> None:
         try:
             missing = [file.name for file in files if not file.exists()]
         except OSError as error:
