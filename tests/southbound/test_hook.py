@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from rkmp.errors import SouthboundError
 from rkmp.southbound import FeedState, Holding, HookConfiguration, Southbound, SouthboundConfiguration
 from rkmp.southbound.hook import HookConsumer
 from tests.keytable.rows import PEER, memory_table
-from tests.southbound.test_key_api import World, at, row, until
+from tests.southbound.test_key_api import World, at, hello_row, row, until
 
 PROGRAM = """
 import json, pathlib, sys
@@ -79,12 +80,26 @@ async def test_a_daemon_is_given_its_keys_by_a_program(tmp_path: Path) -> None:
             "send-id": 17,
             "recv-id": 1,
             "algorithm": "hmac-sha-1-96",
+            "security-protocol": "tcp-ao",
             "kdf": "hmac-sha-1",
             "ignore-tcp-options": False,
             "secret": row(1).key.reveal().hex(),
         },
     }
     assert steps[1]["key"] == "key-1"
+
+
+async def test_keys_of_hellos_go_to_hooks_too(tmp_path: Path) -> None:
+    world = World(tmp_path / "unused")
+    world.install(row(1), hello_row(1))
+    program = replace(configuration(tmp_path), neighbors=((PEER, "ldp-discovery"),))
+    southbound = Southbound(world.table, lambda: world.now, "rkmpd of a test")
+    southbound.configure(SouthboundConfiguration(hooks={"frr": program}))
+    await until(lambda: len(told(tmp_path)) == 2)
+    assert [each["step"] for each in told(tmp_path)] == ["add", "prefer"]
+    key = told(tmp_path)[0]["key"]
+    assert (key["name"], key["security-protocol"], key["recv-id"]) == ("hello-1", "ldp-discovery", 0xAB01)
+    await southbound.close()
 
 
 async def test_a_daemon_that_has_keys_already_is_not_given_them_again(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from rkmp.southbound.configuration import (
     SouthboundConfiguration,
 )
 from rkmp.southbound.feed import ConsumerReport, FeedState, FeedStatus
-from rkmp.southbound.keys import MasterKeyTuple
+from rkmp.southbound.keys import HelloKey, MasterKeyTuple
 from rkmp.southbound.permissions import Credentials, KeyAccessRefused
 from rkmp.southbound.sockets import NeighborSockets
 from rkmp.southbound.southbound import Southbound
@@ -28,6 +28,7 @@ __all__ = [
     "Credentials",
     "FeedState",
     "FeedStatus",
+    "HelloKey",
     "Holding",
     "HookConfiguration",
     "KeyAccessRefused",

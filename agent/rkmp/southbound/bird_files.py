@@ -16,7 +16,7 @@ from pathlib import Path
 
 from rkmp.errors import SouthboundError
 from rkmp.secret import Secret
-from rkmp.southbound.keys import MasterKeyTuple
+from rkmp.southbound.keys import ConsumerKey, MasterKeyTuple
 from rkmp.southbound.steps import HeldKey, Holding
 
 ALGORITHMS = {"hmac-sha-1-96": "hmac sha1", "aes-128-cmac-96": "cmac aes128"}
@@ -40,9 +40,9 @@ _COMMENT_LINE = re.compile(r"(?m)^\s*#.*$")
 MOST_OCTETS = 65536
 
 
-def require_expressible(key: MasterKeyTuple) -> None:
+def require_expressible(key: ConsumerKey) -> None:
     """Raise :class:`SouthboundError` for a key that BIRD's language has no words for."""
-    if key.alg_id not in ALGORITHMS:
+    if not isinstance(key, MasterKeyTuple) or key.alg_id not in ALGORITHMS:
         raise SouthboundError(f"key {key.name!r} is for {key.alg_id}, which BIRD does not have with TCP-AO")
     if key.ignore_tcp_options:
         raise SouthboundError(f"key {key.name!r} leaves TCP options out of the MAC, which BIRD cannot do")

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 from rkmp.errors import KeyApiRefusal, SouthboundError
 from rkmp.keytable import fingerprint
-from rkmp.southbound.keys import MasterKeyTuple
+from rkmp.southbound.keys import ConsumerKey
 from rkmp.southbound.messages import (
     FROM_AGENT,
     MOST_OCTETS,
@@ -99,7 +99,7 @@ class KeyClient:
 
     def look_up(
         self, protocol: str, neighbor: str, *, recv_id: int | None = None
-    ) -> tuple[list[MasterKeyTuple], str | None]:
+    ) -> tuple[list[ConsumerKey], str | None]:
         """Return the keys that may be used now, and the name of the one to send with.
 
         ``recv_id`` asks for the key that a received segment names. Raises :class:`SouthboundError` without an answer,

@@ -20,9 +20,8 @@ from typing import Any
 
 from rkmp.errors import SouthboundError
 from rkmp.keytable import KeyTable
-from rkmp.secret import Secret
 from rkmp.southbound.configuration import HookConfiguration
-from rkmp.southbound.keys import MasterKeyTuple
+from rkmp.southbound.keys import ConsumerKey, consumer_key, unknown_key
 from rkmp.southbound.messages import VERSION, written_key
 from rkmp.southbound.steps import Add, HeldKey, Holding, Step, Usage
 
@@ -68,10 +67,9 @@ class HookConsumer:
         except (KeyError, TypeError, ValueError):
             raise SouthboundError(f"{self._command[0]} answers usage with something else") from None
 
-    def _key(self, name: str) -> MasterKeyTuple:
+    def _key(self, name: str) -> ConsumerKey:
         row = self._table.get(name)
-        key = MasterKeyTuple.of(row) if row is not None else None
-        return key or MasterKeyTuple(name, -1, -1, "", Secret(b""), ignore_tcp_options=False)
+        return (consumer_key(row) if row is not None else None) or unknown_key(name)
 
     async def _ask(self, question: str, wanted: type) -> Any:
         output = await self._run({"step": question})

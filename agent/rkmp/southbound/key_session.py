@@ -17,7 +17,7 @@ from rkmp.keytable import KeyTable, fingerprint
 from rkmp.keytable.rules import canonical_peer
 from rkmp.secret import Secret
 from rkmp.southbound.feed import ConsumerReport, FeedStatus, KeyFeed
-from rkmp.southbound.keys import MasterKeyTuple, wanted_keys
+from rkmp.southbound.keys import consumer_key, local_key_name, unknown_key, wanted_keys
 from rkmp.southbound.messages import (
     FROM_CLIENT,
     VERSION,
@@ -180,7 +180,8 @@ class KeySession:
         wanted = wanted_keys(self._table, neighbor, protocol, now)
         keys = wanted.keys
         if message.get("recv-id") is not None:
-            row = self._table.select_for_receiving(neighbor, protocol, f"{message['recv-id']:02x}", now)
+            name = local_key_name(protocol, message["recv-id"])
+            row = self._table.select_for_receiving(neighbor, protocol, name, now)
             keys = tuple(key for key in keys if row is not None and key.name == row.admin_key_name)
         listed = [written_key(key) for key in keys]
         self._send(encoded("keys", id=message["id"], keys=listed, preferred=wanted.preferred))
@@ -236,12 +237,11 @@ class KeySession:
 
     def _claimed(self, name: str, print_of_key: str) -> HeldKey:
         row = self._table.get(name)
-        key = MasterKeyTuple.of(row) if row is not None else None
+        key = consumer_key(row) if row is not None else None
         if key is not None and fingerprint(key.secret) == print_of_key:
             return HeldKey(key)
         # Unknown, or the name of another key by now: it is removed first. Its KeyIDs are not known, so they are none.
-        gone = MasterKeyTuple(name, -1, -1, "", Secret(b""), ignore_tcp_options=False)
-        return HeldKey(gone if key is None else replace(key, secret=Secret(b"")))
+        return HeldKey(unknown_key(name) if key is None else replace(key, secret=Secret(b"")))
 
     def _subscription(self, message: Message) -> _Subscriber:
         found = self._feeds.get(message["subscription"])

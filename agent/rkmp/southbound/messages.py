@@ -7,14 +7,14 @@ Which fields a message has is a table. What is missing, of another type, or too 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from enum import StrEnum
 from typing import Any
 
 from rkmp.errors import SouthboundError
-from rkmp.keytable import TCP_AO_ALGORITHMS
+from rkmp.keytable import LDP_ALG_IDS, TCP_AO_ALGORITHMS
 from rkmp.secret import Secret
-from rkmp.southbound.keys import MasterKeyTuple
+from rkmp.southbound.keys import ConsumerKey, HelloKey, MasterKeyTuple
 
 VERSION = 1
 MOST_OCTETS = 65536
@@ -61,10 +61,12 @@ _KEY_FIELDS: Mapping[str, type] = {
     "send-id": _NUMBER,
     "recv-id": _NUMBER,
     "algorithm": _TEXT,
+    "security-protocol": _TEXT,
     "kdf": _TEXT,
-    "ignore-tcp-options": _TRUTH,
     "secret": _TEXT,
 }
+_TCP_AO, _LDP_DISCOVERY = "tcp-ao", "ldp-discovery"
+"""What a key is for, as the YANG models call it (typedef security-protocol)."""
 _KDFS = {alg_id: kdf for kdf, alg_id in TCP_AO_ALGORITHMS}
 
 
@@ -119,39 +121,48 @@ def decoded(line: bytes, kinds: Mapping[str, Mapping[str, type]]) -> Message:
     return message
 
 
-def written_key(key: MasterKeyTuple) -> dict[str, Any]:
+def written_key(key: ConsumerKey) -> dict[str, Any]:
     """Return a key as messages have it, with its secret."""
-    return {
-        "name": key.name,
-        "send-id": key.send_id,
-        "recv-id": key.recv_id,
-        "algorithm": key.alg_id,
-        "kdf": _KDFS[key.alg_id],
-        "ignore-tcp-options": key.ignore_tcp_options,
-        "secret": key.secret.reveal().hex(),
-    }
+    named = {"name": key.name, "send-id": key.send_id, "recv-id": key.recv_id, "algorithm": key.alg_id}
+    secret = {"secret": key.secret.reveal().hex()}
+    if isinstance(key, HelloKey):
+        return {**named, "security-protocol": _LDP_DISCOVERY, "kdf": "none", **secret}
+    of_tcp_ao = {"kdf": _KDFS[key.alg_id], "ignore-tcp-options": key.ignore_tcp_options}
+    return {**named, "security-protocol": _TCP_AO, **of_tcp_ao, **secret}
 
 
-def read_key(fields: Mapping[str, Any]) -> MasterKeyTuple:
+def read_key(fields: Mapping[str, Any]) -> ConsumerKey:
     """Return the key of a message; raises :class:`MessageError`."""
     for name, wanted in _KEY_FIELDS.items():
-        if name not in fields:
-            raise MessageError(f"a key lacks {name!r}")
-        _require(fields, name, wanted)
-    if fields["algorithm"] not in _KDFS or not all(fields[name] in range(256) for name in ("send-id", "recv-id")):
-        raise MessageError("a key has an algorithm or an ID that TCP-AO does not have")
+        _require_field(fields, name, wanted)
     try:
-        octets = bytes.fromhex(fields["secret"])
+        secret = Secret(bytes.fromhex(fields["secret"]))
     except ValueError:
         raise MessageError("a key's secret is not hexadecimal") from None
-    return MasterKeyTuple(
-        name=fields["name"],
-        send_id=fields["send-id"],
-        recv_id=fields["recv-id"],
-        alg_id=fields["algorithm"],
-        secret=Secret(octets),
-        ignore_tcp_options=fields["ignore-tcp-options"],
-    )
+    named = (fields["name"], fields["send-id"], fields["recv-id"], fields["algorithm"])
+    match fields["security-protocol"]:
+        case "tcp-ao":
+            _require_field(fields, "ignore-tcp-options", _TRUTH)
+            _require_names(fields, _KDFS, 8, "TCP-AO")
+            return MasterKeyTuple(*named, secret, ignore_tcp_options=fields["ignore-tcp-options"])
+        case "ldp-discovery":
+            _require_names(fields, LDP_ALG_IDS, 32, "LDP discovery")
+            return HelloKey(*named, secret)
+        case _:
+            raise MessageError("a key is for a security protocol that is not known")
+
+
+def _require_field(fields: Mapping[str, Any], name: str, wanted: type) -> None:
+    if name not in fields:
+        raise MessageError(f"a key lacks {name!r}")
+    _require(fields, name, wanted)
+
+
+def _require_names(fields: Mapping[str, Any], alg_ids: Collection[str], id_bits: int, what: str) -> None:
+    """Refuse an algorithm that is none of ``alg_ids``, and IDs that take more than ``id_bits``."""
+    ids = (fields["send-id"], fields["recv-id"])
+    if fields["algorithm"] not in alg_ids or max(ids).bit_length() > id_bits:
+        raise MessageError(f"a key has an algorithm or an ID that {what} does not have")
 
 
 def _require(fields: Mapping[str, Any], name: str, wanted: type) -> None:

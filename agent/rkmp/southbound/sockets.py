@@ -15,7 +15,7 @@ from collections.abc import Iterable
 
 from rkmp.errors import SouthboundError, TcpAoError, TcpAoUnavailable
 from rkmp.secret import Secret
-from rkmp.southbound.keys import MasterKeyTuple
+from rkmp.southbound.keys import ConsumerKey, MasterKeyTuple
 from rkmp.southbound.socket_plan import (
     Close,
     Delete,
@@ -64,8 +64,9 @@ class NeighborSockets:
 
         Those, and any of which the kernel no longer takes a key, are the caller's to close. Raises
         :class:`~rkmp.errors.TcpAoError` when it takes none for a listener; then some sockets may have changed, and
-        holding the same again goes on from there.
+        holding the same again goes on from there. A key that is not TCP-AO's is a :class:`SouthboundError`.
         """
+        _keys(holding)
         stranded = []
         for listener in self._listeners:
             self._carry_out(listener, self._listener_plan(listener, holding))
@@ -90,8 +91,7 @@ class NeighborSockets:
 
         Raises :class:`SouthboundError` when there is no key.
         """
-        preferred = self._holding.get(self._holding.preferred)
-        operations = plan_connecting(_keys(self._holding), preferred.key if preferred else None)
+        operations = plan_connecting(_keys(self._holding), _preferred(self._holding))
         if not self._carry_out(unconnected, operations):
             raise SouthboundError(f"there is no key for {self.neighbor.address} to connect with")
         self._connections.append(unconnected)
@@ -134,8 +134,7 @@ class NeighborSockets:
 
     def _bring_to(self, connection: socket.socket, holding: Holding) -> bool:
         """Return whether the connection still has a key."""
-        preferred = holding.get(holding.preferred)
-        operations = plan_connection(self._own(connection), _keys(holding), preferred.key if preferred else None)
+        operations = plan_connection(self._own(connection), _keys(holding), _preferred(holding))
         return self._carry_out(connection, operations)
 
     def _own(self, sock: socket.socket) -> list[InstalledKey]:
@@ -157,7 +156,18 @@ class NeighborSockets:
 
 
 def _keys(holding: Holding) -> list[MasterKeyTuple]:
-    return [held.key for held in holding.keys]
+    return [_tcp_ao(held.key) for held in holding.keys]
+
+
+def _preferred(holding: Holding) -> MasterKeyTuple | None:
+    held = holding.get(holding.preferred)
+    return None if held is None else _tcp_ao(held.key)
+
+
+def _tcp_ao(key: ConsumerKey) -> MasterKeyTuple:
+    if not isinstance(key, MasterKeyTuple):
+        raise SouthboundError(f"key {key.name!r} is for LDP's Hellos, and no TCP socket takes it")
+    return key
 
 
 def _is_same(one: Neighbor, other: Neighbor) -> bool:

@@ -11,14 +11,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from rkmp.southbound.keys import MasterKeyTuple, WantedKeys
+from rkmp.southbound.keys import ConsumerKey, WantedKeys
 
 
 @dataclass(frozen=True, slots=True)
 class HeldKey:
     """A key that a consumer has. ``is_foreign``: it came from elsewhere, and no row of the key table has its name."""
 
-    key: MasterKeyTuple
+    key: ConsumerKey
     is_retired: bool = False
     is_foreign: bool = False
 
@@ -57,7 +57,7 @@ class Usage:
 class Add:
     """Hold ``key`` as well."""
 
-    key: MasterKeyTuple
+    key: ConsumerKey
 
 
 @dataclass(frozen=True, slots=True)
