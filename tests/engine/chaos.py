@@ -1,14 +1,12 @@
 """One run of two routers under everything that may go wrong, decided by a seed alone.
 
-``python -m tests.engine.chaos --seeds 10000`` runs the seeds 0 to 9999 and prints a summary; ``--first`` begins
-elsewhere.
+``python -m tests.engine.chaos --seeds 10000`` runs seeds from 0, or from ``--first``, on and prints a summary,
 ``python -m tests.engine.chaos --seed 7`` replays one and prints what happened.
 """
 
 from __future__ import annotations
 
 import argparse
-import enum
 import random
 import sys
 import time
@@ -18,6 +16,7 @@ from dataclasses import replace
 from rkmp.crypto.suites import DEFAULT_IKE_PROPOSALS, HYBRID_IKE_PROPOSALS, IkeProposal
 from rkmp.engine import (
     AssociationState,
+    AtExpiry,
     AuthenticationFailure,
     Childless,
     EngineConfiguration,
@@ -36,6 +35,7 @@ from rkmp.ike.purposes import LDP_DISCOVERY
 from rkmp.secret import Secret
 from rkmp.wire import LdpAuthAlg
 from tests.engine.census import at_rest, leaks
+from tests.engine.chaos_kinds import EXPIRY_POLICIES, KEY_LIFETIME, KINDS, LEAD, SHORT_LEAD, SHORT_LIFE, Kind
 from tests.engine.network import Network, Translator
 from tests.engine.simulation import (
     AES,
@@ -59,26 +59,9 @@ QUIET = 900.0
 """Seconds of peace after which both sides have to agree: longer than any backoff, liveness check and overlap."""
 REST = 400.0
 """Seconds in which a rollover, a rekeying or a liveness check that happens to be under way comes to its end."""
-KEY_LIFETIME = 1200
-LEAD = 300
-"""Longer than any cut of the network, and no longer than from one to the next, so that no key has to end before it is
-replaced."""
 INSIDE = "10.0.0.1"
 HOLDS_KEY = (AssociationState.ESTABLISHED, AssociationState.ROLLING_OVER)
 WEAKER = (IkeProposal(encryption=((12, 128),), integrity=(12,), prf=(5,), key_exchange=(19,)),)
-
-
-class Kind(enum.Enum):
-    """What a seed is about, besides loss, duplication, reordering, crashes and rekeyings."""
-
-    TROUBLE = "nothing else"
-    MEDDLING = "operators take configuration away and bring it back; keys may be missing meanwhile, the end counts"
-    TRANSLATED = "one side is behind a translator of addresses, which both allow"
-    HOPELESS = "the two are configured so that they never agree, and both have to say so"
-
-
-_KINDS = (*[Kind.TROUBLE] * 6, *[Kind.MEDDLING] * 2, Kind.TRANSLATED, Kind.HOPELESS)
-"""By the last digit of the seed."""
 
 
 class Chaos:
@@ -86,7 +69,7 @@ class Chaos:
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
-        self.kind = _KINDS[seed % len(_KINDS)]
+        self.kind = KINDS[seed % len(KINDS)]
         chance = self.chance = random.Random(f"chaos {seed}")
         worst = chance.choice([0.05, 0.2, 1.0, 3.0])
         self.network = Network(
@@ -114,9 +97,25 @@ class Chaos:
         self.misfit = chance.choice(["secret", "suites", "transforms", "identity"])
         self.perfect_forward_secrecy = chance.random() < 0.3
         self.overlap = chance.choice([12, 60, 120])
-        self.simulation = Simulation(seed, network=self.network, skew=chance.choice([0.0, 3.0]))
+        self.simulation = Simulation(seed, network=self.network, skew=chance.choice([0.0, 3.0, 300.0]))
         if self.kind is Kind.TRANSLATED:
             self.simulation["r1"].addresses = {INSIDE}
+        self.at_expiry: list[tuple[AtExpiry, int | None]] = [chance.choice(EXPIRY_POLICIES) for _ in range(2)]
+        self.lifetime, self.lead = KEY_LIFETIME, LEAD
+        if self.kind is Kind.CUT_OFF:
+            self._cut_off()
+
+    def _cut_off(self) -> None:
+        """Cut the network for longer than a key lives; where both sides extend keys without an end nothing drops."""
+        chance = self.chance
+        self.lifetime, self.lead, self.overlap = SHORT_LIFE, SHORT_LEAD, chance.choice([12, 30, 60])
+        begins = chance.uniform(20, 2 * SHORT_LIFE)
+        self.network.cuts = [(begins, begins + chance.uniform(SHORT_LIFE, 4 * SHORT_LIFE))]
+        if chance.random() < 0.7:
+            self.at_expiry = [(AtExpiry.EXTEND, None)] * 2
+        else:
+            self.at_expiry[chance.randrange(2)] = AtExpiry.EXTEND, None
+            self.simulation.lets_keys_end = True
 
     def _policies(self) -> dict[str, IkePolicy]:
         """Return the IKE policy of each side: lifetimes and patience are its own, suites and NAT are not."""
@@ -237,9 +236,11 @@ class Chaos:
             other,
             self.protocols,
             initiate=self.initiate[0 if name == "r1" else 1],
-            key_lifetime=KEY_LIFETIME,
-            rollover_lead=LEAD,
+            key_lifetime=self.lifetime,
+            rollover_lead=self.lead,
             overlap=self.overlap,
+            at_expiry=self.at_expiry[0 if name == "r1" else 1][0],
+            longest_extension=self.at_expiry[0 if name == "r1" else 1][1],
             perfect_forward_secrecy=self.perfect_forward_secrecy,
         )
         wanted = configuration(name, [settings], policy=self.policies[name])

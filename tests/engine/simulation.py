@@ -11,11 +11,12 @@ import heapq
 import itertools
 import random
 from collections.abc import Callable, Iterable, Mapping
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from rkmp.engine import (
     AssociationSnapshot,
     AssociationState,
+    AtExpiry,
     Engine,
     EngineConfiguration,
     EngineEvent,
@@ -68,6 +69,9 @@ __all__ = [
     "peer",
     "two_routers",
 ]
+
+
+END_OF_TIME = datetime.max.replace(tzinfo=UTC)
 
 
 class Router:
@@ -189,6 +193,8 @@ class Simulation:
         self._order = itertools.count()
         self._working: set[tuple[str, str, int]] = set()
         self.checks_continuity = True
+        # A side that has let a key end, as its policy says, may drop what worked with it.
+        self.lets_keys_end = False
 
     def __getitem__(self, name: str) -> Router:
         return self.routers[name]
@@ -316,8 +322,23 @@ class Simulation:
             is_accepted = row is not None and accepted is not None and accepted.key == row.key
             if is_accepted:
                 self._working.add(connection)
+            elif connection in self._working and self.lets_keys_end and self._has_let_end(sender, receiver, protocol):
+                self._working.discard(connection)
             elif connection in self._working:
                 raise Violation(self._explain(sender, receiver, protocol, "sends with a key that is not accepted by"))
+
+    def _has_let_end(self, sender: Router, receiver: Router, protocol: int) -> bool:
+        """Whether one of the two let the key end that the other goes on with, as its own policy is."""
+        sent_with = sender.sending(receiver.name, protocol, self.now)
+        for router, neighbor in ((sender, receiver), (receiver, sender)):
+            association = router.configuration.peers[neighbor.name].associations[protocol]
+            rows, wall = router.key_table.rows_for(neighbor.address, NAMES[protocol]), router.at(self.now).wall
+            if association.at_expiry is AtExpiry.EXTEND and association.longest_extension is None:
+                continue
+            live = [row for row in rows if row.for_sending and row.send_lifetime.end_or(END_OF_TIME) >= wall]
+            if not live or (sent_with is not None and sent_with.key not in [row.key for row in live]):
+                return True
+        return False
 
     def _explain(self, sender: Router, receiver: Router, protocol: int, what: str) -> str:
         lines = [f"seed {self.seed}, t={self.now:.6f}: {sender.name} {what} {receiver.name}"]

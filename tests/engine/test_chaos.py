@@ -11,8 +11,10 @@ from dataclasses import replace
 
 import pytest
 
+from rkmp.engine import AtExpiry
 from rkmp.secret import Secret
-from tests.engine.chaos import Chaos, Kind
+from tests.engine.chaos import Chaos
+from tests.engine.chaos_kinds import Kind
 from tests.engine.simulation import Violation
 
 SEEDS_A_TEST = 20
@@ -47,8 +49,17 @@ def test_a_seed_is_the_whole_story(seed: int) -> None:
         assert rows[0] == rows[1]
 
 
+def test_without_an_extension_a_network_that_is_cut_for_long_drops_what_worked() -> None:
+    chaos = Chaos(5)
+    assert chaos.kind is Kind.CUT_OFF
+    chaos.at_expiry, chaos.simulation.lets_keys_end = [(AtExpiry.FAIL_CLOSED, None)] * 2, False
+    with pytest.raises(Violation, match="not accepted"):
+        chaos.run()
+
+
 def test_a_seed_that_fails_says_how_to_replay_it() -> None:
     chaos = Chaos(0)
     chaos.network.cuts = [(100.0, 1500.0)]
+    chaos.at_expiry = [(AtExpiry.FAIL_CLOSED, None)] * 2
     with pytest.raises(Violation, match=r"not accepted(.|\n)*replay it with: python -m tests\.engine\.chaos --seed 0"):
         chaos.run()
