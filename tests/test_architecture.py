@@ -37,8 +37,8 @@ LAYERS = {
     "daemon": 6,
 }
 # Arrows inside a layer, each one way: the northbound hands what it knows to the NETCONF server, and what is configured
-# to who uses the keys.
-ALSO = {"northbound": {"metrics", "netconf", "southbound"}}
+# to who uses the keys, whom the metrics look at, too.
+ALSO = {"northbound": {"metrics", "netconf", "southbound"}, "metrics": {"southbound"}}
 
 # Rooms that take time and randomness as arguments; the engine's one asyncio driver is the edge.
 PURE_ROOMS = ("wire", "crypto", "keytable", "ike", "capture", "engine", "datastore")

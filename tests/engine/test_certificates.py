@@ -8,8 +8,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from rkmp.crypto.credentials import CertificateCredential
+from rkmp.crypto.revocation import RevocationList
 from rkmp.crypto.signature_keys import KeyType, PrivateKey
 from rkmp.engine import (
     AuthenticationFailure,
@@ -24,11 +28,12 @@ from rkmp.engine import (
     PpkConfiguration,
     PpkName,
     PreSharedKeyName,
+    RevocationListOverdue,
     TrustAnchorNames,
     failure_statistic,
 )
-from rkmp.engine.certificate_watch import AT_THE_END
 from rkmp.engine.configuration import DEFAULT_EXPIRY_WARNINGS
+from rkmp.engine.expiry_watch import AT_THE_END
 from rkmp.errors import EngineRefusal
 from rkmp.ike import AuthenticationFailure as Reason
 from rkmp.ike import Identity
@@ -290,6 +295,40 @@ def test_trust_anchors_and_what_peers_have_shown_are_told_of_as_well() -> None:
     simulation.run(5)
     assert sorted(warnings(simulation, "r1"), key=str) == [("own", None, None), (None, "old", None)]
     assert warnings(simulation, "r2") == [(None, None, "r1")]
+
+
+def revocation_list(next_update: datetime | None) -> RevocationList:
+    # No builder makes one without a time; the engine is not asked to read it.
+    return replace(
+        RevocationList.load(
+            x509.CertificateRevocationListBuilder()
+            .issuer_name(ROOT.certificate.subject)
+            .last_update(BASE - DAY)
+            .next_update(next_update or BASE)
+            .sign(ROOT.handle, hashes.SHA256())
+            .public_bytes(Encoding.PEM)
+        ),
+        next_update=next_update,
+    )
+
+
+def test_a_revocation_list_is_told_of_when_the_next_one_is_due() -> None:
+    due = BASE + 3 * DAY
+    simulation = Simulation(1, ("r1",))
+    lists = {"daily": revocation_list(due), "without a time": revocation_list(None)}
+    wanted = certified("r1", [], revocation_lists=lists)
+    simulation.configure("r1", wanted)
+    assert dict(simulation["r1"].engine.certificate_watch.lists_due()) == {"daily": due}
+    simulation.run(3 * 86_400 - 1)
+    assert simulation["r1"].happened(RevocationListOverdue) == []
+    simulation.run(30 * 86_400)
+    told = [RevocationListOverdue("daily", "CN=root,C=XX", due)]
+    assert simulation["r1"].happened(RevocationListOverdue) == told
+    # One that takes its place is another one.
+    simulation.configure("r1", replace(wanted, revocation_lists={"daily": revocation_list(BASE + 60 * DAY)}))
+    simulation.run(60 * 86_400)
+    told.append(replace(told[0], next_update=BASE + 60 * DAY))
+    assert simulation["r1"].happened(RevocationListOverdue) == told
 
 
 def test_a_certificate_that_has_left_the_configuration_is_not_told_of() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from datetime import timedelta
 from pathlib import Path
 
 import promql_parser
@@ -14,8 +13,9 @@ import yaml
 from prometheus_client import CollectorRegistry
 
 from rkmp.keytable import KeyState
-from rkmp.metrics import AgentCollector, Latencies, Sources
+from rkmp.metrics import AgentCollector, CertificateEnd, ConsumerState, Latencies, Sources
 from rkmp.metrics.names import COUNTERS
+from rkmp.southbound.feed import FeedState
 from tests.metrics.snapshots import NOW, keyed_peer
 
 FOLDER = Path(__file__).parents[2] / "examples" / "monitoring"
@@ -31,11 +31,14 @@ def metrics() -> dict[str, set[str]]:
             Sources(
                 version="1",
                 clock=lambda: NOW,
-                peers=lambda: (keyed_peer(certificate_expires_at=NOW + timedelta(days=1)),),
-                engine_statistics=lambda: {"half-open-ike-sas": 0, "ike-sas": 0},
+                peers=lambda: (keyed_peer(),),
+                engine_statistics=dict,
                 key_counts=lambda _: {KeyState.ACTIVE: 1},
                 keys_extended=lambda _: 0,
                 sessions=lambda: ["netconf-ssh"],
+                certificates=lambda: [CertificateEnd("ike-certificate", "own", NOW)],
+                revocation_lists=lambda: [("root", NOW)],
+                consumers=lambda: [ConsumerState("bird", "192.0.2.2", "bgp", FeedState.SYNCHRONISED)],
             )
         )
     )

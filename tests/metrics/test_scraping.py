@@ -25,7 +25,8 @@ from rkmp.engine.events import (
     RolloverStarted,
 )
 from rkmp.keytable import KeyState
-from rkmp.metrics import Latencies, Metrics, MetricsConfiguration, Sources
+from rkmp.metrics import CertificateEnd, ConsumerState, Latencies, Metrics, MetricsConfiguration, Sources
+from rkmp.southbound.feed import FeedState
 from tests.metrics.snapshots import NOW, association, keyed_peer
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
@@ -41,6 +42,9 @@ def sources(*peers: PeerSnapshot, **changes: object) -> Sources:
             key_counts=lambda _: {KeyState.ACTIVE: 2},
             keys_extended=lambda _: 1,
             sessions=lambda: ["netconf-ssh", "netconf-ssh", "netconf-tls"],
+            certificates=lambda: (),
+            revocation_lists=lambda: (),
+            consumers=lambda: (),
         ),
         **changes,  # type: ignore[arg-type]
     )
@@ -73,13 +77,13 @@ async def scrape(metrics: Metrics) -> Samples:
     }
 
 
-def at(name: str, **labels: str) -> tuple[str, frozenset[tuple[str, str]]]:
+def at(name: str, /, **labels: str) -> tuple[str, frozenset[tuple[str, str]]]:
     return name, frozenset(labels.items())
 
 
 async def test_a_scrape_shows_peers_keys_and_sessions() -> None:
     peers = (
-        keyed_peer(certificate_expires_at=NOW + timedelta(days=1)),
+        keyed_peer(),
         PeerSnapshot("r3", (association(AssociationState.NEGOTIATING, key=None, next_rollover_at=None),), (), {}),
     )
     async with serving(sources(*peers)) as metrics:
@@ -92,10 +96,41 @@ async def test_a_scrape_shows_peers_keys_and_sessions() -> None:
     assert samples[at("rkmp_next_rollover_seconds", peer="r2", protocol="bgp")] == 3600
     assert at("rkmp_next_rollover_seconds", peer="r3", protocol="bgp") not in samples
     assert samples[at("rkmp_rollovers_total", peer="r2", protocol="bgp")] == 3
-    assert samples[at("rkmp_peer_certificate_expiry_seconds", peer="r2")] == 86400
     assert samples[at("rkmp_keys", state="active")] == 2
     assert samples[at("rkmp_keys", state="pending")] == 0
     assert samples[at("rkmp_netconf_sessions", transport="netconf-ssh")] == 2
+
+
+async def test_certificates_and_revocation_lists_are_shown_by_the_time_that_is_left() -> None:
+    day = timedelta(days=1)
+    ends = [CertificateEnd("ike-certificate", "own", NOW + day), CertificateEnd("peer-certificate", "r2", NOW - day)]
+    of = sources(certificates=lambda: ends, revocation_lists=lambda: [("root", NOW + 2 * day)])
+    async with serving(of) as metrics:
+        samples = await scrape(metrics)
+    assert samples[at("rkmp_certificate_expiry_seconds", kind="ike-certificate", name="own")] == 86400
+    assert samples[at("rkmp_certificate_expiry_seconds", kind="peer-certificate", name="r2")] == -86400
+    assert samples[at("rkmp_revocation_list_due_seconds", name="root")] == 2 * 86400
+
+
+async def test_a_consumer_that_does_not_respond_is_shown_whatever_others_of_its_name_do() -> None:
+    well, ill = FeedState.SYNCHRONISED, FeedState.NOT_RESPONDING
+    consumers = [
+        ConsumerState("bird", "192.0.2.2", "bgp", well),
+        *(ConsumerState("speaker", "192.0.2.3", "bgp", state) for state in (well, ill, well)),
+    ]
+    async with serving(sources(consumers=lambda: consumers)) as metrics:
+        samples = await scrape(metrics)
+    assert samples[at("rkmp_consumer_responding", consumer="bird", neighbor="192.0.2.2", protocol="bgp")] == 1
+    assert samples[at("rkmp_consumer_responding", consumer="speaker", neighbor="192.0.2.3", protocol="bgp")] == 0
+    states = {dict(row)["state"]: value for (name, row), value in samples.items() if name == "rkmp_consumers"}
+    assert {state: count for state, count in states.items() if count} == {"synchronised": 3, "not-responding": 1}
+
+
+async def test_what_never_happened_is_shown_as_zero() -> None:
+    """Prometheus sees no increase in a counter that begins with 1."""
+    async with serving(sources()) as metrics:
+        samples = await scrape(metrics)
+    assert samples[at("rkmp_internal_errors_total")] == samples[at("rkmp_clock_changes_total")] == 0
 
 
 async def test_counters_are_shown_by_peer_direction_and_reason() -> None:

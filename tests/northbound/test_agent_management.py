@@ -2,32 +2,38 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import asyncssh
 import pytest
+from cryptography.hazmat.primitives import hashes
 from lxml import etree
 
 from rkmp.crypto.crypt_hash import hash_password
 from rkmp.datastore.datastores import Datastores
 from rkmp.datastore.schema import Schema, SchemaNode, load_schema
 from rkmp.datastore.schema.types import StringType
+from rkmp.engine.configuration import DEFAULT_EXPIRY_WARNINGS
 from rkmp.errors import InvalidValue, RpcError, RpcErrors
 from rkmp.netconf import NETCONF_MODULES, MapType, ServerLimits, TlsIdentity
 from rkmp.netconf.accounts import Accounts
 from rkmp.netconf.call_home import CalledClient, Caller, StartWith
 from rkmp.netconf.doors import DoorSettings, DoorStatus, SshIdentity
+from rkmp.netconf.rpc_content import check_content
 from rkmp.northbound import MODULES, AgentManagement, protect_passwords
 from rkmp.northbound.agent_names import AGENT_NAMESPACE, SYSTEM_NAMESPACE, AgentNames, SystemNames
+from rkmp.northbound.certificates import Certificates, NetconfCertificates
 from rkmp.northbound.password_type import AT_ONCE, PER_SECOND, CryptHashType
 from rkmp.secret import Secret
 from rkmp.storage import IN_MEMORY, Database, KeyEncryptionKey, Sealer
 from tests.netconf.certificates import AUTHORITY, SERVER, issue
 from tests.northbound.world import NETCONF, REPOSITORY
 
+NOW = datetime.now(UTC)
 HOST_KEY = asyncssh.generate_private_key("ssh-ed25519")
 HOST_KEY_PEM = HOST_KEY.export_private_key().decode()
 
@@ -45,6 +51,8 @@ class FakeManagement:
     clients: Sequence[CalledClient] = ()
     accounts: Accounts = field(default_factory=dict)
     told: int = 0
+    certificates: Certificates = field(default_factory=dict)
+    warnings: tuple[timedelta, ...] = ()
 
     def limit(self, limits: ServerLimits) -> None:
         self.limits = limits
@@ -68,6 +76,9 @@ class FakeManagement:
     def admit(self, accounts: Accounts) -> None:
         self.accounts = accounts
 
+    def watch(self, certificates: Certificates, warnings: tuple[timedelta, ...]) -> None:
+        self.certificates, self.warnings = certificates, warnings
+
 
 _SCHEMA: list[Schema] = []
 
@@ -85,7 +96,7 @@ class World:
         self.database = Database(IN_MEMORY)
         self.datastores = Datastores(schema(), self.database, sealer, os.urandom, lambda: datetime.now(UTC))
         self.management = FakeManagement()
-        self.subscriber = AgentManagement(schema(), self.management)
+        self.subscriber = AgentManagement(schema(), self.management, lambda: NOW)
         self.datastores.subscribe(self.subscriber)
 
     def edit(self, *tops: str) -> None:
@@ -178,6 +189,54 @@ def test_the_doors_are_those_of_configuration(world: World) -> None:
     assert {each.fingerprint for each in secure.cert_to_name} == {AUTHORITY.fingerprint}
 
 
+def test_certificates_are_shown_and_watched(world: World) -> None:
+    world.edit(agent(CERTIFICATES + "<expiry-warning>60</expiry-warning><expiry-warning>3600</expiry-warning>"))
+    assert world.management.certificates == {
+        (AgentNames.CERTIFICATE, "own"): SERVER.certificate,
+        (AgentNames.TRUST_ANCHOR, "ca"): AUTHORITY.certificate,
+    }
+    assert world.management.warnings == (timedelta(hours=1), timedelta(minutes=1))
+    root = copy.deepcopy(world.datastores.tree("running"))
+    world.subscriber.provide(root)
+    own, anchor = (root.find(f".//{tag}") for tag in (AgentNames.CERTIFICATE, AgentNames.TRUST_ANCHOR))
+    assert own is not None
+    assert anchor is not None
+    assert own.findtext(AgentNames.SUBJECT) == SERVER.certificate.subject.rfc4514_string()
+    assert anchor.findtext(AgentNames.FINGERPRINT) == AUTHORITY.certificate.fingerprint(hashes.SHA256()).hex()
+    left = int((SERVER.certificate.not_valid_after_utc - NOW).total_seconds())
+    assert own.findtext(AgentNames.SECONDS_LEFT) == str(left)
+
+
+def test_certificates_are_told_of_as_the_model_says_by_default(world: World) -> None:
+    world.edit(agent(CERTIFICATES))
+    assert world.management.warnings == DEFAULT_EXPIRY_WARNINGS
+
+
+def test_a_certificate_is_told_of_before_it_expires_and_at_its_end(caplog: pytest.LogCaptureFixture) -> None:
+    published: list[tuple[datetime, etree._Element]] = []
+    certificates = NetconfCertificates(lambda at, element: published.append((at, element)))
+    end, hour = SERVER.certificate.not_valid_after_utc, timedelta(hours=1)
+    entry = AgentNames.CERTIFICATE, "own"
+    certificates.watch({entry: SERVER.certificate}, (hour,), end - 2 * hour)
+    assert published == []
+    moments = []
+    while (moment := certificates.next_change) is not None:
+        moments.append(moment)
+        certificates.handle_time(moment)
+    assert moments == [end - hour, end]
+    assert [(at, element.findtext(AgentNames.SECONDS_LEFT)) for at, element in published] == [
+        (end - hour, "3600"),
+        (end, "0"),
+    ]
+    modules = schema()
+    for _, element in published:
+        assert element.tag == AgentNames.CERTIFICATE_EXPIRING
+        check_content(modules, modules.notifications[str(element.tag)], element, canonicalise=False)
+        assert element.findtext(AgentNames.CERTIFICATE) == "own"
+    assert [record.getMessage().split(" (")[0] for record in caplog.records] == ["the NETCONF certificate own"] * 2
+    assert "expires in 3600 seconds" in caplog.text
+
+
 def test_the_clients_to_call_are_those_of_configuration(world: World) -> None:
     world.edit(EVERYTHING)
     (client,) = world.management.clients
@@ -219,7 +278,7 @@ def test_what_does_not_change_is_not_told_again(world: World) -> None:
 def test_a_restart_comes_up_with_what_was_configured(world: World) -> None:
     world.edit(EVERYTHING, user("alice", "<password>$0$wonder</password>"))
     later = FakeManagement()
-    world.datastores.replay(AgentManagement(schema(), later))
+    world.datastores.replay(AgentManagement(schema(), later, lambda: NOW))
     assert later.doors == world.management.doors
     assert later.limits == world.management.limits
     assert later.accounts == world.management.accounts

@@ -189,6 +189,11 @@ VALUES: dict[str, Any] = {
     "trust_anchor": "root",
     "subject": "CN=r1.example.net",
     "expires_at": NOON,
+    "revocation_list": "root",
+    "issuer": "CN=root",
+    "next_update": NOON,
+    "replaces": True,
+    "seconds": 0.25,
     "request": 1,
     "error": None,
 }

@@ -13,6 +13,7 @@ from datetime import datetime
 from pathlib import Path
 
 import rkmp
+from rkmp.daemon.certificate_clock import CertificateClock
 from rkmp.daemon.clock_watch import LONGEST_SLEEP, ClockWatch
 from rkmp.daemon.commit_clock import CommitClock
 from rkmp.daemon.control import ControlSocket
@@ -22,6 +23,7 @@ from rkmp.daemon.good_copies import GoodCopies
 from rkmp.daemon.key_clock import KeyClock
 from rkmp.daemon.listen_address import ListenAddress
 from rkmp.daemon.management import RunningManagement
+from rkmp.daemon.monitored import certificate_ends, consumer_states
 from rkmp.daemon.state_directory import KEY_TABLE_PURPOSE, StateDirectory
 from rkmp.daemon.users import Users
 from rkmp.daemon.watching import WATCHES_NOTHING, Watching
@@ -34,6 +36,7 @@ from rkmp.metrics import Metrics, Sources
 from rkmp.netconf import NETCONF_MODULES, EventLog, NetconfServer
 from rkmp.northbound import MODULES, AgentManagement, Northbound, protect_passwords
 from rkmp.northbound.agent_names import AgentNames
+from rkmp.northbound.certificates import NetconfCertificates
 from rkmp.northbound.consumers import bind_southbound
 from rkmp.northbound.monitoring import bind_metrics
 from rkmp.secret import Secret
@@ -67,7 +70,13 @@ def _require_default_listener(driver: EngineDriver, refusal: EngineRefusal) -> N
             raise CommandError(refusal.reason) from refusal
 
 
-def _metrics(driver: EngineDriver, key_table: KeyTable, server: NetconfServer) -> Metrics:
+def _metrics(
+    driver: EngineDriver,
+    key_table: KeyTable,
+    server: NetconfServer,
+    southbound: Southbound,
+    netconf_certificates: NetconfCertificates,
+) -> Metrics:
     """Return the metrics of these rooms, told what takes time."""
     metrics = Metrics(
         Sources(
@@ -78,6 +87,9 @@ def _metrics(driver: EngineDriver, key_table: KeyTable, server: NetconfServer) -
             key_counts=key_table.counts,
             keys_extended=key_table.extended,
             sessions=lambda: (session.client.transport for session in server.sessions),
+            certificates=lambda: certificate_ends(driver.certificate_watch, netconf_certificates),
+            revocation_lists=lambda: driver.certificate_watch.lists_due(),
+            consumers=lambda: consumer_states(southbound),
         )
     )
     driver.subscribe(metrics.latencies.engine_event)
@@ -164,7 +176,8 @@ class Agent:
         datastores.on_commit(configuration.running_changed)
         self._southbound = Southbound(key_table, _wall_clock, f"rkmpd {rkmp.__version__}")
         bind_southbound(datastores, self._southbound, server)
-        self._metrics = _metrics(self._driver, key_table, server)
+        netconf_certificates = NetconfCertificates(server.publish)
+        self._metrics = _metrics(self._driver, key_table, server, self._southbound, netconf_certificates)
         bind_metrics(datastores, self._metrics, server)
         copies = GoodCopies(lambda: LastGood(self._directory.database).keep(database))
         self._closing.callback(copies.close)
@@ -172,19 +185,24 @@ class Agent:
         datastores.on_startup_change(copies.changed)
         # What has just been read was sound.
         copies.changed()
-        self._watch_clock(self._driver, KeyClock(key_table, _wall_clock), self._southbound)
+        certificate_clock = CertificateClock(netconf_certificates, _wall_clock)
+        key_clock = KeyClock(key_table, _wall_clock)
+        self._watch_clock(self._driver, key_clock, certificate_clock, self._southbound)
         self._closing.callback(CommitClock(datastores, _wall_clock).close)
         bound = self._driver.addresses().get(DEFAULT_LISTENER)
         if bound is not None:
             self._ike = ListenAddress(*bound)
-        await self._open(server, users, datastores)
+        await self._open(server, users, datastores, certificate_clock)
 
-    def _watch_clock(self, driver: EngineDriver, key_clock: KeyClock, southbound: Southbound) -> None:
+    def _watch_clock(
+        self, driver: EngineDriver, key_clock: KeyClock, certificate_clock: CertificateClock, southbound: Southbound
+    ) -> None:
         """Have those who go by civil time look at it when it is set, and else rarely."""
         self._closing.callback(key_clock.close)
+        self._closing.callback(certificate_clock.close)
 
         def look() -> None:
-            for looks in (key_clock.look, driver.look_at_clock, southbound.look):
+            for looks in (key_clock.look, certificate_clock.look, driver.look_at_clock, southbound.look):
                 looks()
 
         try:
@@ -193,13 +211,15 @@ class Agent:
             _log.info("the clock is looked at twice a minute, since the kernel does not tell when it is set: %s", error)
             return
         self._closing.callback(watch.close)
-        driver.longest_sleep = key_clock.longest_sleep = LONGEST_SLEEP
+        driver.longest_sleep = key_clock.longest_sleep = certificate_clock.longest_sleep = LONGEST_SLEEP
 
-    async def _open(self, server: NetconfServer, users: Users, datastores: Datastores) -> None:
+    async def _open(
+        self, server: NetconfServer, users: Users, datastores: Datastores, certificates: CertificateClock
+    ) -> None:
         self._server = server
         try:
             host_key = Secret(self._directory.host_key.read_bytes())
-            self._management = RunningManagement(server, users, host_key, self._netconf)
+            self._management = RunningManagement(server, users, host_key, self._netconf, certificates)
             self._follow(self._management, server, datastores)
             self._netconf = await self._management.start()
         except (OSError, ValueError) as error:
@@ -207,7 +227,7 @@ class Agent:
 
     def _follow(self, management: RunningManagement, server: NetconfServer, datastores: Datastores) -> None:
         """Have the configuration of how the agent is managed carried out, the stored one first."""
-        subscriber = AgentManagement(datastores.schema, management)
+        subscriber = AgentManagement(datastores.schema, management, _wall_clock)
         server.provide_state(AgentNames.AGENT, subscriber.provide)
         try:
             datastores.replay(subscriber)

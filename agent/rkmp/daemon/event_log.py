@@ -19,6 +19,7 @@ from rkmp.engine.events import (
     EngineEvent,
     NegotiationFailure,
     RequestCompleted,
+    RevocationListOverdue,
 )
 from rkmp.keytable import KeyEvent
 
@@ -26,7 +27,7 @@ _log = logging.getLogger(__name__)
 
 Value = str | int | float | bool | list[str]
 
-_WARNINGS = (AuthenticationFailure, CertificateExpiring, NegotiationFailure)
+_WARNINGS = (AuthenticationFailure, CertificateExpiring, NegotiationFailure, RevocationListOverdue)
 _PLAIN = re.compile(r"[\w.:/+-]+", re.ASCII)
 _WORDS = re.compile(r"(?<!^)(?=[A-Z])")
 

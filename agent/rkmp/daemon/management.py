@@ -6,7 +6,9 @@ The :class:`~rkmp.northbound.agent_management.Management` of a running agent.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 
+from rkmp.daemon.certificate_clock import CertificateClock
 from rkmp.daemon.listen_address import ListenAddress
 from rkmp.daemon.users import Users
 from rkmp.netconf import NetconfServer, ServerLimits
@@ -14,6 +16,7 @@ from rkmp.netconf.accounts import Accounts
 from rkmp.netconf.call_home import CalledClient, Caller, CallHome
 from rkmp.netconf.doors import Doors, DoorSettings, DoorStatus, Identity, SshIdentity
 from rkmp.netconf.transport import TransportServer
+from rkmp.northbound.certificates import Certificates
 from rkmp.secret import Secret
 
 LAST_RESORT = "command line"
@@ -23,10 +26,18 @@ LAST_RESORT = "command line"
 class RunningManagement:
     """Opens no door and calls nobody before ``start``; needs a running event loop."""
 
-    def __init__(self, server: NetconfServer, users: Users, host_key: Secret, address: ListenAddress) -> None:
+    def __init__(
+        self,
+        server: NetconfServer,
+        users: Users,
+        host_key: Secret,
+        address: ListenAddress,
+        certificates: CertificateClock,
+    ) -> None:
         self._server = server
         self._users = users
         self._host_key = host_key
+        self._certificates = certificates
         self._wanted: Sequence[DoorSettings] = ()
         self._clients: Sequence[CalledClient] = ()
         last_resort = DoorSettings(LAST_RESORT, address.host, address.port, SshIdentity())
@@ -81,6 +92,10 @@ class RunningManagement:
     def locked_out(self, accounts: Accounts) -> str | None:
         """Return the name of an administrator who could not log in, where none could; None where one can."""
         return self._users.locked_out(accounts)
+
+    def watch(self, certificates: Certificates, warnings: tuple[timedelta, ...]) -> None:
+        """Tell of these certificates before they expire, and of no others."""
+        self._certificates.watch(certificates, warnings)
 
     def admit(self, accounts: Accounts) -> None:
         """Let these users log in."""

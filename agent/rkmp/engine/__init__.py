@@ -48,6 +48,7 @@ from rkmp.engine.events import (
     NegotiationFailure,
     NegotiationSuccess,
     RequestCompleted,
+    RevocationListOverdue,
     RolloverCompleted,
     RolloverStarted,
 )
@@ -96,6 +97,7 @@ __all__ = [
     "PreparedConfiguration",
     "ProposalConfiguration",
     "RequestCompleted",
+    "RevocationListOverdue",
     "RolloverCompleted",
     "RolloverStarted",
     "SecurityProtocol",

@@ -15,6 +15,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from rkmp.engine.certificate_watch import CertificateWatch
 from rkmp.engine.configuration import EngineConfiguration, Listener
 from rkmp.engine.configuration_check import PreparedConfiguration
 from rkmp.engine.datagrams import Address, OutgoingDatagram
@@ -140,6 +141,11 @@ class EngineDriver:
     def statistics(self) -> dict[str, int]:
         """Return the engine's own counters."""
         return dict(self._engine.statistics())
+
+    @property
+    def certificate_watch(self) -> CertificateWatch:
+        """When certificates expire and revocation lists are due; to look at only."""
+        return self._engine.certificate_watch
 
     def look_at_clock(self) -> None:
         """Look at the civil clock now: it has been set."""

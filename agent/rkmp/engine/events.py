@@ -155,6 +155,15 @@ class CertificateExpiring(EngineEvent):
 
 
 @dataclass(frozen=True, slots=True)
+class RevocationListOverdue(EngineEvent):
+    """Another list of what ``issuer`` has revoked was due at ``next_update``, UTC; the one that is there counts on."""
+
+    revocation_list: str
+    issuer: str
+    next_update: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class RequestCompleted(EngineEvent):
     """What was asked for by an operator came to its end: ``key_name`` of the new key, or an ``error``."""
 

@@ -12,10 +12,40 @@ from prometheus_client.registry import Collector
 
 from rkmp.engine import PeerSnapshot
 from rkmp.engine.association_states import AssociationState
+from rkmp.engine.statistics import EngineStatistic
 from rkmp.keytable import KeyState
 from rkmp.metrics import names
+from rkmp.southbound.feed import FeedState
 
 PEER_STATES = ("keyed", "rolling-over", "negotiating", "failed", "idle")
+
+
+CERTIFICATE_KINDS = (
+    "ike-certificate",
+    "ike-trust-anchor",
+    "peer-certificate",
+    "netconf-certificate",
+    "netconf-trust-anchor",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateEnd:
+    """When a certificate expires, UTC: its kind, one of CERTIFICATE_KINDS, and the name of its entry or its peer."""
+
+    kind: str
+    name: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ConsumerState:
+    """How it stands with somebody who takes the keys of a neighbor and protocol."""
+
+    consumer: str
+    neighbor: str
+    protocol: str
+    state: FeedState
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +60,10 @@ class Sources:
     keys_extended: Callable[[datetime], int]
     sessions: Callable[[], Iterable[str]]
     """The transport of every NETCONF session, by its name in ietf-netconf-monitoring."""
+    certificates: Callable[[], Iterable[CertificateEnd]]
+    revocation_lists: Callable[[], Iterable[tuple[str, datetime]]]
+    """By name, when the next one is due, UTC."""
+    consumers: Callable[[], Iterable[ConsumerState]]
 
 
 class AgentCollector(Collector):
@@ -49,13 +83,14 @@ class AgentCollector(Collector):
         yield _gauge("rkmp_build_info", "The release that runs.", ["version"], _by_name({sources.version: 1}))
         yield from _peers_by_state(peers)
         yield from _associations(peers, now)
-        yield from _certificates(peers, now)
+        yield from _certificates(sources, now)
         counts = sources.key_counts(now)
         keys = _by_name({state.value: counts.get(state, 0) for state in KeyState})
         yield _gauge("rkmp_keys", "Keys of the key table, by state.", ["state"], keys)
         extended: dict[tuple[str, ...], float] = {(): float(sources.keys_extended(now))}
         yield _gauge("rkmp_keys_extended", "Active keys whose life is over, which policy extends.", [], extended)
         yield from _statistics(sources.engine_statistics(), peers)
+        yield from _consumers(sources.consumers())
         sessions = Counter(sources.sessions())
         yield _gauge("rkmp_netconf_sessions", "NETCONF sessions, by transport.", ["transport"], _by_name(sessions))
 
@@ -106,19 +141,39 @@ def _associations(peers: Sequence[PeerSnapshot], now: datetime) -> Iterator[Metr
     yield rolled
 
 
-def _certificates(peers: Sequence[PeerSnapshot], now: datetime) -> Iterator[Metric]:
-    expiries: dict[tuple[str, ...], float] = {}
-    for peer in peers:
-        ends = [sa.certificate_expires_at for sa in peer.ike_sas if sa.certificate_expires_at is not None]
-        if ends:
-            expiries[(peer.name,)] = (min(ends) - now).total_seconds()
-    text = "Until the first certificate of the chain that a peer has shown expires; negative: it has."
-    yield _gauge("rkmp_peer_certificate_expiry_seconds", text, ["peer"], expiries)
+def _certificates(sources: Sources, now: datetime) -> Iterator[Metric]:
+    ends: dict[tuple[str, ...], float]
+    ends = {(end.kind, end.name): (end.at - now).total_seconds() for end in sources.certificates()}
+    text = (
+        "Until a certificate, or the first of its chain, expires, by its entry or the peer that has shown it; "
+        "negative: it has."
+    )
+    yield _gauge("rkmp_certificate_expiry_seconds", text, ["kind", "name"], ends)
+    due: dict[tuple[str, ...], float]
+    due = {(name,): (at - now).total_seconds() for name, at in sources.revocation_lists()}
+    text = "Until the next certificate revocation list is due; negative: the one that is there is too old."
+    yield _gauge("rkmp_revocation_list_due_seconds", text, ["name"], due)
+
+
+def _consumers(consumers: Iterable[ConsumerState]) -> Iterator[Metric]:
+    responding: dict[tuple[str, ...], float] = {}
+    states: Counter[FeedState] = Counter()
+    for each in consumers:
+        row = (each.consumer, each.neighbor, each.protocol)
+        # Programs choose their names themselves; where several have one, the worst of them counts.
+        responding[row] = min(responding.get(row, 1.0), float(each.state is not FeedState.NOT_RESPONDING))
+        states[each.state] += 1
+    labels = ["consumer", "neighbor", "protocol"]
+    yield _gauge("rkmp_consumer_responding", "1 where a consumer of keys does what it is asked to.", labels, responding)
+    by_state = _by_name({state.value: states[state] for state in FeedState})
+    yield _gauge("rkmp_consumers", "Consumers of keys, by state; one counts for each neighbor.", ["state"], by_state)
 
 
 def _statistics(engine: Mapping[str, int], peers: Sequence[PeerSnapshot]) -> Iterator[Metric]:
     counters = {metric: _counter(metric) for metric in names.COUNTERS}
-    for statistic, count in engine.items():
+    # Of what has not happened, it is shown that it has not: a rate of what begins with 1 is none.
+    nothing: dict[str, int] = dict.fromkeys(EngineStatistic, 0)
+    for statistic, count in {**nothing, **engine}.items():
         shown = names.ENGINE.get(statistic)
         if (reason := names.reason_of_drop(statistic)) is not None:
             counters["rkmp_drops"].add_metric(("", reason), count)

@@ -6,8 +6,9 @@ told in state, so that no commit is lost over it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from lxml import etree
@@ -22,6 +23,7 @@ from rkmp.netconf.call_home import CalledClient, Caller
 from rkmp.netconf.doors import DoorSettings, DoorStatus
 from rkmp.northbound.agent_names import SYSTEM_NAMESPACE, AgentNames, SystemNames
 from rkmp.northbound.agent_settings import AgentReader, AgentSettings, read_accounts
+from rkmp.northbound.certificates import Certificates, add_summary
 from rkmp.northbound.elements import add
 
 LAST_ADMINISTRATOR = "last-administrator"
@@ -52,13 +54,20 @@ class Management(Protocol):
     def admit(self, accounts: Accounts) -> None:
         """Let these users log in."""
 
+    def watch(self, certificates: Certificates, warnings: tuple[timedelta, ...]) -> None:
+        """Tell of these certificates so long before each expires, and of no others."""
+
 
 class AgentManagement:
-    """The :class:`~rkmp.datastore.subscribers.ConfigurationSubscriber`, and the provider of the state beside it."""
+    """The :class:`~rkmp.datastore.subscribers.ConfigurationSubscriber`, and the provider of the state beside it.
 
-    def __init__(self, schema: Schema, management: Management) -> None:
+    ``clock`` returns the time now, aware, in UTC.
+    """
+
+    def __init__(self, schema: Schema, management: Management, clock: Callable[[], datetime]) -> None:
         self._schema = schema
         self._management = management
+        self._clock = clock
         self.settings = AgentSettings()
         """What is in force."""
 
@@ -78,6 +87,7 @@ class AgentManagement:
         """Carry out new settings."""
         before, self.settings = self.settings, settings
         self._management.limit(settings.limits)
+        self._management.watch(settings.certificates, settings.expiry_warnings)
         if settings.doors != before.doors:
             self._management.open_doors(settings.doors)
         if settings.clients != before.clients:
@@ -107,6 +117,11 @@ class AgentManagement:
             return
         for entry in netconf.iterchildren(AgentNames.HOST_KEY):
             self._add_host_key(entry)
+        for tag in (AgentNames.CERTIFICATE, AgentNames.TRUST_ANCHOR):
+            for entry in netconf.iterchildren(tag):
+                certificate = self.settings.certificates.get((tag, entry.findtext(AgentNames.NAME) or ""))
+                if certificate is not None:
+                    add_summary(entry, AgentNames, certificate, self._clock())
         for entry in netconf.iterchildren(AgentNames.ENDPOINT):
             self._add_door(entry)
         for entry in netconf.iterfind(f"{AgentNames.CALL_HOME}/{AgentNames.NETCONF_CLIENT}"):

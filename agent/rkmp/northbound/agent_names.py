@@ -46,6 +46,7 @@ class AgentNames(enum.StrEnum):
     ID = enum.auto()
     FINGERPRINT = enum.auto()
     MAP_TYPE = enum.auto()
+    EXPIRY_WARNING = enum.auto()
 
     # Where NETCONF is served, and who is called
     ENDPOINT = enum.auto()
@@ -103,6 +104,8 @@ class AgentNames(enum.StrEnum):
     CONSUMER_NOT_RESPONDING = enum.auto()
     CONSUMER_RESPONDING = enum.auto()
     KEY_ACCESS_REFUSED = enum.auto()
+    CERTIFICATE_EXPIRING = enum.auto()
+    EXPIRES_AT = enum.auto()
     PROCESS = enum.auto()
     CONSUMER = enum.auto()
     REASON = enum.auto()
@@ -115,6 +118,12 @@ class AgentNames(enum.StrEnum):
     STATUS = enum.auto()
     LAST_ERROR = enum.auto()
     CONNECTED_ENDPOINT = enum.auto()
+    SUBJECT = enum.auto()
+    ISSUER = enum.auto()
+    SERIAL_NUMBER = enum.auto()
+    NOT_BEFORE = enum.auto()
+    NOT_AFTER = enum.auto()
+    SECONDS_LEFT = enum.auto()
 
 
 class SystemNames(enum.StrEnum):

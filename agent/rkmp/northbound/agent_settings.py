@@ -5,12 +5,16 @@ What validation cannot know is refused here, with the path of the leaf: keys and
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 import asyncssh
 from lxml import etree
 
+from rkmp.crypto.certificates import first_to_expire, load_certificates
+from rkmp.crypto.signature_keys import CredentialError
 from rkmp.datastore.defaults import Instance
 from rkmp.datastore.schema import Schema
 from rkmp.netconf import CertToName, MapType, ServerLimits, SessionLimits, TlsIdentity, TransportLimits
@@ -20,6 +24,7 @@ from rkmp.netconf.doors import DoorSettings, Identity, SshIdentity
 from rkmp.netconf.ssh import public_key_line
 from rkmp.netconf.tls_context import check_certificate, check_trust_anchor, server_context
 from rkmp.northbound.agent_names import AgentNames, SystemNames
+from rkmp.northbound.certificates import Certificates, Entry, expiry_warnings
 from rkmp.northbound.reading import boolean, container, invalid_value, number, value
 from rkmp.secret import Secret
 
@@ -33,6 +38,10 @@ class AgentSettings:
     limits: ServerLimits = field(default_factory=ServerLimits)
     host_keys: Mapping[str, asyncssh.SSHKey] | None = None
     """The public halves, for state."""
+    certificates: Certificates = field(default_factory=dict)
+    """Those for TLS that can be told of, for state and for warnings."""
+    expiry_warnings: tuple[timedelta, ...] = ()
+    """How long before its end a certificate is told of, the earliest first."""
 
 
 class AgentReader:
@@ -55,6 +64,8 @@ class AgentReader:
             self._check_certificate(certificate)
         for anchor in self._anchors.values():
             self._check_anchor(anchor)
+        pems = {(names.CERTIFICATE, name): value(each, names.CHAIN) for name, each in self._certificates.items()}
+        pems |= {(names.TRUST_ANCHOR, name): value(each, names.CERTIFICATE) for name, each in self._anchors.items()}
         doors = tuple(self._door(each) for each in netconf.entries(names.ENDPOINT) if boolean(each, names.ENABLED))
         clients = container(netconf, names.CALL_HOME).entries(names.NETCONF_CLIENT)
         return AgentSettings(
@@ -62,6 +73,8 @@ class AgentReader:
             clients=tuple(self._client(each) for each in clients if boolean(each, names.ENABLED)),
             limits=_limits(container(netconf, names.LIMITS)),
             host_keys=host_keys,
+            certificates=_first_to_expire(pems),
+            expiry_warnings=expiry_warnings(netconf, names.EXPIRY_WARNING),
         )
 
     def _door(self, entry: Instance) -> DoorSettings:
@@ -130,6 +143,15 @@ class AgentReader:
             reason = "this is no private key, or it is encrypted"
             raise invalid_value(self._schema, entry, AgentNames.PRIVATE_KEY, reason) from None
         return key.convert_to_public()
+
+
+def _first_to_expire(pems: Mapping[Entry, str]) -> Certificates:
+    found = {}
+    for entry, pem in pems.items():
+        # What TLS can use and we cannot read is nothing that we can tell of.
+        with contextlib.suppress(CredentialError):
+            found[entry] = first_to_expire(load_certificates(pem.encode()))
+    return found
 
 
 def _cert_to_name(entry: Instance) -> CertToName:

@@ -21,8 +21,9 @@ from rkmp.engine.configuration import EngineConfiguration
 from rkmp.engine.revised import Revised
 from rkmp.errors import EngineRefusal, KeyTableError, RpcError
 from rkmp.keytable import KeyTable, PreparedManualRows
+from rkmp.northbound.certificates import expiry_warnings
 from rkmp.northbound.engine_access import EngineAccess, PreparedEngine
-from rkmp.northbound.engine_configuration import EntryReaders, expiry_warnings, private_algorithms
+from rkmp.northbound.engine_configuration import EntryReaders, private_algorithms
 from rkmp.northbound.manual_keys import read_key
 from rkmp.northbound.names import KeyTableNames, Rkmp
 from rkmp.northbound.reading import boolean, container, instance_of, value
@@ -148,7 +149,7 @@ class NorthboundConfiguration:
             "code_points": self._readers.code_points(code_points),
             "require_vendor_id": boolean(code_points, Rkmp.REQUIRE_VENDOR_ID),
             "private_algorithms": private_algorithms(code_points),
-            "expiry_warnings": expiry_warnings(container(root, Rkmp.CREDENTIALS)),
+            "expiry_warnings": expiry_warnings(container(root, Rkmp.CREDENTIALS), Rkmp.EXPIRY_WARNING),
             "local_identity": self._readers.identity(root.container(Rkmp.LOCAL_IDENTITY)),
         }
 

@@ -7,9 +7,9 @@ from datetime import datetime
 
 from lxml import etree
 
-from rkmp.northbound.values import boolean, date_and_time
+from rkmp.northbound.values import boolean, date_and_time, decimal
 
-Value = str | int | bool | bytes | datetime | enum.Enum | None
+Value = str | int | float | bool | bytes | datetime | enum.Enum | None
 
 
 def add(parent: etree._Element, tag: str, value: Value) -> None:
@@ -24,7 +24,7 @@ def container(parent: etree._Element, tag: str) -> etree._Element:
     return etree.SubElement(parent, tag) if found is None else found
 
 
-def _text(value: str | int | bool | bytes | datetime | enum.Enum) -> str:
+def _text(value: str | int | float | bool | bytes | datetime | enum.Enum) -> str:
     match value:
         case enum.Enum():
             return str(value.value)
@@ -34,6 +34,8 @@ def _text(value: str | int | bool | bytes | datetime | enum.Enum) -> str:
             return boolean(value)
         case bytes():
             return value.hex()
+        case float():
+            return decimal(value)
         case datetime():
             return date_and_time(value)
         case _:

@@ -7,7 +7,6 @@ be read again. Values that their YANG types admit and that still mean nothing ra
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
 from ipaddress import ip_address
 
 from cryptography import x509
@@ -226,12 +225,6 @@ def private_algorithms(numbers: Instance) -> dict[tuple[int, int], str]:
         (int(value(each, Rkmp.AUTH_ALG)), int(value(each, Rkmp.KDF))): value(each, Rkmp.ALGORITHM)
         for each in numbers.entries(Rkmp.PRIVATE_ALGORITHM)
     }
-
-
-def expiry_warnings(credentials: Instance) -> tuple[timedelta, ...]:
-    """Read ``expiry-warning``: how long before its end a certificate is told of, the earliest warning first."""
-    seconds = {int(text) for text in credentials.values(Rkmp.EXPIRY_WARNING)}
-    return tuple(timedelta(seconds=each) for each in sorted(seconds, reverse=True))
 
 
 def address(text: str) -> str:

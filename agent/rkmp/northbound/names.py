@@ -179,6 +179,8 @@ class Rkmp(enum.StrEnum):
     NEGOTIATION_FAILURE = enum.auto()
     AUTHENTICATION_FAILURE = enum.auto()
     CERTIFICATE_EXPIRING = enum.auto()
+    HANDSHAKE_TIME = enum.auto()
+    REVOCATION_LIST_OVERDUE = enum.auto()
     ROLLOVER_STARTED = enum.auto()
     ROLLOVER_COMPLETED = enum.auto()
     REASON = enum.auto()

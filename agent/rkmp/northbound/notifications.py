@@ -22,6 +22,7 @@ from rkmp.engine.events import (
     NegotiationFailure,
     NegotiationSuccess,
     RequestCompleted,
+    RevocationListOverdue,
     RolloverCompleted,
     RolloverStarted,
 )
@@ -52,6 +53,7 @@ ENGINE_NOTIFICATIONS: Mapping[type[EngineEvent], tuple[str, Mapping[str, str]] |
             Rkmp.REMOTE_SPI: "remote_spi",
             Rkmp.ROLE: "role",
             Rkmp.REMOTE_IDENTITY: "remote_identity",
+            Rkmp.HANDSHAKE_TIME: "seconds",
         },
     ),
     NatFound: (
@@ -114,6 +116,14 @@ ENGINE_NOTIFICATIONS: Mapping[type[EngineEvent], tuple[str, Mapping[str, str]] |
             Rkmp.SECONDS_LEFT: "seconds_left",
         },
     ),
+    RevocationListOverdue: (
+        Rkmp.REVOCATION_LIST_OVERDUE,
+        {
+            Rkmp.REVOCATION_LIST: "revocation_list",
+            Rkmp.ISSUER: "issuer",
+            Rkmp.NEXT_UPDATE: "next_update",
+        },
+    ),
     RolloverStarted: (
         Rkmp.ROLLOVER_STARTED,
         {
@@ -132,6 +142,8 @@ ENGINE_NOTIFICATIONS: Mapping[type[EngineEvent], tuple[str, Mapping[str, str]] |
             Rkmp.REPLACED_KEY_NAME: "replaced_key_name",
         },
     ),
+    # The key is told of by the key table.
+    NegotiationSuccess: None,
     # It answers the caller of an action, and is told to nobody else.
     RequestCompleted: None,
 }
@@ -144,8 +156,6 @@ KEY_NOTIFICATIONS: Mapping[type[KeyEvent], tuple[str, Mapping[str, str]] | None]
     KeyExtended: (KeyTableNames.KEY_EXTENDED, {KeyTableNames.SINCE: "since"}),
     KeyExtensionEnded: (KeyTableNames.KEY_EXTENSION_ENDED, {}),
     KeyExpired: (KeyTableNames.KEY_EXPIRED, {}),
-    # The key is told of by the key table.
-    NegotiationSuccess: None,
     KeyRemoved: (KeyTableNames.KEY_REMOVED, {KeyTableNames.REASON: "reason"}),
     # What a change of lifetimes leads to is told when its time comes.
     KeyUpdated: None,

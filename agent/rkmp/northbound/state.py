@@ -11,12 +11,13 @@ from datetime import datetime
 
 from lxml import etree
 
-from rkmp.crypto.certificates import CertificateSummary, first_to_expire, summary_of
+from rkmp.crypto.certificates import first_to_expire
 from rkmp.engine.configuration import EngineConfiguration
 from rkmp.engine.state import AssociationSnapshot, IkeSaSnapshot, PeerSnapshot
 from rkmp.keytable import KeyRow, KeyTable, Lifetime, fingerprint, key_state
 from rkmp.netconf import Origin, set_origin
 from rkmp.netconf.operational import EntryNames
+from rkmp.northbound.certificates import add_summary
 from rkmp.northbound.elements import add, container
 from rkmp.northbound.engine_access import EngineAccess
 from rkmp.northbound.names import KEY_TABLE_NAMESPACE, RKMP_NAMESPACE, KeyTableNames, Rkmp
@@ -92,7 +93,7 @@ class EngineState:
                 for entry in credentials.iterchildren(tag):
                     certificate = certificates.get(entry.findtext(Rkmp.NAME) or "")
                     if certificate is not None:
-                        _add_summary(entry, summary_of(certificate), self._clock)
+                        add_summary(entry, Rkmp, certificate, None if self._clock is None else self._clock())
             for entry in credentials.iterchildren(Rkmp.REVOCATION_LIST):
                 crl = configuration.revocation_lists.get(entry.findtext(Rkmp.NAME) or "")
                 if crl is not None:
@@ -106,17 +107,6 @@ def _why_closed(why_not_in_force: str | None) -> str:
     if why_not_in_force is None:
         return "RKMP is not enabled"
     return f"the configuration is not in force: {why_not_in_force}"
-
-
-def _add_summary(entry: etree._Element, summary: CertificateSummary, clock: Callable[[], datetime] | None) -> None:
-    add(entry, Rkmp.SUBJECT, summary.subject)
-    add(entry, Rkmp.ISSUER, summary.issuer)
-    add(entry, Rkmp.SERIAL_NUMBER, summary.serial_number)
-    add(entry, Rkmp.FINGERPRINT, summary.fingerprint)
-    add(entry, Rkmp.NOT_BEFORE, summary.not_before)
-    add(entry, Rkmp.NOT_AFTER, summary.not_after)
-    if clock is not None:
-        add(entry, Rkmp.SECONDS_LEFT, max(0, int((summary.not_after - clock()).total_seconds())))
 
 
 def _add_peer(entry: etree._Element, snapshot: PeerSnapshot) -> None:

@@ -109,3 +109,9 @@ def date_and_time(at: datetime) -> str:
 def boolean(value: bool) -> str:
     """Return the value of a boolean leaf."""
     return "true" if value else "false"
+
+
+def decimal(value: float) -> str:
+    """Return the canonical value of a decimal64 leaf with up to six digits behind the point (RFC 7950 9.3.2)."""
+    text = f"{value:.6f}".rstrip("0")
+    return f"{text}0" if text.endswith(".") else text

@@ -11,11 +11,12 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 
 from rkmp.engine.statistics import EngineStatistic, failure_statistic
-from rkmp.ike import AuthenticationFailure, ChildRefusal, NegotiationFailure, RekeyFailure, Statistic
+from rkmp.ike import AuthenticationFailure, ChildRefusal, NegotiationFailure, RekeyFailure, Role, Statistic
 from rkmp.keytable import KeyState
 from rkmp.metrics import AgentCollector, Latencies, MetricsConfiguration, Sources, names
-from rkmp.metrics.collector import PEER_STATES
+from rkmp.metrics.collector import CERTIFICATE_KINDS, PEER_STATES
 from rkmp.metrics.server import _OnEventLoop
+from rkmp.southbound.feed import FeedState
 from tests.docs.reference.markdown import code, codes, document, plain, table
 
 _NOTHING = Sources(
@@ -26,6 +27,9 @@ _NOTHING = Sources(
     key_counts=lambda _: {},
     keys_extended=lambda _: 0,
     sessions=lambda: (),
+    certificates=lambda: (),
+    revocation_lists=lambda: (),
+    consumers=lambda: (),
 )
 
 
@@ -72,6 +76,9 @@ def _asked() -> list[Any]:
 def _values() -> Iterator[tuple[str, str, str]]:
     found: dict[tuple[str, str], list[str]] = defaultdict(list)
     found["rkmp_peers", "state"] = list(PEER_STATES)
+    found["rkmp_certificate_expiry_seconds", "kind"] = list(CERTIFICATE_KINDS)
+    found["rkmp_consumers", "state"] = [state.value for state in FeedState]
+    found["rkmp_handshake_seconds", "role"] = [role.value for role in Role]
     found["rkmp_keys", "state"] = [state.value for state in KeyState]
     for shown in (*names.ENGINE.values(), *names.PEER.values()):
         label = names.COUNTERS[shown.metric][1] if shown.metric in names.COUNTERS else None
