@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import errno
 import socket
+import struct
 import subprocess
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 
@@ -20,7 +22,7 @@ from rkmp.southbound.steps import Add, Holding, Prefer, Remove, Step, after
 from rkmp.southbound.tcp_ao import Neighbor
 
 ADDRESSES = ["127.0.0.1", "::1"]
-ALGORITHMS = [("hmac-sha-1-96", 20), ("aes-128-cmac-96", 16), ("aes-128-cmac-96", 23)]
+ALGORITHMS = [("hmac-sha-1-96", 20), ("aes-128-cmac-96", 16), ("aes-128-cmac-96", 23), ("hmac-sha-256-128", 32)]
 
 
 def key(
@@ -138,7 +140,7 @@ def test_five_keys_follow_one_another_without_a_bad_segment(
             pair.both(Remove, old)
             talk(client, server)
             assert [each.send_id for each in tcp_ao.installed_keys(client)] == [number]
-        assert pair.client.sockets.usage().good > 0
+        assert counted(pair.client, "good") > 0
 
 
 def test_only_whoever_treats_options_alike_is_understood(pair: Pair) -> None:
@@ -226,46 +228,150 @@ def test_a_key_in_use_that_has_to_go_makes_place_for_the_next(pair: Pair) -> Non
     assert pair.client.sockets.usage().sending == pair.server.sockets.usage().sending == {"key-2"}
 
 
-def test_a_key_for_a_prefix_serves_every_address_in_it() -> None:
-    network = Neighbor.of("127.1.0.0", prefix_length=16)
-    with socket.socket() as listener, socket.socket() as client:
-        sockets = NeighborSockets(network)
-        listener.bind(("127.1.0.1", 0))
+def counted(side: Side, name: str) -> int:
+    """Return one of the counters once it is not 0 any more."""
+    deadline = time.monotonic() + 20
+    while not (count := int(getattr(side.sockets.usage(), name))):
+        assert time.monotonic() < deadline, f"{name} is still 0: {side.sockets.usage()}"
+        time.sleep(0.05)
+    return count
+
+
+def test_segments_under_a_key_of_other_material_are_counted_as_bad(pair: Pair) -> None:
+    pair.add(key(1))
+    pair.both(Prefer, "key-1")
+    client, server = pair.dial(), pair.accept()
+    talk(client, server)
+    assert pair.server.sockets.usage().bad == 0
+    pair.client.take(Add(key(2)))
+    pair.server.take(Add(mirrored(replace(key(2), secret=Secret(b"other")))), Prefer("key-2"))
+    # It asks for the key; what comes under it is nothing to it.
+    server.sendall(b".")
+    client.recv(1)
+    client.sendall(b".")
+    bad = counted(pair.server, "bad")
+    usage = pair.server.sockets.usage()
+    assert (usage.connections, usage.key_not_found, usage.unsigned, usage.dropped_icmps) == (1, 0, 0, 0)
+    # What a connection has counted is not lost with it.
+    pair.server.sockets.forget(server)
+    assert pair.server.sockets.usage().connections == 0
+    assert counted(pair.server, "bad") >= bad
+
+
+def test_segments_under_a_key_that_is_not_there_are_counted(pair: Pair) -> None:
+    pair.add(key(1))
+    pair.both(Prefer, "key-1")
+    client, server = pair.dial(), pair.accept()
+    talk(client, server)
+    pair.server.take(Add(mirrored(key(2))), Prefer("key-2"), Remove("key-1"))
+    client.sendall(b".")
+    assert counted(pair.server, "key_not_found") > 0
+    server.sendall(b".")
+    assert counted(pair.client, "key_not_found") > 0
+    assert pair.server.sockets.usage().bad == 0
+
+
+def checksum(octets: bytes) -> int:
+    total: int = sum(struct.unpack(f"!{len(octets) // 2}H", octets))
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return 0xFFFF - total
+
+
+def forged_segment(source: int, destination: int) -> bytes:
+    """Return a segment from 127.0.0.1 to itself, without options and so without TCP-AO, that would end a connection."""
+    header = struct.pack("!HHIIBBHHH", source, destination, 1, 0, 5 << 4, 0x04, 0, 0, 0)
+    pseudo = socket.inet_aton("127.0.0.1") * 2 + struct.pack("!BBH", 0, socket.IPPROTO_TCP, len(header))
+    return header[:16] + struct.pack("!H", checksum(pseudo + header)) + header[18:]
+
+
+def forged_unreachable(source: int, destination: int) -> bytes:
+    """Return an ICMP message that says of a segment between these ports that nothing listens there."""
+    loopback = socket.inet_aton("127.0.0.1")
+    about = struct.pack("!BBHHHBBH", 0x45, 0, 40, 0, 0, 64, socket.IPPROTO_TCP, 0) + loopback * 2
+    body = about + struct.pack("!HHI", source, destination, 1)
+    return struct.pack("!BBHI", 3, 3, checksum(b"\x03\x03" + bytes(6) + body), 0) + body
+
+
+@pytest.mark.parametrize(
+    ("protocol", "forged", "name"),
+    [
+        (socket.IPPROTO_TCP, forged_segment, "unsigned"),
+        (socket.IPPROTO_ICMP, forged_unreachable, "dropped_icmps"),
+    ],
+)
+def test_what_is_forged_without_a_key_is_counted_and_changes_nothing(
+    protocol: int, forged: Callable[[int, int], bytes], name: str
+) -> None:
+    with ExitStack() as stack:
+        pair = Pair("127.0.0.1", stack)
+        pair.add(key(1))
+        pair.both(Prefer, "key-1")
+        client, server = pair.dial(), pair.accept()
+        with socket.socket(socket.AF_INET, socket.SOCK_RAW, protocol) as raw:
+            # A segment comes from the client; a message is about what the server has sent.
+            ports = (client.getsockname()[1], server.getsockname()[1])
+            raw.sendto(forged(*(ports if name == "unsigned" else ports[::-1])), ("127.0.0.1", 0))
+        assert counted(pair.server, name) == 1
+        talk(client, server)
+        assert pair.server.sockets.usage().bad == 0
+
+
+@pytest.mark.parametrize(
+    ("network", "length", "ours", "theirs"),
+    [("127.1.0.0", 16, "127.1.0.1", "127.1.2.3"), ("fd01::", 64, "fd01::1", "fd01::2:3")],
+)
+def test_a_key_for_a_prefix_serves_every_address_in_it(network: str, length: int, ours: str, theirs: str) -> None:
+    family = socket.AF_INET6 if ":" in network else socket.AF_INET
+    if family == socket.AF_INET6:
+        script = "ip link add here type dummy; ip link set here up; ip addr add fd01::1/64 dev here nodad"
+        subprocess.run(["sh", "-ec", f"{script}; ip addr add fd01::2:3/64 dev here nodad"], check=True)
+    with socket.socket(family) as listener, socket.socket(family) as client:
+        sockets = NeighborSockets(Neighbor.of(network, prefix_length=length))
+        listener.bind((ours, 0))
         sockets.listening(listener)
         listener.listen()
         sockets.hold(after(after(Holding(), Add(mirrored(key(1)))), Prefer("key-1")))
         client.settimeout(10)
-        client.bind(("127.1.2.3", 0))
-        tcp_ao.add_key(client, Neighbor.of("127.1.0.1"), key(1), selected=True)
+        client.bind((theirs, 0))
+        tcp_ao.add_key(client, Neighbor.of(ours), key(1), selected=True)
         client.connect(listener.getsockname())
         with listener.accept()[0] as server:
             sockets.accepted(server)
             talk(client, server)
             (installed,) = tcp_ao.installed_keys(server)
-            assert installed.neighbor.prefix == 16
+            assert installed.neighbor.prefix == length
 
 
-def test_a_key_for_one_vrf_serves_no_other() -> None:
+@pytest.fixture(scope="module")
+def vrfs() -> tuple[int, int]:
+    """Two VRFs with a link between them; the indices of their devices."""
     script = """
     ip link add red type vrf table 10; ip link set red up
     ip link add blue type vrf table 20; ip link set blue up
     ip link add in-red type veth peer name in-blue
-    ip link set in-red master red up; ip addr add 10.2.0.1/24 dev in-red
-    ip link set in-blue master blue up; ip addr add 10.2.0.2/24 dev in-blue
+    ip link set in-red master red up; ip addr add 10.2.0.1/24 dev in-red; ip addr add fd02::1/64 dev in-red nodad
+    ip link set in-blue master blue up; ip addr add 10.2.0.2/24 dev in-blue; ip addr add fd02::2/64 dev in-blue nodad
     """
     subprocess.run(["sh", "-ec", script], check=True)
-    red, blue = socket.if_nametoindex("red"), socket.if_nametoindex("blue")
+    return socket.if_nametoindex("red"), socket.if_nametoindex("blue")
+
+
+@pytest.mark.parametrize(("ours", "theirs"), [("10.2.0.1", "10.2.0.2"), ("fd02::1", "fd02::2")])
+def test_a_key_for_one_vrf_serves_no_other(vrfs: tuple[int, int], ours: str, theirs: str) -> None:
+    red, blue = vrfs
+    family = socket.AF_INET6 if ":" in ours else socket.AF_INET
     for keyed in (red, blue):
-        with socket.socket() as listener, socket.socket() as client:
+        with socket.socket(family) as listener, socket.socket(family) as client:
             for each, vrf in ((listener, b"red"), (client, b"blue")):
                 each.settimeout(3)
                 each.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, vrf)
-            listener.bind(("10.2.0.1", 0))
-            sockets = NeighborSockets(Neighbor.of("10.2.0.2", interface_index=keyed))
+            listener.bind((ours, 0))
+            sockets = NeighborSockets(Neighbor.of(theirs, interface_index=keyed))
             sockets.hold(after(after(Holding(), Add(mirrored(key(1)))), Prefer("key-1")))
             sockets.listening(listener)
             listener.listen()
-            tcp_ao.add_key(client, Neighbor.of("10.2.0.1", interface_index=blue), key(1), selected=True)
+            tcp_ao.add_key(client, Neighbor.of(ours, interface_index=blue), key(1), selected=True)
             if keyed == blue:
                 # The segments come from the other VRF, for which there is no key.
                 with pytest.raises(TimeoutError):

@@ -26,6 +26,9 @@ SESSIONS = {
 }
 
 
+COUNTED = ("bad-segments", "key-not-found-segments", "unsigned-segments", "dropped-icmps")
+
+
 def configuration(router: Router) -> str:
     other = 3 - router.number
     proposals = "".join(
@@ -160,8 +163,14 @@ def test_the_agent_shows_what_the_speakers_use(world: World) -> None:
             entry.findtext(f"{{{AGENT}}}state"),
             entry.findtext(f"{{{AGENT}}}sending-key"),
             entry.findtext(f"{{{AGENT}}}client"),
+            *(entry.findtext(f"{{{AGENT}}}{name}") for name in COUNTED),
         )
         for entry in data.iter(f"{{{AGENT}}}subscription")
     }
     status = world.speakers[0].status
-    assert shown == {name: ("synchronised", status[name]["sending"][0], "speaker") for name in SESSIONS}
+    assert shown == {
+        name: ("synchronised", status[name]["sending"][0], "speaker", *("0",) * len(COUNTED)) for name in SESSIONS
+    }
+    good = {int(entry.text or 0) for entry in data.iter(f"{{{AGENT}}}good-segments")}
+    assert len(good) > 0
+    assert min(good) > 5

@@ -38,7 +38,6 @@ class Session:
         self.established = 0
         self.messages = 0
         self.heard = self.said = self.tried = 0.0
-        self.reported: object = None
         if not connects:
             self.listener = socket.socket(self.family)
             self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -107,10 +106,7 @@ class Session:
             self.said = now
             with suppress(OSError):
                 self.connection.send(KEEPALIVE)
-        usage = self.sockets.usage()
-        if (usage.sending, usage.connections) != self.reported:
-            self.reported = usage.sending, usage.connections
-            self.client.report(self.subscription, usage)
+        self.client.report(self.subscription, self.sockets.usage())
 
     def status(self) -> dict[str, object]:
         status: dict[str, object] = {"established": self.established, "is-up": self.connection is not None}

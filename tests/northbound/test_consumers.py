@@ -104,7 +104,7 @@ async def test_every_state_node_is_produced_and_of_its_type(tmp_path: Path) -> N
     with KeyClient(str(world.path), "bgpd") as client:
         subscription = client.subscribe("bgp", PEER)
         await take(client)
-        client.report(subscription, Usage(frozenset({"key-1"}), connections=1))
+        client.report(subscription, Usage(frozenset({"key-1"}), 1, 10, 11, 12, 13, 14))
         await until(lambda: southbound.clients()[0][1].usage is not None)
         await until(lambda: southbound.birds()[0][1].last_error is not None)
         await until(lambda: southbound.hooks()[0][1].steps == 2)
@@ -117,6 +117,9 @@ async def test_every_state_node_is_produced_and_of_its_type(tmp_path: Path) -> N
         assert sorted(texts(root, "state")) == ["not-responding", "synchronised", "synchronised"]
         assert texts(root, "client") == ["bgpd"]
         assert texts(root, "sending-key") == ["key-1", "key-1"]
+        # The hook counts nothing.
+        counted = ("good-segments", "bad-segments", "key-not-found-segments", "unsigned-segments", "dropped-icmps")
+        assert [texts(root, name) for name in counted] == [[str(number)] for number in range(10, 15)]
     await southbound.close()
     missing = {
         "/".join(etree.QName(tag).localname for tag in node.data_path)
@@ -126,6 +129,8 @@ async def test_every_state_node_is_produced_and_of_its_type(tmp_path: Path) -> N
     # A counter of a BIRD that answers is seen in the guest.
     assert {each for each in missing if not each.startswith("agent/southbound/bird/")} == {
         "agent/southbound/hook/neighbor/consumer-error",
+        "agent/southbound/hook/neighbor/connections",
+        *(f"agent/southbound/hook/neighbor/{name}" for name in counted),
         "agent/southbound/key-socket/subscription/consumer-error",
     }
     agent = root.find(AgentNames.AGENT)

@@ -35,6 +35,7 @@ from rkmp.southbound import (
     Told,
     Usage,
 )
+from rkmp.southbound import client as client_module
 from rkmp.southbound import key_session as key_session_module
 from rkmp.southbound.messages import MessageError, read_key, written_key
 from tests.keytable.rows import NOON, PEER, SECRET_OCTETS, memory_table, negotiated_row
@@ -350,7 +351,9 @@ async def test_the_last_key_is_taken_away_at_the_end_of_its_accept_lifetime(worl
         (b'{"type":"subscribe","id":true,"protocol":"bgp","neighbor":"x"}\n', "'id' is not a whole number"),
         (b'{"type":"subscribe","id":-1,"protocol":"bgp","neighbor":"x"}\n', "'id' is negative"),
         (b'{"type":"subscribe","id":1,"protocol":"bgp","neighbor":"x","holds":[1]}\n', "'holds' lists objects"),
-        (b'{"type":"acknowledge","subscription":9,"sequence":1}\n', "no such subscription"),
+        (b'{"type":"usage","subscription":1,"sending":[1]}\n', "'sending' lists names"),
+        (b'{"type":"usage","subscription":1,"sending":[],"unsigned":"many"}\n', "'unsigned' is not a whole number"),
+        (b'{"type":"usage","subscription":1,"sending":[],"bad":18446744073709551616}\n', "more than a counter holds"),
         (b'{"type":"hello","version":1,"name":"again"}\n', "a hello already"),
         (b"[" * 60000 + b"\n", "no JSON object"),
         (b"x" * 70000 + b"\n", "too long"),
@@ -359,12 +362,57 @@ async def test_the_last_key_is_taken_away_at_the_end_of_its_accept_lifetime(worl
 async def test_what_is_no_message_ends_the_session_with_a_reason(world: World, line: bytes, reason: str) -> None:
     reader, writer = await asyncio.open_unix_connection(str(world.path), limit=200000)
     assert json.loads(await reader.readline())["type"] == "hello"
-    writer.write(b'{"type":"hello","version":1,"name":"odd"}\n' + line)
-    said = json.loads(await reader.readline())
+    subscription = b'{"type":"subscribe","id":1,"protocol":"bgp","neighbor":"192.0.2.2"}\n'
+    writer.write(b'{"type":"hello","version":1,"name":"odd"}\n' + (subscription if b"usage" in line else b"") + line)
+    while (said := json.loads(await reader.readline()))["type"] in ("subscribed", "synchronised"):
+        pass
     assert (said["type"], said["code"]) == ("error", "malformed")
     assert reason in said["reason"]
     assert await reader.read() == b""
     writer.close()
+
+
+async def test_a_subscription_that_is_not_there_or_twice_is_said_so_and_the_session_goes_on(world: World) -> None:
+    reader, writer = await asyncio.open_unix_connection(str(world.path))
+    subscription = b'{"type":"subscribe","id":1,"protocol":"bgp","neighbor":"192.0.2.2"}\n'
+    writer.write(b'{"type":"hello","version":1,"name":"odd"}\n{"type":"unsubscribe","subscription":9}\n')
+    writer.write(subscription * 2)
+    said = [json.loads(await reader.readline()) for _ in range(4)]
+    assert [(each["type"], each.get("code"), each.get("id")) for each in said] == [
+        ("hello", None, None),
+        ("error", "no-such-subscription", 9),
+        ("subscribed", None, None),
+        ("error", "id-in-use", 1),
+    ]
+    writer.close()
+
+
+async def test_counters_are_told_from_time_to_time_and_what_is_sent_with_at_once(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.install(row(1))
+    with KeyClient(str(world.path), "bgpd") as client:
+        subscription = client.subscribe("bgp", PEER)
+        first = Usage(frozenset({"key-1"}), 1, good=1, bad=2, key_not_found=3, unsigned=4, dropped_icmps=5)
+        # Nobody listens yet, so that nothing is lost.
+        client.report(subscription, first)
+        await take(client)
+        client.report(subscription, first)
+        await until(lambda: status(world).usage == first)
+        client.report(subscription, replace(first, good=100))
+        client.report(subscription, replace(first, sending=frozenset(), good=101))
+        await until(lambda: status(world).usage == replace(first, sending=frozenset(), good=101))
+        monkeypatch.setattr(client_module, "REPORT_SECONDS", 0.0)
+        later = replace(first, sending=frozenset(), good=102)
+        client.report(subscription, later)
+        await until(lambda: status(world).usage == later)
+        # An agent that has restarted knows nothing of it.
+        await world.stop()
+        await in_thread(client.wait, 0.1)
+        world.start()
+        await take(client)
+        client.report(subscription, later)
+        await until(lambda: status(world).usage == later)
 
 
 async def test_another_version_is_refused(world: World) -> None:

@@ -56,6 +56,6 @@ class BirdConsumer:
         """Return what BIRD shows of the session."""
         seen = session_keys(await command(self._control_socket, f"show protocols all {self._protocol}"))
         if not seen.is_established:
-            return Usage()
+            return Usage(connections=0)
         names = frozenset(held.key.name for held in holding.keys if held.key.send_id == seen.current)
         return Usage(names, connections=1, good=seen.good, bad=seen.bad)

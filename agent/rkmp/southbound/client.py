@@ -30,6 +30,7 @@ from rkmp.southbound.messages import (
 from rkmp.southbound.steps import Add, Holding, Prefer, Remove, Retire, Step, Usage, after
 
 RECONNECT_SECONDS = 1.0
+REPORT_SECONDS = 10.0
 ANSWER_SECONDS = 10.0
 _NAMED_STEPS: dict[str, type[Prefer | Retire | Remove]] = {"prefer": Prefer, "retire": Retire, "remove": Remove}
 
@@ -39,6 +40,7 @@ class Subscription:
     """The keys of one neighbor and protocol: ``holding`` is what was acknowledged, and outlives the connection.
 
     ``is_synchronised``: the agent has said that there is nothing left to do, and the connection stands.
+    ``refusal`` is the code of why the agent does not serve it.
     """
 
     protocol: str
@@ -46,6 +48,7 @@ class Subscription:
     number: int
     holding: Holding = field(default_factory=Holding)
     is_synchronised: bool = False
+    refusal: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +65,18 @@ class Told:
         return after(self.subscription.holding, self.step)
 
 
+@dataclass(frozen=True, slots=True)
+class _Report:
+    """What was told of a subscription last, and when on the monotonic clock."""
+
+    usage: Usage
+    at: float
+
+    def looks_like(self, usage: Usage) -> bool:
+        """Whether ``usage`` differs in counters alone."""
+        return (usage.sending, usage.connections) == (self.usage.sending, self.usage.connections)
+
+
 class KeyClient:
     """A client of the agent's key socket at ``path``; ``name`` is how operators will know the program."""
 
@@ -73,6 +88,9 @@ class KeyClient:
         self._socket: socket.socket | None = None
         self._buffer = b""
         self._next_attempt = 0.0
+        self._served: set[int] = set()
+        self._reported: dict[int, _Report] = {}
+        self._asked: set[int] = set()
         self._answers: dict[int, Message] = {}
         self._refusals: list[KeyApiRefusal] = []
         self._told: list[Told] = []
@@ -94,8 +112,11 @@ class KeyClient:
     def unsubscribe(self, subscription: Subscription) -> None:
         """Be told no more of it."""
         del self._subscriptions[subscription.number]
+        self._served.discard(subscription.number)
+        self._reported.pop(subscription.number, None)
         self._told = [told for told in self._told if told.subscription is not subscription]
-        self._send(encoded("unsubscribe", subscription=subscription.number))
+        if subscription.refusal is None:
+            self._send(encoded("unsubscribe", subscription=subscription.number))
 
     def look_up(
         self, protocol: str, neighbor: str, *, recv_id: int | None = None
@@ -109,6 +130,16 @@ class KeyClient:
         self._require_connection()
         scope = {"protocol": protocol, "neighbor": neighbor}
         self._send(encoded("lookup", id=number, **scope, **({} if recv_id is None else {"recv-id": recv_id})))
+        self._asked.add(number)
+        try:
+            answer = self._answer(number)
+        finally:
+            self._asked.discard(number)
+        if answer["type"] == "error":
+            raise KeyApiRefusal(answer["reason"], answer["code"])
+        return [read_key(key) for key in answer["keys"]], answer.get("preferred")
+
+    def _answer(self, number: int) -> Message:
         deadline = time.monotonic() + ANSWER_SECONDS
         while number not in self._answers:
             if self._refusals:
@@ -116,10 +147,7 @@ class KeyClient:
             if self._socket is None or time.monotonic() >= deadline:
                 raise SouthboundError(f"the agent on {self._path} does not answer")
             self._receive(deadline - time.monotonic())
-        answer = self._answers.pop(number)
-        if answer["type"] == "error":
-            raise KeyApiRefusal(answer["reason"], answer["code"])
-        return [read_key(key) for key in answer["keys"]], answer.get("preferred")
+        return self._answers.pop(number)
 
     def fileno(self) -> int:
         """Return the descriptor that is readable when :meth:`wait` has something to do, or -1 without a connection."""
@@ -159,7 +187,17 @@ class KeyClient:
         self._send(encoded("refuse", subscription=number, sequence=told.sequence, reason=reason))
 
     def report(self, subscription: Subscription, usage: Usage) -> None:
-        """Say which keys the connections with the neighbor send with; do so whenever that changes."""
+        """Say which keys the connections with the neighbor send with, and their counters.
+
+        Call it as often as you like, such as on each turn of a loop. What the agent waits for, another key or number
+        of connections, is sent at once; counters that have changed every :data:`REPORT_SECONDS`.
+        """
+        last, now = self._reported.get(subscription.number), time.monotonic()
+        if subscription.number not in self._served or (last is not None and last.usage == usage):
+            return
+        if last is not None and now < last.at + REPORT_SECONDS and last.looks_like(usage):
+            return
+        self._reported[subscription.number] = _Report(usage, now)
         self._send(
             encoded(
                 "usage",
@@ -168,6 +206,9 @@ class KeyClient:
                 connections=usage.connections,
                 good=usage.good,
                 bad=usage.bad,
+                key_not_found=usage.key_not_found,
+                unsigned=usage.unsigned,
+                dropped_icmps=usage.dropped_icmps,
             )
         )
 
@@ -181,6 +222,9 @@ class KeyClient:
         self._told.clear()
         for subscription in self._subscriptions.values():
             subscription.is_synchronised = False
+            subscription.refusal = None
+        self._served.clear()
+        self._reported.clear()
         self._next_attempt = time.monotonic() + RECONNECT_SECONDS
 
     def _require_connection(self) -> None:
@@ -245,21 +289,31 @@ class KeyClient:
         subscription = self._subscriptions.get(message.get("subscription", 0))
         if kind == "hello" and message["version"] != VERSION:
             raise MessageError(f"the agent speaks version {message['version']} of the key API, and this is {VERSION}")
-        number = message.get("id")
-        if kind == "keys" or (kind == "error" and number is not None and number not in self._subscriptions):
+        if kind in ("keys", "error") and message.get("id") in self._asked:
             self._answers[message["id"]] = message
         elif kind == "error":
-            self._refusals.append(KeyApiRefusal(message["reason"], message["code"]))
-            if number is None:
-                self.close()
+            self._refused(message)
         if subscription is None:
             return
-        if kind == "synchronised":
+        if kind == "subscribed":
+            self._served.add(subscription.number)
+        elif kind == "synchronised":
             subscription.is_synchronised = True
         elif kind == "add":
             self._tell(subscription, Add(read_key(message["key"])), message)
         elif kind in _NAMED_STEPS:
             self._tell(subscription, _NAMED_STEPS[kind](message["key"]), message)
+
+    def _refused(self, message: Message) -> None:
+        """Take a refusal of this program, or of a subscription that there still is."""
+        subscription = self._subscriptions.get(message["id"]) if message.get("id") is not None else None
+        if message.get("id") is not None and subscription is None:
+            return
+        self._refusals.append(KeyApiRefusal(message["reason"], message["code"]))
+        if subscription is None:
+            self.close()
+        else:
+            subscription.refusal = message["code"]
 
     def _tell(self, subscription: Subscription, step: Step, message: Message) -> None:
         subscription.is_synchronised = False

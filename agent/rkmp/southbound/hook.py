@@ -22,7 +22,7 @@ from rkmp.errors import SouthboundError
 from rkmp.keytable import KeyTable
 from rkmp.southbound.configuration import HookConfiguration
 from rkmp.southbound.keys import ConsumerKey, consumer_key, unknown_key
-from rkmp.southbound.messages import VERSION, written_key
+from rkmp.southbound.messages import VERSION, MessageError, counters, written_key
 from rkmp.southbound.steps import Add, HeldKey, Holding, Step, Usage
 
 MOST_OCTETS = 65536
@@ -61,11 +61,13 @@ class HookConsumer:
         said = await self._ask("usage", dict)
         if said is None:
             return None
+        sending = said.get("sending")
+        if not isinstance(sending, list) or not all(isinstance(name, str) for name in sending):
+            raise SouthboundError(f"{self._command[0]} answers usage with something else")
         try:
-            numbers = {name: int(said.get(name, 0)) for name in ("connections", "good", "bad")}
-            return Usage(frozenset(map(str, said["sending"])), **numbers)
-        except (KeyError, TypeError, ValueError):
-            raise SouthboundError(f"{self._command[0]} answers usage with something else") from None
+            return Usage(frozenset(sending), **counters(said))
+        except MessageError as error:
+            raise SouthboundError(f"{self._command[0]} answers usage with something else: {error}") from None
 
     def _key(self, name: str) -> ConsumerKey:
         row = self._table.get(name)

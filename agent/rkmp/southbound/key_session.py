@@ -24,6 +24,7 @@ from rkmp.southbound.messages import (
     ErrorCode,
     Message,
     MessageError,
+    counters,
     decoded,
     encoded,
     written_key,
@@ -164,13 +165,23 @@ class KeySession:
                 self._subscribe(message)
             case "hello":
                 raise MessageError("there was a hello already")
-            case "unsubscribe":
-                self._subscription(message)
-                self._end(message["subscription"])
-            case "usage":
-                self._subscription(message).reported(_usage(message))
             case _:
-                self._subscription(message).answered(message)
+                self._to_subscription(message)
+
+    def _to_subscription(self, message: Message) -> None:
+        number = message["subscription"]
+        if number not in self._feeds:
+            reason = "there is no such subscription"
+            self._send(encoded("error", id=number, code=ErrorCode.NO_SUCH_SUBSCRIPTION, reason=reason))
+            return
+        subscriber = self._feeds[number][1]
+        match message["type"]:
+            case "unsubscribe":
+                self._end(number)
+            case "usage":
+                subscriber.reported(_usage(message))
+            case _:
+                subscriber.answered(message)
 
     def _look_up(self, message: Message) -> None:
         """Answer as RFC 7210 section 3 selects: the key to send with, or the one that a received segment names."""
@@ -243,12 +254,6 @@ class KeySession:
         # Unknown, or the name of another key by now: it is removed first. Its KeyIDs are not known, so they are none.
         return HeldKey(unknown_key(name) if key is None else replace(key, secret=Secret(b"")))
 
-    def _subscription(self, message: Message) -> _Subscriber:
-        found = self._feeds.get(message["subscription"])
-        if found is None:
-            raise MessageError("there is no such subscription")
-        return found[1]
-
     def _end(self, number: int) -> None:
         _, _, task = self._feeds.pop(number)
         with contextlib.suppress(asyncio.CancelledError):
@@ -269,9 +274,4 @@ def _usage(message: Message) -> Usage:
     sending = message["sending"]
     if not all(isinstance(name, str) for name in sending):
         raise MessageError("'sending' lists names of keys")
-    return Usage(
-        frozenset(sending),
-        connections=message["connections"],
-        good=message.get("good") or 0,
-        bad=message.get("bad") or 0,
-    )
+    return Usage(frozenset(sending), **counters(message))

@@ -19,6 +19,7 @@ from rkmp.southbound.keys import ConsumerKey, HelloKey, MasterKeyTuple
 VERSION = 1
 MOST_OCTETS = 65536
 """Of one line."""
+MOST_COUNTED = 2**64 - 1
 
 Message = Mapping[str, Any]
 
@@ -33,7 +34,7 @@ FROM_CLIENT: Mapping[str, Mapping[str, type]] = {
     "unsubscribe": {"subscription": _NUMBER},
     "acknowledge": _STEP,
     "refuse": {**_STEP, "reason": _TEXT},
-    "usage": {"subscription": _NUMBER, "sending": _LIST, "connections": _NUMBER},
+    "usage": {"subscription": _NUMBER, "sending": _LIST},
 }
 FROM_AGENT: Mapping[str, Mapping[str, type]] = {
     "hello": {"version": _NUMBER, "agent": _TEXT},
@@ -52,10 +53,10 @@ OPTIONAL: Mapping[str, type] = {
     "recv-id": _NUMBER,
     "preferred": _TEXT,
     "holds": _LIST,
-    "good": _NUMBER,
-    "bad": _NUMBER,
 }
 """Fields that some messages may have, and what they are then."""
+_COUNTERS = ("connections", "good", "bad", "key-not-found", "unsigned", "dropped-icmps")
+"""What a report of usage may have besides, each a whole number."""
 _KEY_FIELDS: Mapping[str, type] = {
     "name": _TEXT,
     "send-id": _NUMBER,
@@ -79,6 +80,8 @@ class ErrorCode(StrEnum):
     """There are too many programs, or subscriptions of this one."""
     ID_IN_USE = "id-in-use"
     """The program has a subscription of this number."""
+    NO_SUCH_SUBSCRIPTION = "no-such-subscription"
+    """The program has no subscription of this number, which is the ``id``."""
     MALFORMED = "malformed"
     """What was said is no message, or none that makes sense there."""
     UNSUPPORTED_VERSION = "unsupported-version"
@@ -163,6 +166,19 @@ def _require_names(fields: Mapping[str, Any], alg_ids: Collection[str], id_bits:
     ids = (fields["send-id"], fields["recv-id"])
     if fields["algorithm"] not in alg_ids or max(ids).bit_length() > id_bits:
         raise MessageError(f"a key has an algorithm or an ID that {what} does not have")
+
+
+def counters(fields: Mapping[str, Any]) -> dict[str, int]:
+    """Return what a report of usage counts, by the names of :class:`~rkmp.southbound.steps.Usage`.
+
+    Raises :class:`MessageError`.
+    """
+    present = [name for name in _COUNTERS if fields.get(name) is not None]
+    for name in present:
+        _require(fields, name, _NUMBER)
+        if fields[name] > MOST_COUNTED:
+            raise MessageError(f"{name!r} is more than a counter holds")
+    return {name.replace("-", "_"): fields[name] for name in present}
 
 
 def _require(fields: Mapping[str, Any], name: str, wanted: type) -> None:

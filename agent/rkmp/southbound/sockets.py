@@ -39,6 +39,7 @@ from rkmp.southbound.tcp_ao import (
 )
 
 _BARRIER_OCTETS = 20
+_COUNTERS = 5
 
 
 class NeighborSockets:
@@ -49,6 +50,7 @@ class NeighborSockets:
         self._holding = Holding()
         self._listeners: list[socket.socket] = []
         self._connections: list[socket.socket] = []
+        self._past = (0,) * _COUNTERS
         # Nobody knows it, so nobody can sign with it.
         self._barrier = MasterKeyTuple(
             "barrier", 0, 0, "hmac-sha-1-96", Secret(secrets.token_bytes(_BARRIER_OCTETS)), ignore_tcp_options=False
@@ -108,19 +110,21 @@ class NeighborSockets:
 
     def forget(self, sock: socket.socket) -> None:
         """Let go of a listener or connection that is about to be closed."""
+        if sock in self._connections:
+            with contextlib.suppress(TcpAoError):
+                self._past = _added(self._past, _counts(socket_info(sock)))
         for sockets in (self._listeners, self._connections):
             if sock in sockets:
                 sockets.remove(sock)
 
     def usage(self) -> Usage:
-        """Return which keys the connections send with, and their counters."""
+        """Return which keys the connections send with, and the counters of all that there were, which never go back."""
         infos = list(self._infos())
         names = {held.key.send_id: held.key.name for held in self._holding.keys}
         return Usage(
-            sending=frozenset(names[info.current] for info in infos if info.current in names),
-            connections=len(infos),
-            good=sum(info.good for info in infos),
-            bad=sum(info.bad + info.key_not_found + info.unsigned for info in infos),
+            frozenset(names[info.current] for info in infos if info.current in names),
+            len(infos),
+            *_added(self._past, *map(_counts, infos)),
         )
 
     def _infos(self) -> Iterable[SocketInfo]:
@@ -153,6 +157,15 @@ class NeighborSockets:
                 case Close():
                     return False
         return True
+
+
+def _counts(info: SocketInfo) -> tuple[int, ...]:
+    """Return the counters of a connection in the order of :class:`Usage`."""
+    return info.good, info.bad, info.key_not_found, info.unsigned, info.dropped_icmps
+
+
+def _added(*counts: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(map(sum, zip(*counts, strict=True)))
 
 
 def _keys(holding: Holding) -> list[MasterKeyTuple]:

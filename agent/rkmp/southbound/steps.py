@@ -37,16 +37,20 @@ class Holding:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What a consumer reports of the connections with the neighbor.
+    """What a consumer reports of the connections with the neighbor; None is what it does not.
 
-    ``sending`` are the names of the keys that they send with now, none without a connection. The counters are of
-    segments, verified and not.
+    ``sending`` are the names of the keys that they send with now, none without a connection. Counters are of segments
+    whose MAC was right, was wrong, which named a key that is not there, which had no TCP-AO though it is required; and
+    of ICMP messages that were dropped because nothing authenticates them (RFC 5925 section 7.8).
     """
 
     sending: frozenset[str] = frozenset()
-    connections: int = 0
-    good: int = 0
-    bad: int = 0
+    connections: int | None = None
+    good: int | None = None
+    bad: int | None = None
+    key_not_found: int | None = None
+    unsigned: int | None = None
+    dropped_icmps: int | None = None
 
     def confirms(self, name: str) -> bool:
         """Whether no connection sends with another key than ``name``: the peer has asked for it, and so has it."""
