@@ -73,3 +73,25 @@ def test_the_newest_events_have_what_room_there_is() -> None:
         shown = lines(screen, height=height)
         assert len(shown) <= height
         assert shown[-1].endswith("=k299")
+
+
+def test_an_extended_key_is_plain_to_see() -> None:
+    since = (NOON - timedelta(hours=3)).isoformat()
+    key = {**DATA["key-table"]["key"][0], "selected-for-sending": "true"}  # type: ignore[index]
+    screen = Screen("r1")
+    screen.note_state({"key-table": {"key": [{**key, "extended-from": since, "extended": "true"}]}})
+    (line,) = [line for line in lines(screen) if line.startswith("k1")]
+    assert "extended *" in line
+    assert "3h00m over" in line
+    screen.note_state({"key-table": {"key": [{**key, "extended-from": (NOON + timedelta(hours=3)).isoformat()}]}})
+    (line,) = [line for line in lines(screen) if line.startswith("k1")]
+    assert "active *" in line
+    assert "3h00m" in line
+
+
+def test_a_rollover_whose_time_has_come_is_due() -> None:
+    screen = Screen("r1")
+    screen.note_state(DATA)
+    shown = lines(screen, NOON + timedelta(hours=1))
+    (association,) = [line for line in shown if line.startswith("r2") and " bgp " in line and "k1" in line]
+    assert " due " in association

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from lxml import etree
 
 from rkmp.cli.lifetimes import Axis, axis_of, sessions
-from rkmp.cli.timeline import ACCEPT, NOW, ROLLOVER, SEND, drawn
+from rkmp.cli.timeline import ACCEPT, EXTENSION, NOW, ROLLOVER, SEND, drawn
 from rkmp.cli.timeline_picture import SVG, picture
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -80,6 +80,34 @@ def test_a_direction_that_has_no_use_for_a_lifetime_draws_none() -> None:
     for direction, marks in (("in", {ACCEPT}), ("out", {SEND}), ("disabled", set())):
         line = lines_of({"key-table": {"key": [key("k", -1, 1, direction=direction)]}})[1]
         assert {mark for mark in (SEND, ACCEPT) if mark in line} == marks
+
+
+EXTENDED = {
+    "key-table": {
+        "key": [
+            key("past its life", -26, None) | {"extended-from": at(-2), "extended": "true"},
+            key("extendable", -1, 25, protocol="ckt:ldp") | {"extended-from": at(23), "extended": "false"},
+        ]
+    }
+}
+
+
+def test_an_extension_is_drawn_apart_and_told() -> None:
+    past, extendable = (lines_of(EXTENDED)[number] for number in (1, 4))
+    assert past.endswith("2h00m over extended")
+    assert past.index(SEND) < past.index(EXTENSION)
+    assert extendable.endswith("23h00m active")
+    assert extendable.rindex(SEND) < extendable.index(EXTENSION)
+    root = picture(sessions(EXTENDED), axis_of(sessions(EXTENDED), NOON))
+    assert len(root.findall(f".//{{{SVG}}}rect[@class='extension']")) == 2
+    assert f"past its life: active\nsent with from {at(-26)} to for ever\nextended from {at(-2)} on" in "".join(
+        title.text or "" for title in root.iter(f"{{{SVG}}}title")
+    )
+
+
+def test_a_key_that_was_replaced_before_its_life_ended_has_no_extension() -> None:
+    line = lines_of({"key-table": {"key": [key("k", -26, -2) | {"extended-from": at(3)}]}})[1]
+    assert EXTENSION not in line
 
 
 def test_the_picture_has_a_bar_a_lifetime_and_says_all_of_it() -> None:

@@ -34,13 +34,26 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class KeyLife:
-    """One key: ``send`` and ``accept`` are None where its direction has no use for them."""
+    """One key: ``send`` and ``accept`` are None where its direction has no use for them.
+
+    ``extended_from`` is where in ``send`` an extension of its life begins, None where there is none.
+    """
 
     name: str
     state: str
     is_sending: bool
     send: Span | None
     accept: Span | None
+    extended_from: datetime | None
+    is_extended: bool
+
+    @property
+    def extension(self) -> Span | None:
+        """The part of ``send`` in which it is only sent with where nothing has taken its place."""
+        if self.extended_from is None or self.send is None:
+            return None
+        end = self.send.end
+        return Span(self.extended_from, end) if end is None or end > self.extended_from else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +124,8 @@ def axis_of(found: Sequence[Session], now: datetime) -> Axis:
             for span in (life.send, life.accept):
                 if span is not None:
                     moments += [moment for moment in (span.start, span.end) if moment is not None]
+            if life.extension is not None and life.extension.start is not None:
+                moments.append(life.extension.start)
     length = max(max(moments) - min(moments), SHORTEST_AXIS)
     return Axis(min(moments) - MARGIN * length, min(moments) + (1 + MARGIN) * length, now)
 
@@ -123,6 +138,8 @@ def _life(key: Mapping[str, Any]) -> KeyLife:
         key.get("selected-for-sending") == "true",
         _span(key.get("send-lifetime")) if direction in ("out", "both") else None,
         _span(key.get("accept-lifetime")) if direction in ("in", "both") else None,
+        _moment(key.get("extended-from")),
+        key.get("extended") == "true",
     )
 
 

@@ -16,11 +16,14 @@ from rkmp.cli.lifetimes import Axis, KeyLife, Session, Span, axis_of, sessions
 from rkmp.cli.session import Session as NetconfSession
 from rkmp.cli.show import subtree
 from rkmp.cli.timeline_picture import picture
-from rkmp.cli.views import KEYS, PEERS, STYLES, time_left
+from rkmp.cli.views import KEYS, PEERS, STYLES, lasts, time_left
 from rkmp.errors import CommandError
 
-SEND, ACCEPT, NOW, ROLLOVER = "█", "░", "│", "▼"
-LEGEND = f"{SEND} sent with and accepted   {ACCEPT} accepted   {NOW} now   {ROLLOVER} next rollover   times are UTC"
+SEND, EXTENSION, ACCEPT, NOW, ROLLOVER = "█", "▒", "░", "│", "▼"
+LEGEND = (
+    f"{SEND} sent with and accepted   {EXTENSION} the same past its life, if nothing replaces it   {ACCEPT} accepted   "
+    f"{NOW} now   {ROLLOVER} next rollover   times are UTC"
+)
 
 FINE = timedelta(minutes=5)
 """Up to here an axis has seconds, and above it days."""
@@ -65,7 +68,7 @@ def drawn(found: Sequence[Session], axis: Axis, width: int) -> list[Text]:
 
 def _key_line(life: KeyLife, axis: Axis, label: int, room: int) -> Text:
     bar = [" "] * room
-    for span, mark in ((life.accept, ACCEPT), (life.send, SEND)):
+    for span, mark in ((life.accept, ACCEPT), (life.send, SEND), (life.extension, EXTENSION)):
         reach = None if span is None else axis.reach(span)
         if reach is not None:
             first, last = (round(share * (room - 1)) for share in reach)
@@ -73,8 +76,10 @@ def _key_line(life: KeyLife, axis: Axis, label: int, room: int) -> Text:
     now = round(axis.share(axis.now) * (room - 1))
     if bar[now] == " ":
         bar[now] = NOW
-    left = time_left(_text(_last_end(life)), axis.now)
-    state = (life.state + (" *" if life.is_sending else ""), STYLES.get(life.state, ""))
+    extended_from = None if life.extension is None else life.extended_from
+    left = lasts(_text(extended_from), _text(_last_end(life)), axis.now)
+    word = "extended" if life.is_extended else life.state
+    state = (word + (" *" if life.is_sending else ""), STYLES.get(word, ""))
     return Text.assemble(f"  {life.name}".ljust(label), " ", "".join(bar), f" {left:>7} ", state)
 
 
@@ -112,6 +117,8 @@ def _as_data(session: Session) -> dict[str, object]:
                 "admin-key-name": life.name,
                 "state": life.state,
                 "selected-for-sending": life.is_sending,
+                "extended": life.is_extended,
+                "extended-from": _text(life.extended_from),
                 "send": _span_data(life.send),
                 "accept": _span_data(life.accept),
             }

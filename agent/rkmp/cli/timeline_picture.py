@@ -20,6 +20,7 @@ LONGEST_NAME = 38
 _STYLE = """
 text { font: 12px sans-serif; fill: #333 } .session { font-weight: bold } .small { font-size: 11px; fill: #666 }
 .accept { fill: #9ecae1 } .send { fill: #3182bd } .sending { fill: #08519c } .expired { fill: #bbb }
+.extension { fill: #fdae6b }
 .grid { stroke: #ddd } .now { stroke: #d94801; stroke-width: 2 } .rollover { fill: #d94801 } .ground { fill: #fff }
 """
 
@@ -57,20 +58,21 @@ def picture(found: Sequence[Session], axis: Axis) -> etree._Element:
             y += ROW
     now = _x(axis.share(axis.now))
     _add(root, "line", x1=now, x2=now, y1=8, y2=bottom, **{"class": "now"})
-    _text(root, 8, height - 12, f"now is {axis.now:%Y-%m-%d %H:%M:%S} UTC; light: accepted; dark: sent with", "small")
+    legend = "light: accepted; dark: sent with; orange: the same past its life, if nothing replaces it"
+    _text(root, 8, height - 12, f"now is {axis.now:%Y-%m-%d %H:%M:%S} UTC; {legend}", "small")
     return root
 
 
 def _bar(root: etree._Element, life: KeyLife, axis: Axis, y: int) -> None:
     name = life.name if len(life.name) <= LONGEST_NAME else f"{life.name[: LONGEST_NAME - 1]}…"
     group = _add(root, "g")
-    _add(
-        group, "title"
-    ).text = f"{life.name}: {life.state}\nsent with {_told(life.send)}\naccepted {_told(life.accept)}"
+    extension = "" if life.extended_from is None else f"\nextended from {life.extended_from.isoformat()} on"
+    told = f"{life.name}: {life.state}\nsent with {_told(life.send)}{extension}\naccepted {_told(life.accept)}"
+    _add(group, "title").text = told
     _text(group, 16, y + BAR, name)
     is_over = life.state in ("expired", "disabled")
     sending = "sending" if life.is_sending else "send"
-    for span, kind in ((life.accept, "accept"), (life.send, sending)):
+    for span, kind in ((life.accept, "accept"), (life.send, sending), (life.extension, "extension")):
         reach = None if span is None else axis.reach(span)
         if reach is not None:
             start, end = map(_x, reach)

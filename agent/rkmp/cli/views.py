@@ -60,7 +60,7 @@ def _associations(data: Mapping[str, Any], now: datetime) -> list[Row]:
             entry.get("current-key", "-"),
             entry.get("next-key", "-"),
             f"{entry.get('send-id', '-')}/{entry.get('recv-id', '-')}",
-            time_left(entry.get("next-rollover-at"), now),
+            _rolls_in(entry.get("next-rollover-at"), now),
             entry.get("rollovers", "0"),
             entry.get("last-error", "-"),
         )
@@ -83,9 +83,9 @@ def _keys(data: Mapping[str, Any], now: datetime) -> list[Row]:
             ", ".join(entries(key, "peer")) or "-",
             f"{key.get('peer-key-name', '-')}/{key.get('local-key-name', '-')}",
             identity(key.get("alg-id", "-")),
-            key.get("state", "-") + (" *" if key.get("selected-for-sending") == "true" else ""),
-            time_left(rolls.get(key["admin-key-name"]), now),
-            time_left((key.get("send-lifetime") or {}).get("end"), now),
+            state_of(key) + (" *" if key.get("selected-for-sending") == "true" else ""),
+            _rolls_in(rolls.get(key["admin-key-name"]), now),
+            lasts(key.get("extended-from"), (key.get("send-lifetime") or {}).get("end"), now),
             time_left((key.get("accept-lifetime") or {}).get("end"), now),
             "negotiated" if "rkmp" in key else "manual",
             key.get("fingerprint", "-"),
@@ -100,13 +100,36 @@ def _place(key: Mapping[str, Any]) -> tuple[str, str, str, str]:
     return identity(key.get("protocol", "")), ",".join(entries(key, "peer")), start, key["admin-key-name"]
 
 
+def state_of(key: Mapping[str, Any]) -> str:
+    """Return the state of a key as people are told it: one that only policy keeps alive is called so."""
+    return "extended" if key.get("extended") == "true" else str(key.get("state", "-"))
+
+
+def lasts(extended_from: str | None, end: str | None, now: datetime) -> str:
+    """Return how long a key is still sent with, or for how long it has been ``over`` while its life is extended.
+
+    The moments are those of the end of its life, where that may be extended, and of its last lifetime.
+    """
+    life, last = (None if moment is None else datetime.fromisoformat(moment) for moment in (extended_from, end))
+    if life is None or (last is not None and last < max(life, now)):
+        return time_left(end, now)
+    return time_left(extended_from, now) if now <= life else f"{_length(int((now - life).total_seconds()))} over"
+
+
+def _rolls_in(moment: str | None, now: datetime) -> str:
+    left = time_left(moment, now)
+    return "due" if left == "past" else left
+
+
 def time_left(moment: str | None, now: datetime) -> str:
     """Return how long until a yang:date-and-time, as ``2d03h``, ``3h05m``, ``4m10s`` or ``7s``; ``-`` for never."""
     if moment is None:
         return "-"
     seconds = int((datetime.fromisoformat(moment) - now).total_seconds())
-    if seconds < 0:
-        return "past"
+    return "past" if seconds < 0 else _length(seconds)
+
+
+def _length(seconds: int) -> str:
     minutes, second = divmod(seconds, 60)
     hours, minute = divmod(minutes, 60)
     days, hour = divmod(hours, 24)
@@ -138,6 +161,7 @@ STYLES: Mapping[str, str] = {
     "pending": "cyan",
     "negotiating": "cyan",
     "rolling-over": "cyan",
+    "extended": "bold red",
     "accept-only": "yellow",
     "failed": "bold red",
     "expired": "dim",
