@@ -1,16 +1,19 @@
-"""Who uses the keys of the key table: BIRD, programs on the local key API or behind a hook, and TCP sockets.
+"""Who uses the keys of the key table: BIRD, programs on the local key API or behind a hook, routers, TCP sockets.
 
 :class:`Southbound` runs in the agent. :class:`KeyClient`, :class:`NeighborSockets` and :class:`Neighbor` are for
 programs in Python that speak a routing protocol themselves; they need no agent in their process.
 """
 
 from rkmp.errors import KeyApiRefusal, SouthboundError, TcpAoError, TcpAoUnavailable
+from rkmp.southbound.chain_keys import KeyIds
 from rkmp.southbound.client import KeyClient, Subscription, Told
 from rkmp.southbound.configuration import (
     BirdConfiguration,
     HookConfiguration,
     KeyPermission,
     KeySocketConfiguration,
+    NetconfNeighbor,
+    NetconfServerConfiguration,
     SouthboundConfiguration,
 )
 from rkmp.southbound.feed import ConsumerReport, FeedState, FeedStatus
@@ -34,11 +37,14 @@ __all__ = [
     "KeyAccessRefused",
     "KeyApiRefusal",
     "KeyClient",
+    "KeyIds",
     "KeyPermission",
     "KeySocketConfiguration",
     "MasterKeyTuple",
     "Neighbor",
     "NeighborSockets",
+    "NetconfNeighbor",
+    "NetconfServerConfiguration",
     "Prefer",
     "Remove",
     "Retire",

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from rkmp.secret import Secret
+from rkmp.southbound.chain_keys import KeyIds
+
 
 @dataclass(frozen=True, slots=True)
 class BirdConfiguration:
@@ -50,9 +53,43 @@ class KeySocketConfiguration:
 
 
 @dataclass(frozen=True, slots=True)
+class NetconfNeighbor:
+    """A neighbor of a router without rkmp, as in the key table, and the key chain there that is for it."""
+
+    address: str
+    protocol: str
+    key_chain: str
+
+
+@dataclass(frozen=True, slots=True)
+class NetconfServerConfiguration:
+    """A router without rkmp, whose key chains are filled through its NETCONF server.
+
+    ``private_key`` is PEM, ``host_keys`` are lines of OpenSSH's (algorithm and base64), of which none counts where
+    ``trusts_any_host_key``. ``timeout``, ``reconcile_interval`` and ``clock_tolerance`` are in seconds.
+    """
+
+    name: str
+    host: str
+    port: int
+    user: str
+    private_key: Secret | None
+    password: Secret | None
+    host_keys: tuple[str, ...]
+    trusts_any_host_key: bool
+    timeout: float
+    reconcile_interval: float
+    clock_tolerance: float
+    key_ids: KeyIds
+    neighbors: tuple[NetconfNeighbor, ...]
+    enabled: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class SouthboundConfiguration:
     """All of them, by name."""
 
     birds: Mapping[str, BirdConfiguration] = field(default_factory=dict)
     hooks: Mapping[str, HookConfiguration] = field(default_factory=dict)
+    netconf_servers: Mapping[str, NetconfServerConfiguration] = field(default_factory=dict)
     key_socket: KeySocketConfiguration | None = None

@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
+import random
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -21,10 +23,13 @@ from rkmp.southbound.keys import WantedKeys, wanted_keys
 from rkmp.southbound.steps import Add, Holding, Step, Usage, adopted, after, is_confirmed, next_step
 
 _log = logging.getLogger(__name__)
+_random = random.SystemRandom()
 Result = TypeVar("Result")
 
 FIRST_RETRY, LAST_RETRY = 1.0, 60.0
 """Seconds between tries with a consumer that does not do a step; doubled with each."""
+RETRY_JITTER = 0.75, 1.25
+"""By what each of these is multiplied, at random: consumers that have failed together do not all come at once."""
 FIRST_LOOK, LAST_LOOK, LOOK_GROWTH = 0.2, 15.0, 1.5
 """Seconds between looks at a consumer whose peer has not switched yet."""
 IDLE_LOOK = 3600.0
@@ -36,8 +41,10 @@ class Consumer(Protocol):
 
     name: str
     """The consumer's name in the configuration."""
-    timeout: float
-    """Seconds within which a step is to be acknowledged."""
+
+    @property
+    def timeout(self) -> float | None:
+        """Seconds within which a step is to be acknowledged; None where the consumer keeps the time itself."""
 
     async def holding(self) -> Holding:
         """Return what the consumer has, so far as it can tell."""
@@ -101,7 +108,12 @@ class KeyFeed:
     report: Callable[[ConsumerReport], None]
     settled: Callable[[], None] = lambda: None
     """Called when there is no step left to do, each time that there were some and once at the start."""
+    keep: Callable[[Holding], Coroutine[object, object, None]] | None = None
+    """Brings in line what no step tells, where the consumer has such things; called when there is no step left."""
+    audit: float | None = None
+    """Seconds after which the consumer is asked again what it has; None is only after a failure."""
     _awake: asyncio.Event = field(default_factory=asyncio.Event)
+    _is_doubted: bool = False
     _holding: Holding = field(default_factory=Holding)
     _usage: Usage | None = None
     _state: FeedState = FeedState.CHANGING
@@ -112,6 +124,11 @@ class KeyFeed:
 
     def wake(self) -> None:
         """Look at the key table again."""
+        self._awake.set()
+
+    def doubt(self) -> None:
+        """Ask the consumer again what it has: it may be other than it was."""
+        self._is_doubted = True
         self._awake.set()
 
     @property
@@ -139,18 +156,23 @@ class KeyFeed:
         """Serve until cancelled."""
         while True:
             try:
+                self._is_doubted = False
                 self._holding = await self._within_time(self.consumer.holding())
                 await self._serve()
             except SouthboundError as error:
                 self._fail(str(error))
-            # A key that comes meanwhile does not make a consumer answer, so nothing but time ends this.
-            await asyncio.sleep(self._retry)
-            self._retry = min(self._retry * 2, LAST_RETRY)
+                # A key that comes meanwhile does not make a consumer answer, so nothing but time ends this.
+                await asyncio.sleep(self._retry * _random.uniform(*RETRY_JITTER))
+                self._retry = min(self._retry * 2, LAST_RETRY)
 
     async def _serve(self) -> None:
-        """Do steps as they come; raises :class:`SouthboundError` when one is not done."""
+        """Do steps as they come, until there is doubt about what the consumer has.
+
+        Raises :class:`SouthboundError` when a step is not done.
+        """
         look, is_news = FIRST_LOOK, True
-        while True:
+        asked = asyncio.get_running_loop().time()
+        while not self._is_doubted:
             self._awake.clear()
             wanted = wanted_keys(self.table, self.neighbor, self.protocol, self.clock())
             self._holding = adopted(self._holding, wanted)
@@ -164,6 +186,8 @@ class KeyFeed:
                 _log.info("consumer %s: %s %s %s", self.consumer.name, *self._described(step))
                 look, is_news = FIRST_LOOK, True
                 continue
+            if self.keep is not None:
+                await self._within_time(self.keep(self._holding))
             self._recover()
             if is_news:
                 self.settled()
@@ -175,13 +199,19 @@ class KeyFeed:
                 self._state = FeedState.SYNCHRONISED if self._holding.keys else FeedState.WITHOUT_KEYS
             delay = self._until(wanted, IDLE_LOOK if is_settled else look)
             look = FIRST_LOOK if is_settled else min(look * LOOK_GROWTH, LAST_LOOK)
+            left = self._until_audit(asked)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._awake.wait(), delay)
+                await asyncio.wait_for(self._awake.wait(), min(delay, left))
+            self._is_doubted |= self._until_audit(asked) <= 0
 
     def _until(self, wanted: WantedKeys, longest: float) -> float:
         if wanted.next_change is None:
             return longest
         return min(max((wanted.next_change - self.clock()).total_seconds(), 0.001), longest)
+
+    def _until_audit(self, asked: float) -> float:
+        """Return the seconds until the consumer is to be asked again, by the loop's clock."""
+        return math.inf if self.audit is None else asked + self.audit - asyncio.get_running_loop().time()
 
     async def _within_time(self, deed: Coroutine[object, object, Result]) -> Result:
         try:
@@ -190,9 +220,9 @@ class KeyFeed:
             raise SouthboundError(f"no answer within {self.consumer.timeout:g} s") from None
 
     def _fail(self, reason: str) -> None:
-        self._last_error = reason
-        if self._state is not FeedState.NOT_RESPONDING:
-            self._state = FeedState.NOT_RESPONDING
+        is_news, self._last_error = self._last_error is None, reason
+        self._state = FeedState.NOT_RESPONDING
+        if is_news:
             self.report(ConsumerReport(self.consumer.name, self.neighbor, self.protocol, reason))
 
     def _recover(self) -> None:

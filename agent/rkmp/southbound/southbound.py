@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -16,12 +17,15 @@ from rkmp.southbound.configuration import (
     BirdConfiguration,
     HookConfiguration,
     KeySocketConfiguration,
+    NetconfServerConfiguration,
     SouthboundConfiguration,
 )
 from rkmp.southbound.feed import Consumer, ConsumerReport, FeedStatus, KeyFeed
 from rkmp.southbound.hook import HookConsumer
+from rkmp.southbound.key_chain import KeyChainConsumer
 from rkmp.southbound.key_session import KeySession
 from rkmp.southbound.key_socket import KeySocket
+from rkmp.southbound.netconf_link import RouterLink
 from rkmp.southbound.permissions import KeyAccessRefused, Permitted, Refusals
 
 _log = logging.getLogger(__name__)
@@ -36,7 +40,7 @@ class _Place:
     kind: str
     neighbor: str
     protocol: str
-    made_from: BirdConfiguration | HookConfiguration
+    made_from: BirdConfiguration | HookConfiguration | NetconfServerConfiguration
 
     def __hash__(self) -> int:
         return hash((self.kind, self.made_from.name, self.neighbor, self.protocol))
@@ -54,6 +58,7 @@ class Southbound:
         self._agent = agent
         self._feeds: dict[_Place, tuple[KeyFeed, asyncio.Task[None]]] = {}
         self._reloadings: dict[str, Reloading] = {}
+        self._links: dict[str, RouterLink] = {}
         self._key_socket: KeySocket | None = None
         self._refusals = Refusals()
         self._closing: set[asyncio.Task[None]] = set()
@@ -71,6 +76,7 @@ class Southbound:
         wanted = set(_places(configuration))
         for place in [place for place in self._feeds if place not in wanted]:
             self._feeds.pop(place)[1].cancel()
+        self._connect(configuration.netconf_servers)
         for place in wanted - self._feeds.keys():
             self._start(place)
         self._listen(configuration.key_socket)
@@ -82,6 +88,14 @@ class Southbound:
     def hooks(self) -> list[tuple[str, FeedStatus]]:
         """Return the status of each feed of a hook, by the hook's name."""
         return self._statuses("hook")
+
+    def key_chains(self) -> list[tuple[str, FeedStatus]]:
+        """Return the status of each feed of a router's key chain, by the name of its NETCONF server."""
+        return self._statuses("key-chain")
+
+    def link(self, name: str) -> RouterLink | None:
+        """Return the session with the NETCONF server of that name, None where it is not in use."""
+        return self._links.get(name)
 
     def clients(self) -> list[tuple[str, FeedStatus]]:
         """Return the status of each subscription on the key API, by the program's own name."""
@@ -108,23 +122,46 @@ class Southbound:
         self._feeds.clear()
         for task in tasks:
             task.cancel()
+        self._connect({})
         self._listen(None)
         await asyncio.gather(*tasks, *self._closing, return_exceptions=True)
 
     def _start(self, place: _Place) -> None:
+        consumer = self._consumer(place)
         feed = KeyFeed(
-            consumer=self._consumer(place),
+            consumer=consumer,
             table=self._table,
             neighbor=place.neighbor,
             protocol=place.protocol,
             clock=self._clock,
             report=self._report,
         )
+        if isinstance(consumer, KeyChainConsumer):
+            feed.keep, feed.audit = consumer.keep, consumer.audit
         self._feeds[place] = feed, feed.start()
+
+    def _connect(self, servers: Mapping[str, NetconfServerConfiguration]) -> None:
+        wanted = {server.name: server for server in servers.values() if server.enabled}
+        for name in [name for name, link in self._links.items() if wanted.get(name) != link.configuration]:
+            self._links.pop(name).close()
+        for name in wanted.keys() - self._links.keys():
+            self._links[name] = RouterLink(wanted[name], self._clock, functools.partial(self._doubt, name))
+
+    def _doubt(self, name: str) -> None:
+        """Look at the key chains of a router again: the session with it has ended, so that it may have begun anew."""
+        for place, (feed, _) in self._feeds.items():
+            if place.kind == "key-chain" and place.made_from.name == name:
+                feed.doubt()
 
     def _consumer(self, place: _Place) -> Consumer:
         if isinstance(place.made_from, HookConfiguration):
             return HookConsumer(place.made_from, place.neighbor, place.protocol, self._table)
+        if isinstance(place.made_from, NetconfServerConfiguration):
+            router = place.made_from
+            neighbor = next(
+                each for each in router.neighbors if (each.address, each.protocol) == (place.neighbor, place.protocol)
+            )
+            return KeyChainConsumer(neighbor, self._links[router.name], self._table, self._clock)
         bird = place.made_from
         return BirdConsumer(
             name=bird.name,
@@ -191,3 +228,6 @@ def _places(configuration: SouthboundConfiguration) -> Iterator[_Place]:
     for hook in configuration.hooks.values():
         if hook.enabled:
             yield from (_Place("hook", neighbor, protocol, hook) for neighbor, protocol in hook.neighbors)
+    for router in configuration.netconf_servers.values():
+        if router.enabled:
+            yield from (_Place("key-chain", each.address, each.protocol, router) for each in router.neighbors)
