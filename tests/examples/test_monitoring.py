@@ -1,9 +1,10 @@
-"""The rules and the dashboard ask for metrics and labels that the agent has, in expressions that Prometheus reads."""
+"""The rules and the dashboard ask for metrics and labels that there are, and the rules do what they are meant to."""
 
 from __future__ import annotations
 
 import json
 import re
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,8 +18,10 @@ from rkmp.metrics import AgentCollector, CertificateEnd, ConsumerState, Latencie
 from rkmp.metrics.names import COUNTERS
 from rkmp.southbound.feed import FeedState
 from tests.metrics.snapshots import NOW, keyed_peer
+from tests.real_parts import program
 
 FOLDER = Path(__file__).parents[2] / "examples" / "monitoring"
+CASES = Path(__file__).with_name("alerts.yml")
 
 
 def metrics() -> dict[str, set[str]]:
@@ -81,6 +84,32 @@ def test_every_expression_is_one_of_metrics_that_exist(where: str, text: str) ->
     for grouping in re.findall(r"by \(([^)]*)\)", text):
         labels = {label.strip() for label in grouping.split(",")} - {"instance", "le"}
         assert labels <= set().union(*(known[selector.name or ""] for selector in asked))
+
+
+def promtool(*arguments: object) -> None:
+    done = subprocess.run(
+        [program("promtool", "prometheus"), *map(str, arguments)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_promtool_finds_nothing_in_rules_and_configuration() -> None:
+    promtool("check", "rules", FOLDER / "alerts.yml")
+    promtool("check", "config", FOLDER / "prometheus.yml")
+
+
+def test_every_alert_fires_when_it_should_and_says_why() -> None:
+    promtool("test", "rules", CASES)
+
+
+def test_every_alert_is_tried_as_firing_and_as_silent() -> None:
+    tried: dict[bool, set[str]] = {True: set(), False: set()}
+    for case in yaml.safe_load(CASES.read_text(encoding="utf-8"))["tests"]:
+        for attempt in case["alert_rule_test"]:
+            tried[bool(attempt["exp_alerts"])].add(attempt["alertname"])
+    (group,) = yaml.safe_load((FOLDER / "alerts.yml").read_text(encoding="utf-8"))["groups"]
+    names = {rule["alert"] for rule in group["rules"]}
+    assert tried == {True: names, False: names}
 
 
 def test_every_alert_is_one_that_an_operator_can_act_on() -> None:
