@@ -14,7 +14,8 @@ import pytest
 from rkmp.errors import SouthboundError
 from rkmp.southbound import FeedState, Holding, HookConfiguration, Southbound, SouthboundConfiguration
 from rkmp.southbound.hook import HookConsumer
-from tests.keytable.rows import PEER, memory_table
+from rkmp.southbound.steps import Remove
+from tests.keytable.rows import PEER, SECRET_OCTETS, memory_table
 from tests.southbound.test_key_api import World, at, hello_row, row, until
 
 PROGRAM = """
@@ -127,12 +128,56 @@ async def test_a_program_that_fails_is_reported_and_run_again(tmp_path: Path) ->
     await southbound.close()
 
 
-@pytest.mark.parametrize(("question", "answer"), [("holds", "{}"), ("holds", "[1]"), ("usage", "[]"), ("usage", "{}")])
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [
+        ("holds", "{}"),
+        ("holds", "[1]"),
+        ("holds", "[" * 10000),
+        ("usage", "[]"),
+        ("usage", "{}"),
+        ("usage", '{"sending": "key-1"}'),
+        ("usage", '{"sending": [], "good": -1}'),
+        ("usage", '{"sending": [], "bad": "many"}'),
+    ],
+)
 async def test_answers_that_mean_nothing_are_faults_of_the_program(tmp_path: Path, question: str, answer: str) -> None:
     (tmp_path / question).write_text(answer)
     consumer = HookConsumer(configuration(tmp_path), PEER, "bgp", memory_table())
     with pytest.raises(SouthboundError, match=f"answers {question} with something else"):
         await (consumer.holding() if question == "holds" else consumer.usage(Holding()))
+
+
+@pytest.mark.parametrize("name", [SECRET_OCTETS.hex(), SECRET_OCTETS.hex().upper(), f"is {bytes(16).hex()}"])
+@pytest.mark.parametrize("question", ["holds", "usage"])
+async def test_a_key_in_the_place_of_its_name_is_neither_taken_nor_shown(
+    tmp_path: Path, question: str, name: str
+) -> None:
+    world = World(tmp_path / "unused")
+    world.install(row(1))
+    (tmp_path / question).write_text(json.dumps([name] if question == "holds" else {"sending": [name]}))
+    consumer = HookConsumer(configuration(tmp_path), PEER, "bgp", world.table)
+    with pytest.raises(SouthboundError, match="a key in the place of a name") as refused:
+        await (consumer.holding() if question == "holds" else consumer.usage(Holding()))
+    assert name not in str(refused.value)
+
+
+async def test_an_answer_without_end_is_cut_off_and_the_program_ended(tmp_path: Path) -> None:
+    script = tmp_path / "endless"
+    script.write_text(f"#!/bin/sh\necho $$ >{tmp_path}/pid\nexec yes\n")
+    script.chmod(0o755)
+    consumer = HookConsumer(HookConfiguration("endless", (str(script),), 20, ()), PEER, "bgp", memory_table())
+    with pytest.raises(SouthboundError, match="prints more than 65536 octets for holds"):
+        await consumer.holding()
+    assert not running(int((tmp_path / "pid").read_text()))
+
+
+async def test_what_is_printed_for_a_step_goes_nowhere_and_no_step_has_to_be_read(tmp_path: Path) -> None:
+    script = tmp_path / "noisy"
+    script.write_text("#!/bin/sh\nhead -c 1000000 /dev/zero\n")
+    script.chmod(0o755)
+    consumer = HookConsumer(HookConfiguration("noisy", (str(script),), 20, ()), PEER, "bgp", memory_table())
+    await consumer.apply(Remove("x" * 200_000), Holding())
 
 
 async def test_a_program_that_takes_too_long_is_ended_with_all_that_it_started(tmp_path: Path) -> None:

@@ -5,8 +5,11 @@ The program is run once a step with one JSON object on standard input, and has d
 ``retire`` and ``remove`` the key is a name; ``holds`` names what the daemon has after the step, which may come twice.
 
 Two more it answers on standard output: ``holds`` with a JSON list of the names that the daemon has, so that a restart
-goes on from there, and ``usage`` with an object of ``sending`` (names), ``connections``, ``good`` and ``bad``. No
-output says that it cannot tell.
+goes on from there, and ``usage`` with an object of ``sending`` (names), ``connections``, ``good`` and the others that
+the key API has. No output says that it cannot tell.
+
+What else it prints goes nowhere, since it may be the key that it was given. An answer is read up to a bound, and one
+that has a key in the place of a name is refused.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 import signal
 from typing import Any
 
@@ -28,6 +32,8 @@ from rkmp.southbound.steps import Add, HeldKey, Holding, Step, Usage
 MOST_OCTETS = 65536
 LAST_WORDS_SECONDS = 1.0
 """Within which the pipes of a program that was killed are closed, if nobody else holds them."""
+_LIKE_A_KEY = re.compile(r"[0-9A-Fa-f]{32}")
+"""A key of 16 octets or more as the program is told it; no name of a key that the agent has negotiated is so."""
 _ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"}
 
 
@@ -46,9 +52,7 @@ class HookConsumer:
         names = await self._ask("holds", list)
         if names is None:
             return Holding()
-        if not all(isinstance(name, str) for name in names):
-            raise SouthboundError(f"{self._command[0]} answers holds with something else than names")
-        return Holding(tuple(HeldKey(self._key(name)) for name in names))
+        return Holding(tuple(HeldKey(self._key(name)) for name in self._names(names, "holds")))
 
     async def apply(self, step: Step, result: Holding) -> None:
         """Run the program."""
@@ -61,9 +65,7 @@ class HookConsumer:
         said = await self._ask("usage", dict)
         if said is None:
             return None
-        sending = said.get("sending")
-        if not isinstance(sending, list) or not all(isinstance(name, str) for name in sending):
-            raise SouthboundError(f"{self._command[0]} answers usage with something else")
+        sending = self._names(said.get("sending"), "usage")
         try:
             return Usage(frozenset(sending), **counters(said))
         except MessageError as error:
@@ -74,12 +76,12 @@ class HookConsumer:
         return (consumer_key(row) if row is not None else None) or unknown_key(name)
 
     async def _ask(self, question: str, wanted: type) -> Any:
-        output = await self._run({"step": question})
+        output = await self._run({"step": question}, is_question=True)
         if not output.strip():
             return None
         try:
             answer = json.loads(output)
-        except ValueError:
+        except (ValueError, RecursionError):
             answer = None
         if not isinstance(answer, wanted):
             raise SouthboundError(
@@ -87,14 +89,27 @@ class HookConsumer:
             )
         return answer
 
-    async def _run(self, fields: dict[str, object]) -> bytes:
-        """Run the program and return what it printed; raises :class:`SouthboundError` for any status but 0."""
+    def _names(self, said: object, question: str) -> list[str]:
+        """Return names of keys that the program says; one that may be a key itself would be shown and logged."""
+        if not isinstance(said, list) or not all(isinstance(name, str) for name in said):
+            raise SouthboundError(f"{self._command[0]} answers {question} with something else than names")
+        rows = self._table.rows_for(self._scope["neighbor"], self._scope["protocol"])
+        known = {row.key.reveal().hex() for row in rows}
+        for name in said:
+            if self._table.get(name) is None and (name.lower() in known or _LIKE_A_KEY.search(name)):
+                raise SouthboundError(f"{self._command[0]} answers {question} with a key in the place of a name")
+        return said
+
+    async def _run(self, fields: dict[str, object], *, is_question: bool = False) -> bytes:
+        """Run the program and return what it answers to a question; raises :class:`SouthboundError` unless it exits
+        with 0, and where it prints more than an answer.
+        """
         message = json.dumps({"version": VERSION, **fields, **self._scope}).encode()
         try:
             process = await asyncio.create_subprocess_exec(
                 *self._command,
                 stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE if is_question else asyncio.subprocess.DEVNULL,
                 stderr=asyncio.subprocess.DEVNULL,
                 env=_ENVIRONMENT,
                 cwd="/",
@@ -103,14 +118,45 @@ class HookConsumer:
         except OSError as error:
             raise SouthboundError(f"cannot run {self._command[0]}: {error.strerror}") from error
         try:
-            output, _ = await process.communicate(message)
+            await _tell(process, message)
+            output = await _answer(process.stdout)
+            if len(output) <= MOST_OCTETS:
+                await process.wait()
         finally:
             if process.returncode is None:
-                # It took too long, or the agent is stopping; what it has started goes with it.
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(process.pid, signal.SIGKILL)
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(process.communicate(), LAST_WORDS_SECONDS)
+                await _end(process)
+        if len(output) > MOST_OCTETS:
+            raise SouthboundError(f"{self._command[0]} prints more than {MOST_OCTETS} octets for {fields['step']}")
         if process.returncode:
             raise SouthboundError(f"{self._command[0]} exits with {process.returncode} for {fields['step']}")
-        return output[:MOST_OCTETS]
+        return output
+
+
+async def _tell(process: asyncio.subprocess.Process, message: bytes) -> None:
+    """Write the message; a program that does not want to read it need not."""
+    assert process.stdin is not None  # noqa: S101 - narrows what a pipe was asked for
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+        process.stdin.write(message)
+        await process.stdin.drain()
+    process.stdin.close()
+
+
+async def _answer(stdout: asyncio.StreamReader | None) -> bytes:
+    """Return what a program prints; of more than MOST_OCTETS one more."""
+    if stdout is None:
+        return b""
+    try:
+        return await stdout.readexactly(MOST_OCTETS + 1)
+    except asyncio.IncompleteReadError as error:
+        return error.partial
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """End a program that took or said too much, or because the agent stops, with all that it has started."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(LAST_WORDS_SECONDS):
+            while process.stdout is not None and await process.stdout.read(MOST_OCTETS):
+                pass
+            await process.wait()
