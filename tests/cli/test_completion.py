@@ -34,6 +34,7 @@ def two_profiles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (["keys", "timeline", "--s"], ["--svg"]),
         (["keys", "timeline", "--svg", ""], []),
         (["show", "config", "--source", "c"], ["candidate"]),
+        (["show", "events", "--"], ["--help", "--hours", "--json", "--xml"]),
         (["--profile", ""], ["r1", "r2"]),
         (["--profile", "r2", "w"], ["watch"]),
         (["completion", ""], ["bash", "zsh", "fish"]),

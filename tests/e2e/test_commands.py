@@ -288,6 +288,15 @@ def test_state_and_events_are_shown_as_xml_too(agent: AgentProcess) -> None:
     assert peers.findtext(f"{{{RKMP}}}rkmp/{{{RKMP}}}peer/{{{RKMP}}}name") == "r2"
     events = done_json(agent.run_client("show", "events", "--xml")).splitlines()
     assert {etree.QName(etree.fromstring(event)).localname for event in events} == {"notification"}
+    assert "two ways to print one thing" in done(agent.run_client("show", "peers", "--xml", "--json"), 2)
+
+
+def test_an_event_is_a_line_of_words(agent: AgentProcess) -> None:
+    events = done(agent.run_client("show", "events"), 0)
+    change = next(line for line in events.splitlines() if " netconf-config-change " in line)
+    assert f" username={USER} session-id=" in change
+    assert " datastore=running target=/rkmp:rkmp" in change
+    assert not set("{}[]'") & set(change)
 
 
 def test_watch_is_a_screen_on_a_terminal(agent: AgentProcess, tmp_path: Path) -> None:

@@ -43,13 +43,7 @@ def parser() -> argparse.ArgumentParser:
     def add(name: str, text: str) -> argparse.ArgumentParser:
         return commands.add_parser(name, help=text, description=text, parents=[machine])
 
-    show = add("show", "Show peers, keys, associations, the configuration or the log of events.")
-    show.add_argument("subject", choices=["peers", "keys", "associations", "config", "events"])
-    show.add_argument("--xml", action="store_true", help="print the agent's XML; of events one notification a line")
-    show.add_argument("--source", choices=["running", "candidate", "startup"], default="running")
-    show.add_argument(
-        "--hours", type=_hours, default=timedelta(hours=24), help="how far back events go (default 24 hours)"
-    )
+    _add_show(add("show", "Show peers, keys, associations, the configuration or the log of events."), machine)
     watch = add("watch", "Show peers, associations, keys and events as they change, until interrupted.")
     watch.add_argument("--lines", action="store_true", help="print events line by line, as where no terminal is")
     kinds = "XML, JSON (RFC 7951) or YAML by its ending or by its content; - for standard input"
@@ -98,6 +92,27 @@ def parser() -> argparse.ArgumentParser:
     demo = add("demo", "Run two agents on loopback and check the main job, step by step.")
     demo.add_argument("--keep", type=Path, metavar="DIR", help="keep the two agents' state in DIR")
     return root
+
+
+def _add_show(show: argparse.ArgumentParser, machine: argparse.ArgumentParser) -> None:
+    subjects = show.add_subparsers(dest="subject", required=True, metavar="WHAT")
+
+    def add(name: str, text: str, xml: str = "print the agent's XML") -> argparse.ArgumentParser:
+        subject = subjects.add_parser(name, help=text, description=text, parents=[machine])
+        subject.add_argument("--xml", action="store_true", help=xml)
+        return subject
+
+    add("peers", "Show peers, whether they are reached, and what went wrong last.")
+    add("keys", "Show the key table: which keys are used, and when they roll over.")
+    add("associations", "Show for which routing protocols there are keys, and the state of each negotiation.")
+    config = add("config", "Show a configuration datastore, without its secrets; XML, unless --json is given.")
+    config.add_argument(
+        "--source", choices=["running", "candidate", "startup"], default="running", help="which (default running)"
+    )
+    events = add("events", "Show what the agent has logged.", "print one notification a line, as XML")
+    events.add_argument(
+        "--hours", type=_hours, default=timedelta(hours=24), help="how far back events go (default 24 hours)"
+    )
 
 
 def _add_keys(keys: argparse.ArgumentParser, machine: argparse.ArgumentParser) -> None:

@@ -1,22 +1,24 @@
-"""What each command of ``rkmp`` runs: a table by name. What they do is told where they are."""
+"""What each command of ``rkmp`` runs: a table by name. What they do is told where they are.
+
+Each imports what it needs when it runs, so that no command waits for the libraries of another.
+"""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
-from rich.console import Console
+from rkmp.cli.exit_status import DONE, USAGE
+from rkmp.errors import CommandError
 
-from rkmp.capture import VerificationKey
-from rkmp.cli import configure, demo, doctor, exported_keys, live, show, timeline, verify, watch
-from rkmp.cli.completion import SCRIPTS
-from rkmp.cli.configuration_files import read_configuration
-from rkmp.cli.exit_status import DONE
-from rkmp.cli.fleet import FleetRequest, init_fleet
-from rkmp.cli.key_documents import keys_of_table, read_keys
-from rkmp.cli.session import Session
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from rkmp.capture import VerificationKey
+    from rkmp.cli.doctor import Connect
+    from rkmp.cli.session import Session
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +41,20 @@ def run(call: Call) -> int:
 
 
 def _demo(call: Call) -> None:
+    from rkmp.cli import demo
+
     demo.run(call.console, keep=call.arguments.keep, as_json=call.as_json)
 
 
 def _show(call: Call) -> None:
+    from rkmp.cli import show, watch
+
     arguments = call.arguments
+    if call.as_json and arguments.xml:
+        raise CommandError("--json and --xml are two ways to print one thing: give one of them", USAGE)
     with call.connect() as session:
         if arguments.subject == "config":
-            show.show_config(session, arguments.source, as_json=call.as_json)
+            show.show_config(session, arguments.source, call.console, as_json=call.as_json)
         elif arguments.subject == "events":
             watch.show_events(session, arguments.hours, as_json=call.as_json, as_xml=arguments.xml)
         else:
@@ -54,6 +62,8 @@ def _show(call: Call) -> None:
 
 
 def _watch(call: Call) -> None:
+    from rkmp.cli import live, watch
+
     with call.connect() as session:
         if call.console.is_terminal and not (call.as_json or call.arguments.lines):
             live.watch(session, call.console, f"{call.arguments.host} port {call.arguments.port}")
@@ -62,6 +72,9 @@ def _watch(call: Call) -> None:
 
 
 def _apply(call: Call) -> None:
+    from rkmp.cli import configure
+    from rkmp.cli.configuration_files import read_configuration
+
     arguments = call.arguments
     # Before anybody is bothered for it.
     file = read_configuration(arguments.file)
@@ -72,29 +85,40 @@ def _apply(call: Call) -> None:
 
 
 def _diff(call: Call) -> None:
+    from rkmp.cli import configure
+    from rkmp.cli.configuration_files import read_configuration
+
     file = read_configuration(call.arguments.file)
     with call.connect() as session:
         configure.diff(session, file, as_json=call.as_json)
 
 
 def _settle(call: Call) -> None:
+    from rkmp.cli import configure
+
     settle = configure.confirm if call.arguments.command == "confirm" else configure.cancel
     with call.connect() as session:
         settle(session, call.arguments.token, as_json=call.as_json)
 
 
 def _rekey(call: Call) -> None:
+    from rkmp.cli import configure
+
     with call.connect() as session:
         configure.rekey(session, call.arguments.peer, call.arguments.protocol, as_json=call.as_json)
 
 
 def _act(call: Call) -> None:
+    from rkmp.cli import configure
+
     act = configure.initiate if call.arguments.command == "initiate" else configure.clear
     with call.connect() as session:
         act(session, call.arguments.peer, as_json=call.as_json)
 
 
 def _keys(call: Call) -> None:
+    from rkmp.cli import exported_keys, timeline
+
     arguments = call.arguments
     with call.connect() as session:
         if arguments.subject == "export":
@@ -104,6 +128,9 @@ def _keys(call: Call) -> None:
 
 
 def _verify(call: Call) -> int:
+    from rkmp.cli import exported_keys, verify
+    from rkmp.cli.key_documents import keys_of_table, read_keys
+
     def of_the_agent() -> list[VerificationKey]:
         with call.connect() as session:
             return keys_of_table(exported_keys.fetch(session))
@@ -119,8 +146,10 @@ def _verify(call: Call) -> int:
 
 
 def _doctor(call: Call) -> int:
+    from rkmp.cli import doctor
+
     arguments = call.arguments
-    agents: list[tuple[str, str, doctor.Connect]] = [("agent", arguments.host, call.connect)]
+    agents: list[tuple[str, str, Connect]] = [("agent", arguments.host, call.connect)]
     if arguments.peer_agent is not None:
         host, port = arguments.peer_agent
         agents.append(("peer's agent", host, lambda: call.connect(host, port)))
@@ -128,6 +157,10 @@ def _doctor(call: Call) -> int:
 
 
 def _init_fleet(call: Call) -> None:
+    from datetime import UTC, datetime
+
+    from rkmp.cli.fleet import FleetRequest, init_fleet
+
     arguments = call.arguments
     request = FleetRequest(
         inventory=arguments.inventory,
@@ -141,6 +174,8 @@ def _init_fleet(call: Call) -> None:
 
 
 def _completion(call: Call) -> None:
+    from rkmp.cli.completion import SCRIPTS
+
     print(SCRIPTS[call.arguments.shell], end="")
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -35,10 +36,14 @@ def present_host_key(host: str, port: int, timeout: float) -> asyncssh.SSHKey:
         # An empty configuration: this client does not read the operator's ~/.ssh/config.
         key = asyncio.run(asyncio.wait_for(asyncssh.get_server_host_key(host, port, config=None), timeout))
     except TimeoutError as error:
-        raise CommandError(f"{host} port {port} does not answer", EXIT_CONNECTION) from error
+        raise CommandError(f"{host} port {port} does not answer; is TCP to it blocked?", EXIT_CONNECTION) from error
+    except socket.gaierror as error:
+        raise CommandError(f"cannot find {host}: {error.strerror}; see --host", EXIT_CONNECTION) from error
     except OSError as error:
+        # What asyncio says instead shows its own insides.
+        reason = os.strerror(error.errno) if error.errno else str(error)
         raise CommandError(
-            f"cannot connect to {host} port {port}: {error.strerror or error}; is rkmpd running there?",
+            f"cannot connect to {host} port {port}: {reason}; is rkmpd running there, and is that its NETCONF port?",
             EXIT_CONNECTION,
         ) from error
     except asyncssh.Error as error:

@@ -17,7 +17,6 @@ What the command line says goes before what the profile says. A password is in n
 from __future__ import annotations
 
 import os
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,10 +74,13 @@ def profile(name: str | None) -> Profile:
 
 
 def _read(path: Path) -> tuple[str | None, dict[str, Profile]]:
+    # Where there is no such file, which is for most, nobody waits for its parser.
+    if not path.exists():
+        return None, {}
+    import tomllib
+
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError):
-        return None, {}
     except OSError as error:
         raise CommandError(f"cannot read {path}: {error.strerror}", USAGE) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

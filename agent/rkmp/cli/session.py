@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from types import TracebackType
 
 from lxml import etree
@@ -16,6 +15,7 @@ from ncclient.operations.rpc import RPCError
 from ncclient.transport.errors import AuthenticationError, SessionCloseError, TransportError
 
 from ncclient import manager
+from rkmp.cli.credentials import KeyFile
 from rkmp.cli.host_keys import EXIT_CONNECTION, verified_host_key
 from rkmp.errors import CommandError
 
@@ -32,13 +32,14 @@ EXIT_USAGE = 2
 class Target:
     """Where to connect and as whom.
 
-    ``password`` is None when a key file is used; ``host_key``, in base64, is insisted on when it is given.
+    With neither a ``key`` nor a ``password`` the keys of the SSH agent and of ~/.ssh are tried. ``host_key``, in
+    base64, is insisted on when it is given.
     """
 
     host: str
     port: int
     user: str
-    key: Path | None
+    key: KeyFile | None
     password: str | None
     host_key: str | None = None
     strict_host_key: bool = False
@@ -57,8 +58,6 @@ class Session:
     """An open session; use it as a context manager. Every method raises :class:`CommandError` when refused."""
 
     def __init__(self, target: Target) -> None:
-        if target.key is not None:
-            _require_readable(target.key)
         # ncclient and paramiko log what we report ourselves, with tracebacks.
         logging.getLogger("ncclient").setLevel(logging.CRITICAL)
         logging.getLogger("paramiko").setLevel(logging.CRITICAL)
@@ -71,16 +70,14 @@ class Session:
                 port=target.port,
                 username=target.user,
                 password=target.password,
-                key_filename=str(target.key) if target.key else None,
+                key_filename=target.key.name if target.key else None,
                 hostkey_b64=host_key,
-                allow_agent=target.key is None and target.password is None,
+                allow_agent=target.key.is_with_agent if target.key else target.password is None,
                 look_for_keys=target.key is None and target.password is None,
                 timeout=target.timeout,
             )
         except AuthenticationError as error:
-            raise CommandError(
-                f"{target.host} does not accept {target.user} with these credentials", EXIT_CONNECTION
-            ) from error
+            raise CommandError(_not_accepted(target), EXIT_CONNECTION) from error
         except (TransportError, OSError) as error:
             raise CommandError(f"cannot open NETCONF to {target.host}: {error}", EXIT_CONNECTION) from error
         self._manager.timeout = 120
@@ -223,12 +220,16 @@ class Session:
         return etree.fromstring(reply.xml.encode())
 
 
-def _require_readable(key: Path) -> None:
-    # Without it paramiko goes on to an empty list of credentials, and the agent gets the blame.
-    try:
-        key.open("rb").close()
-    except OSError as error:
-        raise CommandError(f"cannot read the key {key}: {error.strerror}", EXIT_USAGE) from error
+def _not_accepted(target: Target) -> str:
+    if target.password is not None:
+        credentials, advice = "this password", "see that the user is there and may log in with a password"
+    elif target.key is not None:
+        credentials = "this key"
+        advice = "see that the user is there, and that its public half is an authorized-key of that user"
+    else:
+        credentials = "any key of the SSH agent and of ~/.ssh"
+        advice = "name a key with --key, load one with ssh-add, or use --password-stdin; and see that the user is there"
+    return f"{target.host} port {target.port} does not accept {target.user} with {credentials}: {advice} (--user)"
 
 
 def _filter(selections: tuple[etree._Element, ...]) -> etree._Element | None:

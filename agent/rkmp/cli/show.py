@@ -22,7 +22,10 @@ def show(session: Session, subject: str, console: Console, *, as_json: bool, as_
     view = VIEWS[subject]
     if as_json or as_xml:
         answer = session.get(subtree(view.selection))
-        print(json.dumps(to_dictionary(answer), indent=2) if as_json else _document(answer, "data"))
+        if as_json:
+            print(json.dumps(to_dictionary(answer), indent=2))
+        else:
+            print_document(console, document(answer, "data"))
         return
     data = to_dictionary(session.get(*map(subtree, (view.selection, *view.besides))))
     console.print(render_table(view, data))
@@ -39,28 +42,52 @@ def render_table(
     return table
 
 
-def show_config(session: Session, source: str, *, as_json: bool) -> None:
+def show_config(session: Session, source: str, console: Console, *, as_json: bool) -> None:
     """Print a configuration datastore, without the secrets that it holds."""
     data = session.get_config(source)
     if as_json:
         print(json.dumps(to_dictionary(data), indent=2))
-        return
-    print(_document(data, "config"))
+    else:
+        print_document(console, document(data, "config"))
 
 
-def _document(data: etree._Element, name: str) -> str:
-    """Return what is in ``data`` as one element, so that other tools, and `rkmp apply`, can read it."""
-    root = etree.Element(f"{{{NETCONF}}}{name}", nsmap={**data.nsmap, None: NETCONF})
-    root.extend(list(data))
-    etree.cleanup_namespaces(root, keep_ns_prefixes=_prefixes_in_values(root))
+def document(data: etree._Element, name: str) -> str:
+    """Return what is in ``data`` as one element, as people write it, so that other tools and `rkmp apply` can read it.
+
+    Elements have no prefixes: each that is of another namespace than what it is in declares its own.
+    """
+    root = etree.Element(f"{{{NETCONF}}}{name}", nsmap={**_prefixes_in_values(data), None: NETCONF})
+    for top in data.iterchildren("*"):
+        _append_copy(root, top)
     etree.indent(root)
     return etree.tostring(root, encoding="unicode").rstrip()
 
 
-def _prefixes_in_values(config: etree._Element) -> list[str]:
-    """Return the prefixes of identityrefs in ``config``, which no element or attribute may use."""
-    prefixes = {(element.text or "").partition(":")[0] for element in config.iter("*") if not len(element)}
-    return [prefix for prefix in config.nsmap if prefix is not None and prefix in prefixes]
+def print_document(console: Console, text: str) -> None:
+    """Print XML, on a terminal in colours."""
+    if not console.is_terminal:
+        print(text)
+        return
+    from rich.syntax import Syntax
+
+    lines = Syntax(text, "xml", theme="ansi_dark", background_color="default").highlight(text)
+    lines.rstrip()
+    console.print(lines, soft_wrap=True)
+
+
+def _append_copy(parent: etree._Element, element: etree._Element) -> None:
+    namespace = etree.QName(element).namespace or ""
+    bindings: dict[str | None, str] = {} if namespace == etree.QName(parent).namespace else {None: namespace}
+    copy = etree.SubElement(parent, element.tag, element.attrib, nsmap=bindings)
+    copy.text = element.text
+    for child in element.iterchildren("*"):
+        _append_copy(copy, child)
+
+
+def _prefixes_in_values(data: etree._Element) -> dict[str | None, str]:
+    """Return the prefixes of identityrefs in ``data`` and what they stand for."""
+    prefixes = {(element.text or "").partition(":")[0] for element in data.iter("*") if not len(element)}
+    return {prefix: namespace for prefix, namespace in data.nsmap.items() if prefix is not None and prefix in prefixes}
 
 
 def subtree(path: tuple[str, ...]) -> etree._Element:

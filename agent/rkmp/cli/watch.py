@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -18,6 +19,8 @@ _EVENTS = "urn:ietf:params:xml:ns:netmod:notification"
 # RFC 5277 section 3.3: what ends a replay, and the whole of a subscription with a stop time.
 NOTIFICATION_COMPLETE = f"{{{_EVENTS}}}notificationComplete"
 _ENDS_OF_REPLAY = (f"{{{_EVENTS}}}replayComplete", NOTIFICATION_COMPLETE)
+
+_NEEDS_QUOTES = r'[\s"=]|^$'
 
 REPLAY_TIMEOUT = 30.0
 """Seconds to wait for the next logged notification."""
@@ -68,8 +71,18 @@ def render(notification: etree._Element, *, as_json: bool) -> str:
     moment, name, body = told(notification)
     if as_json:
         return json.dumps({"event-time": moment, "event": name, **body})
-    details = " ".join(f"{key}={value}" for key, value in body.items())
-    return f"{moment} {name} {details}".rstrip()
+    return f"{moment} {name} {' '.join(_words(body))}".rstrip()
+
+
+def _words(body: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what a notification says, leaf by leaf: ``name=value``, in quotes where a value has blanks."""
+    for name, value in body.items():
+        for each in value if isinstance(value, list) else [value]:
+            if isinstance(each, Mapping):
+                yield from _words(each)
+            else:
+                text = str(each or "")
+                yield f"{name}={json.dumps(text, ensure_ascii=False) if re.search(_NEEDS_QUOTES, text) else text}"
 
 
 def _content(notification: etree._Element) -> etree._Element:

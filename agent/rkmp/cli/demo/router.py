@@ -17,6 +17,7 @@ from typing import Any
 from lxml import etree
 
 from rkmp.cli.configure import rekey_instance
+from rkmp.cli.credentials import KeyFile
 from rkmp.cli.documents import to_dictionary
 from rkmp.cli.session import Session, Target
 from rkmp.cli.show import subtree
@@ -103,7 +104,9 @@ class Router:
     def session(self) -> Session:
         """Open a NETCONF session, insisting on the host key that ``init`` made."""
         host_key = (self.directory / "ssh_host_ed25519_key.pub").read_text(encoding="ascii").split()[1]
-        return Session(Target(LOOPBACK, self.addresses.netconf, USER, self._user_key, None, host_key=host_key))
+        return Session(
+            Target(LOOPBACK, self.addresses.netconf, USER, KeyFile(str(self._user_key)), None, host_key=host_key)
+        )
 
     def configure(self, config: etree._Element) -> None:
         """Merge ``config`` into running, through the candidate."""
