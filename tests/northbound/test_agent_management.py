@@ -27,6 +27,7 @@ from rkmp.netconf.rpc_content import check_content
 from rkmp.northbound import MODULES, AgentManagement, protect_passwords
 from rkmp.northbound.agent_names import AGENT_NAMESPACE, SYSTEM_NAMESPACE, AgentNames, SystemNames
 from rkmp.northbound.certificates import Certificates, NetconfCertificates
+from rkmp.northbound.names import Rkmp
 from rkmp.northbound.password_type import AT_ONCE, PER_SECOND, CryptHashType
 from rkmp.secret import Secret
 from rkmp.storage import IN_MEMORY, Database, KeyEncryptionKey, Sealer
@@ -345,7 +346,9 @@ def test_the_table_of_names_and_the_modules_have_the_same_names() -> None:
     # Whether it is there makes no difference: it is the default.
     assert below(netconf) - names == {f"{{{AGENT_NAMESPACE}}}persistent"}
     events = (node for node in schema().notifications.values() if node.namespace == AGENT_NAMESPACE)
-    assert names <= below(schema().top[AgentNames.AGENT]).union(*map(below, events))
+    consumer = schema().node_at((Rkmp.RKMP, Rkmp.PEER, Rkmp.ASSOCIATION, AgentNames.CONSUMER))
+    assert consumer is not None
+    assert names <= below(schema().top[AgentNames.AGENT]).union(*map(below, (*events, consumer)))
     assert {*map(str, SystemNames)} == below(schema().top[SystemNames.SYSTEM])
 
 

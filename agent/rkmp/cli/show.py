@@ -29,6 +29,11 @@ def show(session: Session, subject: str, console: Console, *, as_json: bool, as_
         return
     data = to_dictionary(session.get(*map(subtree, (view.selection, *view.besides))))
     console.print(render_table(view, data))
+    if view.below is not None:
+        below = render_table(view.below, data)
+        if below.row_count:
+            console.print()
+            console.print(below)
 
 
 def render_table(

@@ -30,6 +30,8 @@ class View:
     columns: tuple[str, ...]
     rows: Callable[[Mapping[str, Any], datetime], list[Row]]
     besides: tuple[Path, ...] = ()
+    below: View | None = None
+    """What is shown below it, where that has any rows."""
 
 
 def _peers(data: Mapping[str, Any], _now: datetime) -> list[Row]:
@@ -66,6 +68,24 @@ def _associations(data: Mapping[str, Any], now: datetime) -> list[Row]:
         )
         for peer in entries(data, "rkmp", "peer")
         for entry in entries(peer, "association")
+    ]
+
+
+def _consumers(data: Mapping[str, Any], _now: datetime) -> list[Row]:
+    return [
+        (
+            peer["name"],
+            entry["protocol"],
+            f"{consumer.get('kind', '-')} {consumer.get('name', '')}".rstrip(),
+            consumer.get("state", "-"),
+            ", ".join(entries(consumer, "sending-key")) or "-",
+            ", ".join(entries(consumer, "accepted-key")) or "-",
+            f"{consumer.get('last-step', '-')} {consumer.get('last-step-key', '')}".rstrip(),
+            consumer.get("consumer-error", "-"),
+        )
+        for peer in entries(data, "rkmp", "peer")
+        for entry in entries(peer, "association")
+        for consumer in entries(entry, "consumer")
     ]
 
 
@@ -158,6 +178,11 @@ STYLES: Mapping[str, str] = {
     "established": "green",
     "active": "green",
     "down": "yellow",
+    "synchronised": "green",
+    "not-responding": "bold red",
+    "awaiting-peer": "cyan",
+    "changing": "cyan",
+    "without-keys": "yellow",
     "pending": "cyan",
     "negotiating": "cyan",
     "rolling-over": "cyan",
@@ -168,6 +193,13 @@ STYLES: Mapping[str, str] = {
     "disabled": "dim",
 }
 """How a terminal shows cells that begin with a state."""
+
+CONSUMERS = View(
+    "Consumers of their keys",
+    PEERS,
+    ("PEER", "PROTOCOL", "CONSUMER", "STATE", "SENDS WITH", "ACCEPTS", "LAST STEP", "LAST ERROR"),
+    _consumers,
+)
 
 VIEWS: dict[str, View] = {
     "peers": View(
@@ -181,6 +213,7 @@ VIEWS: dict[str, View] = {
         PEERS,
         ("PEER", "PROTOCOL", "STATE", "CURRENT KEY", "NEXT KEY", "SEND/RECV", "ROLLS IN", "ROLLED", "LAST ERROR"),
         _associations,
+        below=CONSUMERS,
     ),
     "keys": View(
         "Keys (* sends)",

@@ -102,6 +102,8 @@ class AgentNames(enum.StrEnum):
     UNSIGNED_SEGMENTS = enum.auto()
     DROPPED_ICMPS = enum.auto()
     STEPS = enum.auto()
+    LAST_STEP = enum.auto()
+    LAST_STEP_KEY = enum.auto()
     CHANGED_AT = enum.auto()
     CONSUMER_ERROR = enum.auto()
     CONSUMER_NOT_RESPONDING = enum.auto()
@@ -111,6 +113,7 @@ class AgentNames(enum.StrEnum):
     EXPIRES_AT = enum.auto()
     PROCESS = enum.auto()
     CONSUMER = enum.auto()
+    KIND = enum.auto()
     REASON = enum.auto()
 
     METRICS = enum.auto()

@@ -1,7 +1,7 @@
 """Says when state of peers and keys is not what it was, so that subscribers can be told (RFC 8641 section 3.10).
 
 Counters of messages, octets and failures, and the seconds that are left to certificates, change all the time and are
-left out; everything else is on-change capable.
+left out, and so is what consumers do with keys; everything else is on-change capable.
 """
 
 from __future__ import annotations
@@ -14,10 +14,12 @@ from rkmp.datastore.edits import Edit
 from rkmp.datastore.schema import SchemaNode
 from rkmp.keytable import KeyEvent, KeyTable
 from rkmp.netconf.operational import EntryNames
+from rkmp.northbound.agent_names import AgentNames
 from rkmp.northbound.engine_access import EngineAccess
 from rkmp.northbound.names import KeyTableNames, Rkmp
 
 EXCEPTED: tuple[tuple[str, ...], ...] = (
+    (Rkmp.RKMP, Rkmp.PEER, Rkmp.ASSOCIATION, AgentNames.CONSUMER),
     (Rkmp.RKMP, Rkmp.STATISTICS),
     (Rkmp.RKMP, Rkmp.PEER, Rkmp.STATISTICS),
     (Rkmp.RKMP, Rkmp.CREDENTIALS, Rkmp.CERTIFICATE, Rkmp.SECONDS_LEFT),

@@ -82,6 +82,8 @@ class FeedStatus:
     holding: Holding
     usage: Usage | None
     steps: int
+    last_step: tuple[str, str] | None
+    """The kind of the last step that it has acknowledged, and the key of that step."""
     last_error: str | None
     changed_at: datetime | None
 
@@ -118,6 +120,7 @@ class KeyFeed:
     _usage: Usage | None = None
     _state: FeedState = FeedState.CHANGING
     _steps: int = 0
+    _last_step: tuple[str, str] | None = None
     _retry: float = FIRST_RETRY
     _last_error: str | None = None
     _changed_at: datetime | None = None
@@ -142,6 +145,7 @@ class KeyFeed:
             holding=self._holding,
             usage=self._usage,
             steps=self._steps,
+            last_step=self._last_step,
             last_error=self._last_error,
             changed_at=self._changed_at,
         )
@@ -183,7 +187,9 @@ class KeyFeed:
                 result = after(self._holding, step)
                 await self._within_time(self.consumer.apply(step, result))
                 self._holding, self._steps, self._changed_at = result, self._steps + 1, self.clock()
-                _log.info("consumer %s: %s %s %s", self.consumer.name, *self._described(step))
+                self._last_step = type(step).__name__.lower(), step.key.name if isinstance(step, Add) else step.name
+                where = f"for {self.protocol} with {self.neighbor}"
+                _log.info("consumer %s: %s %s %s", self.consumer.name, *self._last_step, where)
                 look, is_news = FIRST_LOOK, True
                 continue
             if self.keep is not None:
@@ -230,10 +236,6 @@ class KeyFeed:
         if self._last_error is not None:
             self._last_error = None
             self.report(ConsumerReport(self.consumer.name, self.neighbor, self.protocol, None))
-
-    def _described(self, step: Step) -> tuple[str, str, str]:
-        name = step.key.name if isinstance(step, Add) else step.name
-        return type(step).__name__.lower(), name, f"for {self.protocol} with {self.neighbor}"
 
 
 def _log_fault(task: asyncio.Task[None]) -> None:

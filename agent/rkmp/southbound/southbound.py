@@ -102,6 +102,13 @@ class Southbound:
         sessions = self._key_socket.sessions if self._key_socket is not None else ()
         return [(status.consumer, status) for session in sessions for status in session.statuses()]
 
+    def consumers(self) -> Iterator[tuple[str, str, FeedStatus]]:
+        """Return whoever takes keys: its kind, its name and its status with one neighbor and protocol."""
+        for place, (feed, _) in self._feeds.items():
+            yield place.kind, place.made_from.name, feed.status
+        for name, status in self.clients():
+            yield "key-socket", name, status
+
     def key_socket(self) -> KeySocket | None:
         """Return the key API's socket, if there is to be one."""
         return self._key_socket
