@@ -7,6 +7,7 @@ import pwd
 from collections.abc import Iterator
 from pathlib import Path
 
+import asyncssh
 import pytest
 from lxml import etree
 
@@ -29,6 +30,7 @@ from tests.northbound.world import NOON, config, schema
 from tests.southbound.test_key_api import World, row, take, until
 
 AGENT = "urn:rkmp:yang:rkmp-agent"
+SSH_KEYS = [asyncssh.generate_private_key("ssh-ed25519").export_private_key("openssh").decode() for _ in range(2)]
 PATH = (AgentNames.AGENT, AgentNames.SOUTHBOUND)
 
 
@@ -46,8 +48,33 @@ def document(folder: Path) -> etree._Element:
         <neighbor><address>2001:DB8:0::2</address><protocol>nb</protocol></neighbor></bird>
       <hook><name>frr</name><enabled>true</enabled><command>{hook}</command><argument>-v</argument>
         <timeout>7</timeout><neighbor><address>{PEER}</address><protocol>bgp</protocol></neighbor></hook>
+      <netconf-server><name>core</name><enabled>true</enabled><host>127.0.0.1</host><port>9</port>
+        <user>agent</user><private-key>{SSH_KEYS[0]}</private-key><password>a secret</password>
+        <host-key>{public(SSH_KEYS[0])}</host-key><timeout>19</timeout>
+        <reconcile-interval>401</reconcile-interval><clock-tolerance>41</clock-tolerance><key-id>send-id</key-id>
+        <neighbor><address>{PEER}</address><protocol>bgp</protocol><key-chain>nb</key-chain></neighbor>
+      </netconf-server>
       </southbound></agent>"""
     return config(etree.fromstring(text))
+
+
+def public(private_key: str) -> str:
+    line: bytes = asyncssh.import_private_key(private_key).export_public_key("openssh")
+    return " ".join(line.decode().split()[:2])
+
+
+OTHERS = {
+    "true": "false",
+    "7": "8",
+    "9": "10",
+    "19": "20",
+    "401": "402",
+    "41": "42",
+    "send-id": "send-and-recv-id",
+    SSH_KEYS[0].strip(): SSH_KEYS[1],
+    public(SSH_KEYS[0]): public(SSH_KEYS[1]),
+}
+"""For some texts of the document another one that can be read, too."""
 
 
 def below(node: SchemaNode) -> Iterator[SchemaNode]:
@@ -82,20 +109,25 @@ def test_a_configuration_is_read_whole(tmp_path: Path) -> None:
     [
         "/".join(node.data_path)
         for node in southbound_nodes()
-        # What a permission is called is for operators.
-        if node.config and node.has_text and node.data_path[-2:] != (AgentNames.PERMISSION, AgentNames.NAME)
+        # What a permission is called is for operators; who trusts any host key does not say which.
+        if node.config
+        and node.has_text
+        and node.data_path[-2:] != (AgentNames.PERMISSION, AgentNames.NAME)
+        and node.tag != AgentNames.TRUST_ANY_HOST_KEY
     ],
 )
 def test_every_configured_leaf_makes_a_difference(tmp_path: Path, path: str) -> None:
     root = document(tmp_path)
     leaf = root.find(path)
     assert leaf is not None
-    leaf.text = {"true": "false", "7": "8"}.get(leaf.text or "", "192.0.2.99" if "address" in path else f"{leaf.text}x")
+    text = (leaf.text or "").strip()
+    leaf.text = OTHERS.get(text, "192.0.2.99" if "address" in path else f"{text}x")
     assert read_southbound(schema(), root) != read_southbound(schema(), document(tmp_path))
 
 
 async def test_every_state_node_is_produced_and_of_its_type(tmp_path: Path) -> None:
     root = document(tmp_path)
+    etree.strip_elements(root, AgentNames.NETCONF_SERVER)
     world = World(tmp_path / "keys.sock")
     world.install(row(1))
     southbound = Southbound(world.table, lambda: world.now, "rkmpd of a test")
@@ -126,8 +158,9 @@ async def test_every_state_node_is_produced_and_of_its_type(tmp_path: Path) -> N
         for node in southbound_nodes()
         if not node.config and root.find("/".join(node.data_path)) is None
     }
-    # A counter of a BIRD that answers is seen in the guest.
-    assert {each for each in missing if not each.startswith("agent/southbound/bird/")} == {
+    # A counter of a BIRD that answers is seen in the guest, and what a router takes in test_netconf_servers.
+    elsewhere = ("agent/southbound/bird/", "agent/southbound/netconf-server/")
+    assert {each for each in missing if not each.startswith(elsewhere)} == {
         "agent/southbound/hook/neighbor/consumer-error",
         "agent/southbound/hook/neighbor/connections",
         *(f"agent/southbound/hook/neighbor/{name}" for name in counted),

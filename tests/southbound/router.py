@@ -12,7 +12,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -182,6 +182,13 @@ class Router:
                 config=f'<config xmlns="{NETCONF}" xmlns:nc="{NETCONF}">'
                 f'<key-chains xmlns="{KEY_CHAIN}">{content}</key-chains></config>',
             )
+
+
+async def until(condition: Callable[[], bool], seconds: float = 20) -> None:
+    """Wait for something that goes through NETCONF; fail when it does not come."""
+    async with asyncio.timeout(seconds):
+        while not condition():  # noqa: ASYNC110 - what is waited for is the outer behaviour
+            await asyncio.sleep(0.02)
 
 
 if __name__ == "__main__":

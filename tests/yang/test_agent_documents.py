@@ -44,6 +44,22 @@ BROKEN: dict[str, tuple[str, str | None, Answer]] = {
     ),
     "port 0": ("//a:ssh/a:port", "0", INVALID),
     "no sessions at all": ("//a:limits/a:sessions", "0", INVALID),
+    "a router that nobody can log in to": (
+        "//a:netconf-server/a:password",
+        None,
+        ("operation-failed", "no-credentials"),
+    ),
+    "a router whose host key does not count and need not": (
+        "//a:netconf-server[a:name='lab']/a:trust-any-host-key",
+        None,
+        ("data-missing", "missing-choice"),
+    ),
+    "two neighbors with one key chain": (
+        "//a:netconf-server/a:neighbor/a:key-chain",
+        "one",
+        ("operation-failed", "data-not-unique"),
+    ),
+    "a neighbor without a key chain": ("//a:netconf-server/a:neighbor/a:key-chain", None, MISSING),
     "a password that is neither": ("//s:user/s:password", "wonder", INVALID),
     "a key without an algorithm": ("//s:authorized-key/s:algorithm", None, MISSING),
 }

@@ -12,10 +12,8 @@ from rkmp.datastore.defaults import Instance
 from rkmp.datastore.schema import Schema
 from rkmp.datastore.subscribers import Change
 from rkmp.northbound.agent_names import AGENT_NAMESPACE, AgentNames
-from rkmp.northbound.association_consumers import AssociationConsumers
-from rkmp.northbound.consumption import add_feed
 from rkmp.northbound.elements import add
-from rkmp.northbound.names import Rkmp
+from rkmp.northbound.netconf_servers import add_netconf_server, read_netconf_server
 from rkmp.northbound.northbound import Server
 from rkmp.northbound.reading import boolean, container, value
 from rkmp.northbound.values import canonical_host
@@ -38,20 +36,20 @@ def bind_southbound(datastores: Datastores, southbound: Southbound, server: Serv
     datastores.replay(subscriber)
     datastores.subscribe(subscriber)
     server.provide_state(AgentNames.AGENT, ConsumersState(southbound).provide)
-    of_associations = AssociationConsumers(southbound.consumers)
-    server.provide_state(Rkmp.RKMP, of_associations.provide, of_entries=of_associations.provide_entries)
     southbound.subscribe(ConsumerNotifications(server.publish).tell)
 
 
 def read_southbound(schema: Schema, tree: etree._Element) -> SouthboundConfiguration:
-    """Return what a whole configuration says of consumers."""
+    """Return what a whole configuration says of consumers. Raises RpcError for keys of SSH that are none."""
     root = container(container(Instance.root(schema, tree), AgentNames.AGENT), AgentNames.SOUTHBOUND)
     birds = (_bird(entry) for entry in root.entries(AgentNames.BIRD))
     hooks = (_hook(entry) for entry in root.entries(AgentNames.HOOK))
+    routers = (read_netconf_server(schema, entry) for entry in root.entries(AgentNames.NETCONF_SERVER))
     key_socket = root.container(AgentNames.KEY_SOCKET)
     return SouthboundConfiguration(
         birds={bird.name: bird for bird in birds},
         hooks={hook.name: hook for hook in hooks},
+        netconf_servers={router.name: router for router in routers},
         key_socket=None if key_socket is None else _key_socket(key_socket),
     )
 
@@ -59,7 +57,7 @@ def read_southbound(schema: Schema, tree: etree._Element) -> SouthboundConfigura
 class ConsumersConfiguration:
     """The :class:`~rkmp.datastore.subscribers.ConfigurationSubscriber` for ``/agent/southbound``.
 
-    Nothing is refused: a BIRD that is not there yet, for one, gets its keys when it is.
+    Nothing is refused but keys of SSH that are none: a BIRD that is not there yet, for one, gets its keys when it is.
     """
 
     def __init__(self, schema: Schema, configure: Callable[[SouthboundConfiguration], None]) -> None:
@@ -108,8 +106,11 @@ class ConsumersState:
             for tag, statuses in (
                 (AgentNames.BIRD, self._southbound.birds()),
                 (AgentNames.HOOK, self._southbound.hooks()),
+                (AgentNames.NETCONF_SERVER, self._southbound.key_chains()),
             ):
                 _add_to_entries(southbound.iterchildren(tag), statuses)
+            for router in southbound.iterchildren(AgentNames.NETCONF_SERVER):
+                add_netconf_server(router, self._southbound)
             for key_socket in southbound.iterchildren(AgentNames.KEY_SOCKET):
                 self._add_key_socket(key_socket)
 
@@ -126,7 +127,7 @@ class ConsumersState:
             add(entry, AgentNames.CLIENT, client)
             add(entry, AgentNames.NEIGHBOR, feed.neighbor)
             add(entry, AgentNames.PROTOCOL, feed.protocol)
-            add_feed(entry, feed)
+            _add_feed(entry, feed)
 
 
 class ConsumerNotifications:
@@ -211,10 +212,29 @@ def _add_to_entries(entries: Iterable[etree._Element], statuses: list[tuple[str,
     """Add the status of each feed to the neighbor that it is for, below the entry with its consumer's name."""
     by_place = {(name, feed.neighbor, feed.protocol): feed for name, feed in statuses}
     for entry in entries:
-        is_hook = entry.tag == AgentNames.HOOK
+        is_bird = entry.tag == AgentNames.BIRD
         for neighbor in entry.iterchildren(AgentNames.NEIGHBOR):
-            protocol = neighbor.findtext(AgentNames.PROTOCOL) if is_hook else "bgp"
+            protocol = "bgp" if is_bird else neighbor.findtext(AgentNames.PROTOCOL)
             address = canonical_host(neighbor.findtext(AgentNames.ADDRESS) or "")
             feed = by_place.get((entry.findtext(AgentNames.NAME) or "", address, protocol or ""))
             if feed is not None:
-                add_feed(neighbor, feed)
+                _add_feed(neighbor, feed)
+
+
+def _add_feed(parent: etree._Element, feed: FeedStatus) -> None:
+    add(parent, AgentNames.STATE, feed.state)
+    for held in feed.holding.keys:
+        add(parent, AgentNames.ACCEPTED_KEY, held.key.name)
+    add(parent, AgentNames.PREFERRED_KEY, feed.holding.preferred)
+    if feed.usage is not None:
+        for name in sorted(feed.usage.sending):
+            add(parent, AgentNames.SENDING_KEY, name)
+        add(parent, AgentNames.CONNECTIONS, feed.usage.connections)
+        add(parent, AgentNames.GOOD_SEGMENTS, feed.usage.good)
+        add(parent, AgentNames.BAD_SEGMENTS, feed.usage.bad)
+        add(parent, AgentNames.KEY_NOT_FOUND_SEGMENTS, feed.usage.key_not_found)
+        add(parent, AgentNames.UNSIGNED_SEGMENTS, feed.usage.unsigned)
+        add(parent, AgentNames.DROPPED_ICMPS, feed.usage.dropped_icmps)
+    add(parent, AgentNames.STEPS, feed.steps)
+    add(parent, AgentNames.CHANGED_AT, feed.changed_at)
+    add(parent, AgentNames.CONSUMER_ERROR, feed.last_error)

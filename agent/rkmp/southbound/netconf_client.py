@@ -258,8 +258,8 @@ class RouterClient:
             self.close()
             # The words of ncclient may quote what was received; those of the socket do not.
             said = f": {error.strerror or error}" if isinstance(error, OSError) else ""
-            if not said and isinstance(error, SSHError) and str(error).startswith(("Negotiation", "Could not open")):
-                said = f": {error}"
+            if isinstance(error, SSHError) and str(error).startswith("Could not open socket"):
+                said = ": nobody answers there"
             raise SouthboundError(f"the session with {where} cannot be had or has broken{said}") from None
 
 
