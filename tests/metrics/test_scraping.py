@@ -128,8 +128,10 @@ async def test_a_consumer_that_does_not_respond_is_shown_whatever_others_of_its_
 
 async def test_what_never_happened_is_shown_as_zero() -> None:
     """Prometheus sees no increase in a counter that begins with 1."""
-    async with serving(sources()) as metrics:
+    async with serving(sources(PeerSnapshot("r2", (), (), {}))) as metrics:
         samples = await scrape(metrics)
+    assert samples[at("rkmp_retransmissions_total", peer="r2")] == 0
+    assert samples[at("rkmp_negotiations_total", peer="r2", result="succeeded", reason="")] == 0
     assert samples[at("rkmp_internal_errors_total")] == samples[at("rkmp_clock_changes_total")] == 0
 
 

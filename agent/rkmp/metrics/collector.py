@@ -16,10 +16,12 @@ from rkmp.engine.statistics import EngineStatistic
 from rkmp.keytable import KeyState
 from rkmp.metrics import names
 from rkmp.southbound.feed import FeedState
+from rkmp.southbound.steps import Usage
 
 PEER_STATES = ("keyed", "rolling-over", "negotiating", "failed", "idle")
 
 
+TRANSPORTS = ("netconf-ssh", "netconf-tls")
 CERTIFICATE_KINDS = (
     "ike-certificate",
     "ike-trust-anchor",
@@ -27,6 +29,8 @@ CERTIFICATE_KINDS = (
     "netconf-certificate",
     "netconf-trust-anchor",
 )
+RESULTS = ("good", "bad", "key-not-found", "unsigned")
+"""What becomes of a segment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,8 @@ class ConsumerState:
     neighbor: str
     protocol: str
     state: FeedState
+    usage: Usage | None = None
+    """What it reports of its connections."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +70,8 @@ class Sources:
     revocation_lists: Callable[[], Iterable[tuple[str, datetime]]]
     """By name, when the next one is due, UTC."""
     consumers: Callable[[], Iterable[ConsumerState]]
+    key_access_refusals: Callable[[], int]
+    """How often programs asked for keys that they may not read."""
 
 
 class AgentCollector(Collector):
@@ -90,8 +98,14 @@ class AgentCollector(Collector):
         extended: dict[tuple[str, ...], float] = {(): float(sources.keys_extended(now))}
         yield _gauge("rkmp_keys_extended", "Active keys whose life is over, which policy extends.", [], extended)
         yield from _statistics(sources.engine_statistics(), peers)
-        yield from _consumers(sources.consumers())
-        sessions = Counter(sources.sessions())
+        consumers = list(sources.consumers())
+        yield from _consumers(consumers)
+        yield from _segments(consumers)
+        refusals = CounterMetricFamily("rkmp_key_access_refusals", "Requests for keys that no permission names.")
+        refusals.add_metric((), sources.key_access_refusals())
+        yield refusals
+        sessions = Counter(dict.fromkeys(TRANSPORTS, 0))
+        sessions.update(sources.sessions())
         yield _gauge("rkmp_netconf_sessions", "NETCONF sessions, by transport.", ["transport"], _by_name(sessions))
 
 
@@ -169,10 +183,39 @@ def _consumers(consumers: Iterable[ConsumerState]) -> Iterator[Metric]:
     yield _gauge("rkmp_consumers", "Consumers of keys, by state; one counts for each neighbor.", ["state"], by_state)
 
 
+def _segments(consumers: Iterable[ConsumerState]) -> Iterator[Metric]:
+    """Yield the counters of TCP-AO, of those who report them; what programs of one name report is added up."""
+    labels = ["consumer", "neighbor", "protocol"]
+    segments: Counter[tuple[str, ...]] = Counter()
+    dropped: Counter[tuple[str, ...]] = Counter()
+    for each in consumers:
+        if each.usage is None:
+            continue
+        row = (each.consumer, each.neighbor, each.protocol)
+        usage = each.usage
+        for result, count in zip(RESULTS, (usage.good, usage.bad, usage.key_not_found, usage.unsigned), strict=True):
+            if count is not None:
+                segments[(*row, result)] += count
+        if usage.dropped_icmps is not None:
+            dropped[row] += usage.dropped_icmps
+    text = "TCP-AO segments that consumers of keys received, by what became of them."
+    yield _counters("rkmp_consumer_segments", text, [*labels, "result"], segments)
+    text = "ICMP messages about protected connections that were dropped."
+    yield _counters("rkmp_consumer_dropped_icmps", text, labels, dropped)
+
+
+def _counters(name: str, text: str, labels: list[str], values: Mapping[tuple[str, ...], int]) -> CounterMetricFamily:
+    family = CounterMetricFamily(name, text, labels=labels)
+    for row, value in values.items():
+        family.add_metric(row, value)
+    return family
+
+
 def _statistics(engine: Mapping[str, int], peers: Sequence[PeerSnapshot]) -> Iterator[Metric]:
     counters = {metric: _counter(metric) for metric in names.COUNTERS}
     # Of what has not happened, it is shown that it has not: a rate of what begins with 1 is none.
     nothing: dict[str, int] = dict.fromkeys(EngineStatistic, 0)
+    at_first: dict[str, int] = dict.fromkeys(names.FROM_THE_START, 0)
     for statistic, count in {**nothing, **engine}.items():
         shown = names.ENGINE.get(statistic)
         if (reason := names.reason_of_drop(statistic)) is not None:
@@ -182,7 +225,7 @@ def _statistics(engine: Mapping[str, int], peers: Sequence[PeerSnapshot]) -> Ite
         elif shown is not None:
             counters[shown.metric].add_metric(_row(shown), count)
     for peer in peers:
-        for statistic, count in peer.statistics.items():
+        for statistic, count in {**at_first, **peer.statistics}.items():
             shown = names.PEER.get(statistic)
             if (reason := names.reason_of_drop(statistic)) is not None:
                 counters["rkmp_drops"].add_metric((peer.name, reason), count)

@@ -87,6 +87,10 @@ PEER: Mapping[str, Shown] = {
     PeerStatistic.NEGOTIATIONS_SUCCEEDED: Shown("rkmp_negotiations", "succeeded"),
 }
 
+FROM_THE_START = (Statistic.RETRANSMISSIONS, PeerStatistic.NEGOTIATIONS_SUCCEEDED)
+"""What is shown of a peer as zero before it was counted. A rate of what begins with 1 is none; the others are too many
+to be shown for each of ten thousand peers, and rules that go by them know."""
+
 NOT_SHOWN = frozenset({PeerStatistic.NEGOTIATIONS_FAILED})
 """Counted besides by reason, which is what is shown."""
 
