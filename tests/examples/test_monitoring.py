@@ -42,6 +42,7 @@ def metrics() -> dict[str, set[str]]:
                 certificates=lambda: [CertificateEnd("ike-certificate", "own", NOW)],
                 revocation_lists=lambda: [("root", NOW)],
                 consumers=lambda: [ConsumerState("bird", "192.0.2.2", "bgp", FeedState.SYNCHRONISED)],
+                key_access_refusals=lambda: 0,
             )
         )
     )

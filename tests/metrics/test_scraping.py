@@ -45,6 +45,7 @@ def sources(*peers: PeerSnapshot, **changes: object) -> Sources:
             certificates=lambda: (),
             revocation_lists=lambda: (),
             consumers=lambda: (),
+            key_access_refusals=lambda: 0,
         ),
         **changes,  # type: ignore[arg-type]
     )

@@ -90,6 +90,7 @@ def _metrics(
             certificates=lambda: certificate_ends(driver.certificate_watch, netconf_certificates),
             revocation_lists=lambda: driver.certificate_watch.lists_due(),
             consumers=lambda: consumer_states(southbound),
+            key_access_refusals=southbound.refusals,
         )
     )
     driver.subscribe(metrics.latencies.engine_event)

@@ -28,4 +28,4 @@ def certificate_ends(of_ike: CertificateWatch, of_netconf: NetconfCertificates) 
 def consumer_states(southbound: Southbound) -> Iterator[ConsumerState]:
     """Return how it stands with each consumer of keys."""
     for name, feed in (*southbound.birds(), *southbound.hooks(), *southbound.clients()):
-        yield ConsumerState(name, feed.neighbor, feed.protocol, feed.state)
+        yield ConsumerState(name, feed.neighbor, feed.protocol, feed.state, feed.usage)

@@ -14,7 +14,7 @@ from rkmp.engine.statistics import EngineStatistic, failure_statistic
 from rkmp.ike import AuthenticationFailure, ChildRefusal, NegotiationFailure, RekeyFailure, Role, Statistic
 from rkmp.keytable import KeyState
 from rkmp.metrics import AgentCollector, Latencies, MetricsConfiguration, Sources, names
-from rkmp.metrics.collector import CERTIFICATE_KINDS, PEER_STATES
+from rkmp.metrics.collector import CERTIFICATE_KINDS, PEER_STATES, RESULTS
 from rkmp.metrics.server import _OnEventLoop
 from rkmp.southbound.feed import FeedState
 from tests.docs.reference.markdown import code, codes, document, plain, table
@@ -30,6 +30,7 @@ _NOTHING = Sources(
     certificates=lambda: (),
     revocation_lists=lambda: (),
     consumers=lambda: (),
+    key_access_refusals=lambda: 0,
 )
 
 
@@ -78,6 +79,7 @@ def _values() -> Iterator[tuple[str, str, str]]:
     found["rkmp_peers", "state"] = list(PEER_STATES)
     found["rkmp_certificate_expiry_seconds", "kind"] = list(CERTIFICATE_KINDS)
     found["rkmp_consumers", "state"] = [state.value for state in FeedState]
+    found["rkmp_consumer_segments_total", "result"] = list(RESULTS)
     found["rkmp_handshake_seconds", "role"] = [role.value for role in Role]
     found["rkmp_keys", "state"] = [state.value for state in KeyState]
     for shown in (*names.ENGINE.values(), *names.PEER.values()):
