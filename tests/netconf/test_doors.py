@@ -87,11 +87,14 @@ async def test_sessions_stay_when_their_door_closes(schema: Schema) -> None:
             assert b"<data" in await (await Wire.open(other)).call(get_config())
 
 
-async def test_the_address_of_the_last_resort_can_be_taken_over(schema: Schema) -> None:
+async def test_the_address_of_the_last_resort_can_be_taken_over(
+    schema: Schema, caplog: pytest.LogCaptureFixture
+) -> None:
     async with house(schema) as built:
         await built.change(door("one", built.last_port))
         assert built.doors.status("one") == (DoorStatus.LISTENING, None)
         assert built.ports == [built.last_port]
+        assert "cannot be opened" not in caplog.text, "the last resort was given up for it, as it is meant to be"
         await built.change(door("two", built.last_port, SshIdentity((OTHER_HOST_KEY,))))
         assert built.doors.status("two") == (DoorStatus.LISTENING, None)
         async with await connect(built.last_port) as connection:
@@ -100,7 +103,9 @@ async def test_the_address_of_the_last_resort_can_be_taken_over(schema: Schema) 
             assert shown.public_data == asyncssh.import_private_key(OTHER_HOST_KEY.reveal()).public_data
 
 
-async def test_a_door_that_cannot_be_opened_says_why_and_is_tried_again(schema: Schema) -> None:
+async def test_a_door_that_cannot_be_opened_says_why_and_is_tried_again(
+    schema: Schema, caplog: pytest.LogCaptureFixture
+) -> None:
     with socket.socket() as squatter:
         squatter.bind(("127.0.0.1", 0))
         squatter.listen()
@@ -109,6 +114,8 @@ async def test_a_door_that_cannot_be_opened_says_why_and_is_tried_again(schema: 
             status, reason = built.doors.status("one")
             assert status is DoorStatus.FAILED
             assert "in use" in (reason or "")
+            await eventually(lambda: built.doors.status("one")[0] is DoorStatus.FAILED)
+            assert caplog.text.count("NETCONF endpoint one cannot be opened") == 1
             # Nobody is locked out meanwhile.
             assert built.ports == [built.last_port]
             squatter.close()

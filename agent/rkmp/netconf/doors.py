@@ -61,18 +61,21 @@ class _Door:
         self.status = DoorStatus.OPENING
         self.error: str | None = None
 
-    async def open(self) -> bool:
-        """Listen; return whether that could be done."""
+    async def open(self, *, is_last_word: bool = True) -> bool:
+        """Listen; return whether that could be done. A failure is logged once, unless there is something left to try."""
         settings = self.settings
         try:
             await self.server.listen(settings.address, settings.port)
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or str(error)
-            if reason != self.error:
+            self.status = DoorStatus.FAILED
+            if is_last_word and reason != self.error:
                 _log.error("NETCONF endpoint %s cannot be opened: %s; trying again", settings.name, reason)
-            self.status, self.error = DoorStatus.FAILED, reason
+                self.error = reason
             return False
         self.status, self.error = DoorStatus.LISTENING, None
+        host, port = self.server.address
+        _log.info("NETCONF endpoint %s listens on %s port %d", settings.name, host, port)
         return True
 
 
@@ -167,7 +170,7 @@ class Doors:
             self._doors[name] = door
             if door.status is DoorStatus.LISTENING:
                 continue
-            if not await door.open() and self._last is not None:
+            if not await door.open(is_last_word=self._last is None) and self._last is not None:
                 # The address may be that of the last resort, which is not needed once this one is open.
                 self._drop_last()
                 await door.open()

@@ -135,7 +135,8 @@ class HookConsumer:
 async def _tell(process: asyncio.subprocess.Process, message: bytes) -> None:
     """Write the message; a program that does not want to read it need not."""
     assert process.stdin is not None  # noqa: S101 - narrows what a pipe was asked for
-    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+    # uvloop says by a RuntimeError that the program has ended already.
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError, RuntimeError):
         process.stdin.write(message)
         await process.stdin.drain()
     process.stdin.close()
