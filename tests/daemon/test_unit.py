@@ -37,8 +37,9 @@ def unit() -> configparser.RawConfigParser:
 
 def test_it_starts_rkmpd_with_a_command_line_that_rkmpd_reads() -> None:
     service = unit()["Service"]
-    program, *words = shlex.split(service["ExecStart"])
+    program, *words, options = shlex.split(service["ExecStart"])
     assert Path(program).name == "rkmpd"
+    assert options == "$RKMPD_OPTIONS"
     assert serve_parser().parse_args(words).state_dir == Path("/var/lib") / service["StateDirectory"]
     assert service["Type"] == "notify"
     assert service["LoadCredentialEncrypted"] == KEY_CREDENTIAL

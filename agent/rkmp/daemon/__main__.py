@@ -198,13 +198,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         else:
             run_agent(serve_parser().parse_args(words))
     except CommandError as error:
-        print(f"rkmpd: {error}", file=sys.stderr)
+        log.tell_why(error)
         return error.exit_status
     except (StorageError, SchemaError) as error:
-        print(f"rkmpd: {error}", file=sys.stderr)
+        log.tell_why(error)
         return EXIT_STATE
     except RkmpError as error:
-        print(f"rkmpd: {error}", file=sys.stderr)
+        log.tell_why(error)
         return 1
     return 0
 

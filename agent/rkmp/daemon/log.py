@@ -62,6 +62,12 @@ def is_journal(descriptor: int, environment: Mapping[str, str]) -> bool:
     return environment.get("JOURNAL_STREAM") == f"{status.st_dev}:{status.st_ino}"
 
 
+def tell_why(reason: object) -> None:
+    """Print on standard error why this process cannot do what it was started for; to the journal as an error."""
+    prefix = "<3>" if is_journal(2, os.environ) else ""
+    print("\n".join(f"{prefix}{line}" for line in f"rkmpd: {reason}".splitlines()), file=sys.stderr)
+
+
 def configure(log_format: str, level: int = logging.INFO) -> None:
     """Send the whole process's log to standard error in ``log_format``, a member of :data:`FORMATS`."""
     handler = logging.StreamHandler(sys.stderr)
