@@ -73,6 +73,19 @@ def test_a_session_is_verified_in_both_directions(key: VerificationKey, ends: tu
     assert verdicts([key], *session.handshake(key), *data) == [Verdict.VERIFIED] * 5
 
 
+def test_a_key_that_is_withheld_is_named_and_claims_nothing() -> None:
+    withheld, session = replace(AES, key=None), Session()
+    packets = [*session.handshake(AES), session.segment(AES, payload=b"1"), session.segment(SHA1, payload=b"2")]
+    found = findings([SHA1, withheld], captured(*packets))
+    assert [each.verdict for each in found] == [Verdict.WITHHELD_KEY] * 4 + [Verdict.VERIFIED]
+    assert {each.key for each in found[:4]} == {None}
+    assert found[0].reason == "the key that its KeyID means is 'aes', which you are not permitted to read"
+    # One that may be read and has the same KeyID goes before.
+    other, wrong = replace(SHA1, name="other", key=None), replace(SHA1, key=Secret(b"not it"))
+    assert verdicts([SHA1, other], *session.handshake(SHA1)) == [Verdict.VERIFIED] * 3
+    assert verdicts([wrong, other], *session.handshake(SHA1)) == [Verdict.WITHHELD_KEY] * 3
+
+
 def test_the_reason_says_what_to_do() -> None:
     session = Session()
     unnamed = session.segment(SHA1, key_id=99)

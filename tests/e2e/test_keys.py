@@ -41,12 +41,12 @@ MANUAL_KEY = f"""
 </ckt:key></ckt:key-table></config>"""
 
 
-def readers(operation: str) -> str:
+def readers(operation: str, which: str = "") -> str:
     return f"""
 <config xmlns="{NETCONF}" xmlns:nc="{NETCONF}"><nacm xmlns="{ACM}">
   <groups nc:operation="{operation}"><group><name>keys</name><user-name>{USER}</user-name></group></groups>
   <rule-list nc:operation="{operation}"><name>keys</name><group>keys</group><rule xmlns:ckt="{KEY_TABLE}">
-    <name>keys</name><path>/ckt:key-table/ckt:key/ckt:hexadecimal-string</path>
+    <name>keys</name><path>/ckt:key-table/ckt:key{which}/ckt:hexadecimal-string</path>
     <access-operations>read</access-operations><action>permit</action></rule></rule-list></nacm></config>"""
 
 
@@ -185,6 +185,22 @@ def test_a_capture_is_verified_with_the_keys_of_the_agent(permitted: Pair, tmp_p
     (name,) = [str(key["admin-key-name"]) for key in keys(permitted.r1) if "rkmp" in key]
     assert told["verdicts"] == {"verified": 4}
     assert {finding["key"] for finding in told["findings"]} == {name}
+
+
+def test_a_key_that_no_rule_permits_is_named_and_not_taken_for_another(pair: Pair, tmp_path: Path) -> None:
+    negotiated = next(key for key in keys(pair.r1) if "rkmp" in key)
+    capture = tmp_path / "bgp.pcap"
+    session = Session(local="127.0.0.1", remote="127.0.0.1", local_port=40000, remote_port=179)
+    packets = session.handshake(replace(SHA1, send_id=int(str(negotiated["peer-key-name"]), 16)))
+    capture.write_bytes(pcap(timed(packets[:1], start=time.time())))
+    with pair.r1.connect() as netconf:
+        only_by_hand = "[ckt:admin-key-name='by hand']"
+        netconf.edit_config(target="running", config=readers("merge", only_by_hand))
+    told = json.loads(done(pair.r1.run_client("--json", "verify", str(capture)), 4))
+    pair.permit("remove")
+    (finding,) = told["findings"]
+    assert finding["verdict"] == "withheld-key"
+    assert repr(negotiated["admin-key-name"]) in finding["reason"]
 
 
 def test_a_capture_is_verified_for_nobody_without_a_rule(pair: Pair, tmp_path: Path) -> None:

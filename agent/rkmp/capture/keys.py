@@ -29,7 +29,7 @@ class VerificationKey:
     """``send_id`` names it in what the router sends, ``recv_id`` in what it receives.
 
     ``peers`` are addresses, or names that no packet shows, which may be anybody. A lifetime's ends are UTC, None where
-    there is none.
+    there is none. ``key`` is None where it is withheld: the key is known to be there and cannot be tried.
     """
 
     name: str
@@ -40,7 +40,7 @@ class VerificationKey:
     kdf: str
     alg_id: str
     ignore_tcp_options: bool
-    key: Secret
+    key: Secret | None
     starts: datetime | None = None
     ends: datetime | None = None
 

@@ -31,6 +31,8 @@ class Verdict(StrEnum):
     UNKNOWN_KEY_ID = "unknown-key-id"
     UNKNOWN_ISNS = "unknown-isns"
     """The connection began before the capture: without its ISNs nobody can check it."""
+    WITHHELD_KEY = "withheld-key"
+    """Access control withholds the key that it names, so that its MAC cannot be checked."""
     WRONG_MAC = "wrong-mac"
     UNKNOWN_ALGORITHM = "unknown-algorithm"
     UNREADABLE = "unreadable"
@@ -56,8 +58,10 @@ class _Result:
     key: str | None = None
 
 
-_NOT_TAKEN = frozenset({Verdict.WRONG_MAC, Verdict.NO_OPTION, Verdict.UNREADABLE})
-"""Segments that a receiver drops, so that nothing may be learned from them."""
+_SUPPOSED = frozenset({Verdict.WRONG_MAC, Verdict.WITHHELD_KEY})
+"""Segments whose word is taken as long as nothing better is known."""
+_NOT_TAKEN = _SUPPOSED | {Verdict.NO_OPTION, Verdict.UNREADABLE}
+"""Segments that a receiver drops, or may, so that nothing may be learned from them."""
 
 
 @final
@@ -89,7 +93,7 @@ class Verifier:
             result = _Result(Verdict.UNREADABLE, str(error))
         if result.verdict not in _NOT_TAKEN:
             connection.note(segment)
-        elif result.verdict is Verdict.WRONG_MAC:
+        elif result.verdict in _SUPPOSED:
             connection.suppose(segment)
         return Finding(packet.number, packet.at, segment, result.verdict, result.key, result.reason)
 
@@ -112,16 +116,20 @@ class Verifier:
         fitting = [key for key in known if len(option.mac) == MAC_LENGTH[ALGORITHMS[key.kdf, key.alg_id][1]]]
         if not fitting:
             return _Result(Verdict.UNKNOWN_ALGORITHM, _algorithm_reason(named[0], option, is_known=bool(known)))
+        readable = [key for key in fitting if key.key is not None]
+        if not readable:
+            return _withheld(fitting[0])
         isns = connection.isns_of(segment)
         if isns is None:
             reason = "no handshake was seen, so the initial sequence numbers are not known"
             return _Result(Verdict.UNKNOWN_ISNS, reason)
         sne = connection.sne_of(segment)
         # KeyIDs are used again: those that live at the time come first.
-        for key in sorted(fitting, key=lambda each: not each.is_alive(at)):
+        for key in sorted(readable, key=lambda each: not each.is_alive(at)):
             if self._matches(segment, option, key, isns, sne, ignore_options=key.ignore_tcp_options):
                 return _verified(key, at)
-        return self._mismatch(segment, option, fitting, isns, sne)
+        withheld = [key for key in fitting if key.key is None and key.is_alive(at)]
+        return _withheld(withheld[0]) if withheld else self._mismatch(segment, option, readable, isns, sne)
 
     def _mismatch(
         self,
@@ -157,6 +165,7 @@ class Verifier:
     def _traffic_key(self, segment: Segment, key: VerificationKey, isns: tuple[int, int]) -> bytes:
         cached = (key.name, segment.source, segment.destination, isns)
         if cached not in self._traffic_keys:
+            assert key.key is not None  # noqa: S101 - what is withheld is not tried
             self._traffic_keys[cached] = derive_traffic_key(
                 ALGORITHMS[key.kdf, key.alg_id][0],
                 key.key,
@@ -175,6 +184,11 @@ def _verified(key: VerificationKey, at: datetime | None) -> _Result:
         return _Result(Verdict.VERIFIED, f"the MAC is that of {key.name!r}", key.name)
     reason = f"the MAC is that of {key.name!r}, which was not to be used at that time"
     return _Result(Verdict.OUTSIDE_LIFETIME, reason, key.name)
+
+
+def _withheld(key: VerificationKey) -> _Result:
+    reason = f"the key that its KeyID means is {key.name!r}, which you are not permitted to read"
+    return _Result(Verdict.WITHHELD_KEY, reason)
 
 
 def _algorithm_reason(key: VerificationKey, option: AoOption, *, is_known: bool) -> str:

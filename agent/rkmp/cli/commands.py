@@ -133,7 +133,7 @@ def _verify(call: Call) -> int:
 
     def of_the_agent() -> list[VerificationKey]:
         with call.connect() as session:
-            return keys_of_table(exported_keys.fetch(session))
+            return keys_of_table(exported_keys.fetch(session, with_withheld=True))
 
     file = call.arguments.keys
     return verify.verify(

@@ -36,11 +36,11 @@ def export(session: Session, names: Sequence[str], output: Path | None, *, as_js
         print(f"{len(table)} keys in {output}; whoever reads it can forge what they protect", file=sys.stderr)
 
 
-def fetch(session: Session, names: Sequence[str] = ()) -> etree._Element:
+def fetch(session: Session, names: Sequence[str] = (), *, with_withheld: bool = False) -> etree._Element:
     """Return ``key-table`` with the entries of the keys that the agent shows, as they would be configured.
 
     Raises :class:`CommandError` where it shows none, or not one that is asked for by name. That others are left out is
-    said on standard error.
+    said on standard error; ``with_withheld`` they are not, but for the key itself.
     """
     shown = {
         entry.findtext(_tag("admin-key-name")): entry.findtext(_tag("hexadecimal-string"))
@@ -56,6 +56,8 @@ def fetch(session: Session, names: Sequence[str] = ()) -> etree._Element:
         # A key that came or went between the two questions is in one of the answers only.
         if name in shown:
             table.append(_configured(entry, shown[name] or ""))
+        elif with_withheld:
+            table.append(_configured(entry, None))
         elif not names:
             hidden += 1
     if hidden:
@@ -73,11 +75,11 @@ def written(table: etree._Element, *, as_json: bool) -> str:
     return etree.tostring(table, encoding="unicode") + "\n"
 
 
-def _configured(entry: etree._Element, key: str) -> etree._Element:
-    """Return what would configure the entry, with its key as octets."""
+def _configured(entry: etree._Element, key: str | None) -> etree._Element:
+    """Return what would configure the entry, with its key as octets where it is shown."""
     configured = etree.Element(_tag("key"))
     for name in CONFIGURED:
-        if name == "hexadecimal-string":
+        if name == "hexadecimal-string" and key is not None:
             etree.SubElement(configured, _tag(name)).text = key
         else:
             configured.extend(entry.findall(_tag(name)))

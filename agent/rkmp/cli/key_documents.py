@@ -32,19 +32,22 @@ def read_keys(path: Path) -> list[VerificationKey]:
         raise CommandError(f"{path} is not what `rkmp keys export` writes", USAGE) from None
 
 
-def keys_of(document: Mapping[str, Any]) -> list[VerificationKey]:
-    """Return the keys of an exported document. Raises ValueError, KeyError or TypeError where it is none."""
+def keys_of(document: Mapping[str, Any], *, with_withheld: bool = False) -> list[VerificationKey]:
+    """Return the keys of an exported document. Raises ValueError, KeyError or TypeError where it is none.
+
+    ``with_withheld``: entries without the key itself count, as keys that are withheld.
+    """
     table = {identity(name): value for name, value in document.items()}["key-table"]
     if not isinstance(table, dict | None):
         raise TypeError("the key table is no container")
-    return [_key(entry) for entry in (table or {}).get("key", [])]
+    return [_key(entry, with_withheld) for entry in (table or {}).get("key", [])]
 
 
 def keys_of_table(table: etree._Element) -> list[VerificationKey]:
-    """Return the keys of an exported ``key-table`` element."""
+    """Return the keys of a fetched ``key-table`` element, those that are withheld too."""
     holder = etree.Element("data")
     holder.append(table)
-    return keys_of(to_dictionary(holder))
+    return keys_of(to_dictionary(holder), with_withheld=True)
 
 
 def _from_xml(content: bytes) -> dict[str, Any]:
@@ -57,7 +60,8 @@ def _from_xml(content: bytes) -> dict[str, Any]:
     return to_dictionary(root)
 
 
-def _key(entry: Mapping[str, Any]) -> VerificationKey:
+def _key(entry: Mapping[str, Any], may_be_withheld: bool) -> VerificationKey:
+    octets = entry.get("hexadecimal-string") if may_be_withheld else entry["hexadecimal-string"]
     accept = entry.get("accept-lifetime") or {}
     return VerificationKey(
         name=entry["admin-key-name"],
@@ -68,7 +72,7 @@ def _key(entry: Mapping[str, Any]) -> VerificationKey:
         kdf=identity(entry["kdf"]),
         alg_id=identity(entry["alg-id"]),
         ignore_tcp_options=str((entry.get("tcp-ao") or {}).get("ignore-tcp-options", "false")).lower() == "true",
-        key=Secret(bytes.fromhex(entry["hexadecimal-string"].replace(":", ""))),
+        key=None if octets is None else Secret(bytes.fromhex(octets.replace(":", ""))),
         starts=_moment(accept.get("start")),
         ends=_moment(accept.get("end")),
     )
