@@ -88,3 +88,12 @@ def test_every_event_of_the_engine_can_be_described() -> None:
     assert kinds
     for kind in kinds:
         assert describe(kind(**{field.name: "x" for field in dataclasses.fields(kind)}))
+
+
+def test_a_key_that_is_used_past_its_lifetime_is_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    common = (NOW, "key 1", "bgp", ("192.0.2.2",), "01", "02", True)
+    log_key_event(KeyExtended(*common, since=NOW))
+    log_key_event(KeyExtensionEnded(*common))
+    assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
+    assert caplog.records[0].getMessage().startswith("key-extended ")

@@ -21,7 +21,7 @@ from rkmp.engine.events import (
     RequestCompleted,
     RevocationListOverdue,
 )
-from rkmp.keytable import KeyEvent
+from rkmp.keytable import KeyEvent, KeyExtended
 
 _log = logging.getLogger(__name__)
 
@@ -39,8 +39,8 @@ def log_engine_event(event: EngineEvent, _at: datetime) -> None:
 
 
 def log_key_event(event: KeyEvent) -> None:
-    """Log ``event``."""
-    _write(logging.INFO, event)
+    """Log ``event``; that a key is used past its lifetime is an alarm."""
+    _write(logging.WARNING if isinstance(event, KeyExtended) else logging.INFO, event)
 
 
 def _write(level: int, event: EngineEvent | KeyEvent) -> None:
