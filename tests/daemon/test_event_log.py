@@ -13,7 +13,7 @@ from rkmp.daemon.event_log import describe, log_engine_event, log_key_event
 from rkmp.daemon.log import JsonFormatter
 from rkmp.engine import events
 from rkmp.engine.association_states import AssociationState
-from rkmp.keytable import KeyEvent, KeyRemoved
+from rkmp.keytable import KeyEvent, KeyExtended, KeyExtensionEnded, KeyRemoved
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
