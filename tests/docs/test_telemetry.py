@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.docs.pages import Page
 from tests.netconf.conversation import nc
 from tests.northbound.test_netconf import Routers
 
@@ -30,11 +31,10 @@ async def routers() -> AsyncIterator[Routers]:
     await routers.close()
 
 
-async def test_every_operation_of_the_page_is_carried_out(routers: Routers) -> None:
+@pytest.mark.page("docs/how-to/telemetry.md", "xml")
+async def test_every_operation_of_the_page_is_carried_out(page: Page, routers: Routers) -> None:
     client, _ = await routers.configure()
-    operations = blocks("xml")
-    assert len(operations) == 6
-    for operation in operations:
+    for operation in page.blocks("xml"):
         # What was pushed meanwhile is not of interest here.
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(0.05):
