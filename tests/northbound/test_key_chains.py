@@ -94,6 +94,23 @@ async def test_a_rollover_shows_in_the_chain(routers: Routers) -> None:
     assert found(after, "//c:last-modified-timestamp") > found(before, "//c:last-modified-timestamp")
 
 
+async def test_when_a_chain_was_modified_before_a_start_is_not_made_up(routers: Routers) -> None:
+    """Neither by the negotiated keys of the disk nor by those of the configuration, which are installed at start."""
+    client, _ = await routers.configure()
+    require_ok(await client.call(edit("running", manual_key("spring", neighbor="192.0.2.77"))))
+    assert len(found(await chains_of(client), "//c:last-modified-timestamp")) == 2
+    routers.world.run(5)
+    assert routers.r1.server is not None
+    await routers.r1.server.close()
+    routers.r1 = routers.world.restart(routers.r1)
+    client = await routers.client(routers.r1)
+    data = await chains_of(client)
+    assert found(data, "//c:key-chain/c:name") == [f"bgp@{R2}", "bgp@192.0.2.77"]
+    assert found(data, "//c:last-modified-timestamp") == []
+    require_ok(await client.call(edit("running", manual_key("autumn", neighbor="192.0.2.77", ids=("e0", "e1")))))
+    assert len(found(await chains_of(client), "//c:last-modified-timestamp")) == 1
+
+
 async def test_a_manual_key_is_shown_beside_and_its_string_never(routers: Routers) -> None:
     client, _ = await routers.configure()
     require_ok(await client.call(edit("running", manual_key("spring"))))

@@ -71,7 +71,10 @@ def chain_name(protocol: str, neighbor: str) -> str:
 
 
 class KeyChainsState:
-    """Provides the state below ``/key-chains`` and tells ``server`` of its changes; ``clock`` returns aware UTC."""
+    """Provides the state below ``/key-chains`` and tells ``server`` of its changes; ``clock`` returns aware UTC.
+
+    When a chain was modified is known from :meth:`begin` on: what is installed before is what there was.
+    """
 
     def __init__(self, key_table: KeyTable, clock: Callable[[], datetime], server: Watched) -> None:
         self._key_table = key_table
@@ -80,8 +83,13 @@ class KeyChainsState:
         # Where each key is: an event of one that has moved tells the new place only.
         self._places = {row.admin_key_name: _chains(row.protocol, row.peers) for row in key_table.rows()}
         self._modified_at: dict[_Chain, datetime] = {}
+        self._has_begun = False
         server.tell_state_changes(KeyChainNames.KEY_CHAINS, NOT_ON_CHANGE)
         key_table.subscribe(self._note)
+
+    def begin(self) -> None:
+        """Take what follows for modifications: the manual keys of the configuration have been installed."""
+        self._has_begun = True
 
     def provide(self, root: etree._Element) -> None:
         """Add all chains to ``root``."""
@@ -121,7 +129,7 @@ class KeyChainsState:
             place = self._places[event.admin_key_name] = _chains(event.protocol, event.peers)
             chains |= place
         for protocol, neighbor in chains:
-            if self._key_table.rows_for(neighbor, protocol):
+            if self._has_begun and self._key_table.rows_for(neighbor, protocol):
                 self._modified_at[protocol, neighbor] = event.at
             else:
                 self._modified_at.pop((protocol, neighbor), None)

@@ -83,8 +83,8 @@ class Northbound:
         server.provide_state(Rkmp.RKMP, state.provide, of_entries=state.provide_entries)
         keys = KeyTableState(key_table, clock)
         server.provide_state(KeyTableNames.KEY_TABLE, keys.provide, of_entries=keys.provide_entries)
-        chains = KeyChainsState(key_table, clock, server)
-        server.provide_state(KeyChainNames.KEY_CHAINS, chains.provide, of_entries=chains.provide_entries)
+        self._chains = KeyChainsState(key_table, clock, server)
+        server.provide_state(KeyChainNames.KEY_CHAINS, self._chains.provide, of_entries=self._chains.provide_entries)
         tell_changes(datastores, engine, key_table, server)
         for path, handler in {**Actions(engine).handlers, **KeyExport(key_table).handlers}.items():
             server.handle(path, handler)
@@ -97,6 +97,7 @@ class Northbound:
         try:
             # First and by themselves: an address that is not there keeps no manual key from its use.
             self._datastores.replay(_ManualKeys(self.configuration))
+            self._chains.begin()
             self._datastores.replay(self.configuration)
             self.configuration.start()
         except RpcError as error:
