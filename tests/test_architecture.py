@@ -20,6 +20,7 @@ LAYERS = {
     "errors": 0,
     "secret": 0,
     "instant": 0,
+    "log_context": 0,
     "value": 0,
     "wire": 1,
     "crypto": 2,

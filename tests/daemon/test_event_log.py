@@ -45,7 +45,7 @@ def test_failures_are_warnings_and_answered_requests_are_not_logged(caplog: pyte
     log_engine_event(events.NegotiationFailure("r2", "bgp", "no answer", None), NOW)
     log_engine_event(events.RolloverStarted("r2", "bgp", "key 1", "request"), NOW)
     log_engine_event(events.RequestCompleted(1, "key 2", None), NOW)
-    log_key_event(KeyRemoved(NOW, "key 1", "bgp", ("192.0.2.1", "192.0.2.2"), "01", "02", True, "replaced"))
+    log_key_event(KeyRemoved(NOW, "key 1", "bgp", ("192.0.2.1", "192.0.2.2"), "01", "02", "r2", "replaced"))
     assert [(record.levelname, record.getMessage().split()[0]) for record in caplog.records] == [
         ("WARNING", "negotiation-failure"),
         ("INFO", "rollover-started"),
@@ -67,11 +67,11 @@ def test_a_certificate_that_expires_is_a_warning_that_says_when(caplog: pytest.L
 
 def test_collectors_get_an_event_field_by_field(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
-    log_key_event(KeyRemoved(NOW, "key 1", "bgp", ("192.0.2.1", "192.0.2.2"), "01", "02", True, "replaced"))
+    log_key_event(KeyRemoved(NOW, "key 1", "bgp", ("192.0.2.1", "192.0.2.2"), "01", "02", "r2", "replaced"))
     log_engine_event(events.AuthenticationFailure(None, "192.0.2.1", "r2\nforged", "no such peer"), NOW)
     removed, failed = (json.loads(JsonFormatter().format(record)) for record in caplog.records)
     assert removed["event"] == "key-removed"
-    assert (removed["peers"], removed["is-negotiated"]) == (["192.0.2.1", "192.0.2.2"], True)
+    assert (removed["peers"], removed["peer"]) == (["192.0.2.1", "192.0.2.2"], "r2")
     assert removed["level"] == "info"
     assert (failed["event"], failed["identity"], failed["level"]) == ("authentication-failure", "r2\nforged", "warning")
     assert "peer" not in failed

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from rkmp.daemon.log import EVENT, JournalFormatter, JsonFormatter, is_journal
+from rkmp.daemon.log import JournalFormatter, JsonFormatter, is_journal
+from rkmp.log_context import EVENT
 
 
 def record(level: int, message: str, **extra: object) -> logging.LogRecord:

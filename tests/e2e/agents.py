@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -66,7 +67,9 @@ class AgentProcess:
         )
 
     def start(self) -> None:
+        writes_json = "json" in self.options
         with self.log.open("a") as log:
+            before = log.tell()
             self._process = subprocess.Popen(
                 [
                     *(sys.executable, "-m", "rkmp.daemon", "--state-dir", str(self.directory)),
@@ -74,15 +77,27 @@ class AgentProcess:
                     *("--ike-listen", f"{self.ike_address}:{self.ike_port}", "--exit-on-stdin-eof", *self.options),
                 ],
                 stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
+                stdout=log if writes_json else subprocess.PIPE,
                 stderr=log,
                 text=True,
             )
+        line = self._ready_in_log(before) if writes_json else self._ready_on_output()
+        words = dict(word.split("=", 1) for word in line.split()[2:])
+        self.netconf_port, self.ike_port = (int(words[name].rpartition(":")[2]) for name in ("netconf", "ike"))
+
+    def _ready_on_output(self) -> str:
+        assert self._process is not None
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         assert line.startswith("rkmpd ready "), f"{line!r}\n{self.log.read_text()}"
-        words = dict(word.split("=", 1) for word in line.split()[2:])
-        self.netconf_port, self.ike_port = (int(words[name].rpartition(":")[2]) for name in ("netconf", "ike"))
+        return line
+
+    def _ready_in_log(self, start: int) -> str:
+        def ready() -> list[str]:
+            return re.findall(r'"message": "(rkmpd ready [^"]*)"', self.log.read_text()[start:])
+
+        wait_for("ready", lambda: bool(ready()))
+        return ready()[0]
 
     @property
     def pid(self) -> int:

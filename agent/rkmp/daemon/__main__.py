@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import logging
 import os
 import signal
 import sys
@@ -16,6 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import rkmp
 from rkmp.daemon import garbage, log, recovery
 from rkmp.daemon.agent import Agent
 from rkmp.daemon.backup import back_up, restore
@@ -32,6 +34,8 @@ from rkmp.daemon.state_directory import EXIT_STATE, StateDirectory, has_key_cred
 from rkmp.daemon.watching import KeyLog, Watching
 from rkmp.errors import CommandError, CorruptStoreError, RkmpError, SchemaError, StorageError
 from rkmp.secret import Secret
+
+_log = logging.getLogger("rkmp.daemon")
 
 
 def run_init(arguments: argparse.Namespace) -> None:
@@ -138,8 +142,14 @@ def _run(main: Coroutine[Any, Any, None]) -> None:
 async def _serve(directory: StateDirectory, arguments: argparse.Namespace) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
+    _log.info("rkmpd %s starts, with the state in %s", rkmp.__version__, directory.path)
+
+    def told_to_stop(number: signal.Signals) -> None:
+        _log.info("told to stop by %s", number.name)
+        stop.set()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+        loop.add_signal_handler(number, told_to_stop, number)
     if arguments.exit_on_stdin_eof:
         try:
             loop.add_reader(sys.stdin.fileno(), _stop_at_end_of_input, stop)
@@ -168,12 +178,17 @@ async def _serve(directory: StateDirectory, arguments: argparse.Namespace) -> No
         def reload() -> None:
             service_manager.reloading()
             watching.reopen()
+            _log.info("told to reload by SIGHUP: files that are written to were opened again")
             service_manager.ready(status)
 
         # Before anybody is told that there is somebody to send a signal to.
         loop.add_signal_handler(signal.SIGHUP, reload)
-        with contextlib.suppress(BrokenPipeError):
-            print(f"rkmpd ready {status}", flush=True)
+        if arguments.log_format == "json":
+            # Standard output is the log's, whose every line is an object.
+            _log.info("rkmpd ready %s", status)
+        else:
+            with contextlib.suppress(BrokenPipeError):
+                print(f"rkmpd ready {status}", flush=True)
         service_manager.ready(status)
         await stop.wait()
     finally:

@@ -10,6 +10,7 @@ import logging
 import os
 from contextlib import ExitStack
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 import rkmp
@@ -17,7 +18,7 @@ from rkmp.daemon.certificate_clock import CertificateClock
 from rkmp.daemon.clock_watch import LONGEST_SLEEP, ClockWatch
 from rkmp.daemon.commit_clock import CommitClock
 from rkmp.daemon.control import ControlSocket
-from rkmp.daemon.event_log import log_engine_event, log_key_event
+from rkmp.daemon.event_log import log_engine_event, log_key_event, log_running_change
 from rkmp.daemon.first_configuration import FirstConfiguration
 from rkmp.daemon.good_copies import GoodCopies
 from rkmp.daemon.key_clock import KeyClock
@@ -161,6 +162,7 @@ class Agent:
             event_log=EventLog(database, _wall_clock),
             url_directory=self._directory.path,
         )
+        datastores.on_commit(partial(log_running_change, server))
         key_log = self._watching.key_log
         northbound = Northbound(
             datastores,

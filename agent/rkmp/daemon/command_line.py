@@ -40,7 +40,12 @@ def serve_parser() -> argparse.ArgumentParser:
         metavar="HOST:PORT",
         help="where IKE listens while the configuration names no listener (default 0.0.0.0:500)",
     )
-    parser.add_argument("--log-format", choices=log.FORMATS, default="text", help="how log lines look (default text)")
+    parser.add_argument(
+        "--log-format",
+        choices=log.FORMATS,
+        default="text",
+        help="text on standard error, or json on standard output (default text)",
+    )
     parser.add_argument("--trace", action="store_true", help="log every IKE message, decoded, without its secrets")
     parser.add_argument(
         "--key-log",

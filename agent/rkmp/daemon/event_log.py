@@ -9,11 +9,16 @@ import dataclasses
 import json
 import logging
 import re
+from collections.abc import Sequence
 from datetime import datetime
 from enum import Enum
 
-from rkmp.daemon.log import EVENT
+from lxml import etree
+
+from rkmp.datastore.edits import Edit
+from rkmp.engine.association_states import AssociationState
 from rkmp.engine.events import (
+    AssociationStateChange,
     AuthenticationFailure,
     CertificateExpiring,
     EngineEvent,
@@ -21,12 +26,16 @@ from rkmp.engine.events import (
     RequestCompleted,
     RevocationListOverdue,
 )
-from rkmp.keytable import KeyEvent, KeyExtended
+from rkmp.keytable import KeyEvent, KeyExtended, KeyUpdated
+from rkmp.log_context import EVENT, about
+from rkmp.netconf import NetconfServer
 
 _log = logging.getLogger(__name__)
 
 Value = str | int | float | bool | list[str]
 
+_ABOUT = ("peer", "protocol")
+_TRYING = {AssociationState.NEGOTIATING, AssociationState.FAILED}
 _WARNINGS = (AuthenticationFailure, CertificateExpiring, NegotiationFailure, RevocationListOverdue)
 _PLAIN = re.compile(r"[\w.:/+-]+", re.ASCII)
 _WORDS = re.compile(r"(?<!^)(?=[A-Z])")
@@ -35,12 +44,34 @@ _WORDS = re.compile(r"(?<!^)(?=[A-Z])")
 def log_engine_event(event: EngineEvent, _at: datetime) -> None:
     """Log ``event``, a failure or one to come as a warning; an operator's own request is answered and not logged."""
     if not isinstance(event, RequestCompleted):
-        _write(logging.WARNING if isinstance(event, _WARNINGS) else logging.INFO, event)
+        _write(_level(event), event)
 
 
 def log_key_event(event: KeyEvent) -> None:
-    """Log ``event``; that a key is used past its lifetime is an alarm."""
-    _write(logging.WARNING if isinstance(event, KeyExtended) else logging.INFO, event)
+    """Log ``event``; that lifetimes have changed is nothing that an operator has to read."""
+    if isinstance(event, KeyExtended):
+        _write(logging.WARNING, event)
+    else:
+        _write(logging.DEBUG if isinstance(event, KeyUpdated) else logging.INFO, event)
+
+
+def log_running_change(server: NetconfServer, session_id: int | None, edits: Sequence[Edit]) -> None:
+    """Log who has changed which part of the running configuration."""
+    session = next((each for each in server.sessions if each.id == session_id), None)
+    user = session.client.username if session is not None else None
+    tops = ", ".join(sorted({etree.QName(edit.top).localname for edit in edits}))
+    author = "the agent" if user is None else f"session {session_id} of {user}"
+    extra = about(event="running-changed", session=session_id, user=user, changed=tops)
+    _log.info("%s has changed the running configuration: %s", author, tops or "nothing", extra=extra)
+
+
+def _level(event: EngineEvent) -> int:
+    if isinstance(event, _WARNINGS):
+        return logging.WARNING
+    if isinstance(event, AssociationStateChange) and {event.before, event.after} == _TRYING:
+        # Each try that fails is told of by its failure.
+        return logging.DEBUG
+    return logging.INFO
 
 
 def _write(level: int, event: EngineEvent | KeyEvent) -> None:
@@ -57,7 +88,8 @@ def describe(event: EngineEvent | KeyEvent) -> str:
 def fields_of(event: EngineEvent | KeyEvent) -> dict[str, Value]:
     """Return what ``event`` says, by name, its own name under ``event`` first; what it does not say is left out."""
     fields: dict[str, Value] = {"event": _WORDS.sub("-", type(event).__name__).lower()}
-    for field in dataclasses.fields(event):
+    # Whom it is about comes first.
+    for field in sorted(dataclasses.fields(event), key=lambda field: field.name not in _ABOUT):
         value = getattr(event, field.name)
         # When it happened is what the line of the log begins with.
         if value is not None and field.name != "at":

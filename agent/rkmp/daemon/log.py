@@ -1,6 +1,7 @@
-"""Log lines for people (``text``) or for collectors (``json``), one event a line, on standard error.
+"""Log lines for people (``text``, on standard error) or collectors (``json``, on standard output), one event a line.
 
-A record that has fields of its own, under :data:`EVENT`, has them as members of its JSON object.
+A record that has fields of its own, under :data:`rkmp.log_context.EVENT`, has them as members of its JSON object. Lines
+that somebody outside could cause without end are thinned (:mod:`rkmp.daemon.flood`).
 
 Where standard error is systemd's journal, a line of text begins with its priority, and leaves out the time, which the
 journal has of its own.
@@ -17,9 +18,10 @@ import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
+from rkmp.daemon.flood import FloodFilter
+from rkmp.log_context import EVENT
+
 FORMATS = ("text", "json")
-EVENT = "rkmp_event"
-"""The attribute of a log record that holds an event's fields: a dictionary that JSON can write."""
 
 
 class JsonFormatter(logging.Formatter):
@@ -69,8 +71,9 @@ def tell_why(reason: object) -> None:
 
 
 def configure(log_format: str, level: int = logging.INFO) -> None:
-    """Send the whole process's log to standard error in ``log_format``, a member of :data:`FORMATS`."""
-    handler = logging.StreamHandler(sys.stderr)
+    """Send the whole process's log where ``log_format`` goes, a member of :data:`FORMATS`."""
+    handler = logging.StreamHandler(sys.stdout if log_format == "json" else sys.stderr)
+    handler.addFilter(FloodFilter())
     if log_format == "json":
         handler.setFormatter(JsonFormatter())
     elif is_journal(2, os.environ):

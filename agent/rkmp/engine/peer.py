@@ -38,6 +38,7 @@ from rkmp.ike import ChildRequest, CloseReason, Identity, IkeSettings
 from rkmp.ike.purposes import LDP_DISCOVERY
 from rkmp.instant import Instant
 from rkmp.keytable import KeyRow, KeyTable
+from rkmp.log_context import about
 
 _log = logging.getLogger(__name__)
 
@@ -89,6 +90,7 @@ class Peer:
     def __init__(self, configuration: PeerConfiguration, engine: Surroundings, at: Instant) -> None:
         self.configuration = configuration
         self.name = configuration.name
+        self.journal = logging.LoggerAdapter(_log, about(peer=self.name))
         self.engine = engine
         self.conversations: dict[bytes, Conversation] = {}
         self.associations: dict[int, Association] = {}
@@ -311,7 +313,7 @@ class Peer:
             association.keys.realign(at.wall)
         except (StorageError, KeyTableError) as error:
             # They end as they would have; who asked for another end hears of it in the log.
-            _log.error("peer %s, %s: %s", self.name, association.protocol, error)
+            self.journal.error("peer %s, %s: %s", self.name, association.protocol, error)
 
     def _renew(self, association: Association) -> None:
         # The draft's section 5: "neighbor changed or updated" makes RKMP run again.
@@ -327,7 +329,7 @@ class Peer:
                 association.remove(row, reason, at)
             except (StorageError, KeyTableError) as error:
                 # Nobody waits for an answer any more; the next start removes what nothing is configured for.
-                _log.error("peer %s: key %s: %s", self.name, row.admin_key_name, error)
+                self.journal.error("peer %s: key %s: %s", self.name, row.admin_key_name, error)
         for conversation in self.conversations.values():
             for child in conversation.ike_sa.children:
                 if child.routing_protocol == number:
@@ -353,7 +355,7 @@ class Peer:
             try:
                 retired = association.handle_timer(at)
             except (StorageError, KeyTableError) as error:
-                _log.error("peer %s, %s: %s", self.name, association.protocol, error)
+                self.journal.error("peer %s, %s: %s", self.name, association.protocol, error)
                 self._try_table_again_at = at.monotonic + TABLE_PATIENCE
                 continue
             for row in retired:

@@ -5,7 +5,6 @@ Keys reach the key table here, before anything that the same message made the IK
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
@@ -52,8 +51,6 @@ from rkmp.ike import (
 from rkmp.instant import Instant
 from rkmp.wire import NotifyType
 
-_log = logging.getLogger(__name__)
-
 WAIT_AFTER_DELETE = 0.5
 """Seconds until we ask again for a key that the peer has taken away: it may be about to ask, and nobody has one."""
 
@@ -90,7 +87,7 @@ def _settle(peer: Peer, conversation: Conversation, deleted: Collection[int], at
                 association.settle(name, at)
             except (StorageError, KeyTableError) as error:
                 # Both sides accept both keys still; another negotiation will try again.
-                _log.error("peer %s: key %s: %s", peer.name, name, error)
+                peer.journal.error("peer %s: key %s: %s", peer.name, name, error)
                 association.want_rekey()
 
 
@@ -338,7 +335,7 @@ def _deleted(peer: Peer, conversation: Conversation, event: ChildDeleted, at: In
         is_replaced = latest is not None and latest.admin_key_name != row.admin_key_name and row.for_sending
         association.remove(row, "replaced" if is_replaced else event.reason.value, at)
     except (StorageError, KeyTableError) as error:
-        _log.error("peer %s: key %s: %s", peer.name, row.admin_key_name, error)
+        peer.journal.error("peer %s: key %s: %s", peer.name, row.admin_key_name, error)
         return
     if association.keys.latest() is None:
         association.wait(WAIT_AFTER_DELETE, at)

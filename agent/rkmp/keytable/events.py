@@ -13,7 +13,7 @@ from rkmp.keytable.row import KeyRow
 class KeyEvent:
     """Something that happened to the key named ``admin_key_name`` at ``at`` (UTC).
 
-    ``is_negotiated`` tells keys that were agreed with a peer from those of the configuration.
+    ``peer`` is the name of the peer that it was agreed with, None for a key of the configuration.
     """
 
     at: datetime
@@ -22,7 +22,12 @@ class KeyEvent:
     peers: tuple[str, ...]
     local_key_name: str
     peer_key_name: str
-    is_negotiated: bool
+    peer: str | None
+
+    @property
+    def is_negotiated(self) -> bool:
+        """Whether the key was agreed with a peer."""
+        return self.peer is not None
 
     @classmethod
     def of(cls, row: KeyRow, at: datetime, **details: Any) -> Self:
@@ -34,7 +39,7 @@ class KeyEvent:
             peers=row.peers,
             local_key_name=row.local_key_name,
             peer_key_name=row.peer_key_name,
-            is_negotiated=row.provenance is not None,
+            peer=None if row.provenance is None else row.provenance.peer,
             **details,
         )
 

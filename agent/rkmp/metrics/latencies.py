@@ -64,6 +64,9 @@ class Latencies:
             buckets=_LOCAL,
             registry=registry,
         )
+        for operation in ("edit-config", "copy-config", "commit"):
+            # What is durable when it is answered: how long that takes is shown from the first time on.
+            self._operation.labels(operation)
         self._lag = Histogram(
             "rkmp_event_loop_lag_seconds",
             "How late the agent's event loop comes to what is due.",

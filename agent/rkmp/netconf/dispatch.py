@@ -6,7 +6,6 @@ becomes rpc-errors of this one request. It must not know framing, transports, or
 
 from __future__ import annotations
 
-import logging
 import time
 import traceback
 from collections.abc import Callable, Iterable, Mapping
@@ -24,8 +23,6 @@ from rkmp.netconf.operations.request import Operation, Outcome, Request, ServerC
 from rkmp.netconf.replies import RPC, content_reply, error_reply, errors_of, ok_reply
 from rkmp.netconf.rpc_content import check_content
 from rkmp.netconf.session import Answer, Session
-
-_log = logging.getLogger(__name__)
 
 # Names that RFC 6241 gives to datastores and contents; one of them in the wrong place, or not yet served, is
 # understood and not supported, anything else is no datastore at all.
@@ -166,7 +163,7 @@ def _malformed(session: Session, reason: str) -> Answer:
     """RFC 6241 appendix A: malformed-message is new in base:1.1 and must not be sent to older clients."""
     if session.client_hello is None or BASE_1_1 not in session.client_hello.base_versions:
         # The client is not told, so the log has to say why its session ends.
-        _log.warning("session %d of %s: %s", session.id, session.client.username, reason)
+        session.journal.warning("session %d of %s: %s", session.id, session.client.username, reason)
         return Answer(None, bad_rpc=True)
     return _refusal(None, RpcError("malformed-message", reason, type="rpc"))
 
@@ -175,4 +172,6 @@ def _log_fault(session: Session, operation: etree._Element, error: Exception) ->
     # Where, and of what type: never the exception's own words, which may repeat a value out of the request.
     frames = "".join(traceback.format_tb(error.__traceback__))
     name = etree.QName(operation).localname
-    _log.error("session %d: internal error in %s: %s\n%s", session.id, name, type(error).__qualname__, frames)
+    session.journal.error(
+        "session %d: internal error in %s: %s\n%s", session.id, name, type(error).__qualname__, frames
+    )

@@ -62,7 +62,7 @@ class _Door:
         self.error: str | None = None
 
     async def open(self, *, is_last_word: bool = True) -> bool:
-        """Listen; return whether that could be done. A failure is logged once, unless there is something left to try."""
+        """Listen; return whether that could be done. A failure is logged once, unless something is left to try."""
         settings = self.settings
         try:
             await self.server.listen(settings.address, settings.port)

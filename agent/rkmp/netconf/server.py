@@ -299,6 +299,8 @@ class NetconfServer:
             session.has_subscriptions = lambda: self._publisher.has_any(session.id)
             self._sessions.add(session)
             self._counters.in_sessions += 1
+            words = (session.id, client.username, client.transport, client.source_host)
+            session.journal.info("session %d of %s begins: %s from %s", *words)
             self._notices.session_started(session)
             return session
         if len(self._turned_away) >= _TURNED_AWAY_AT_ONCE:
@@ -342,7 +344,7 @@ class NetconfServer:
             self._counters.in_bad_hellos += 1
         elif reason not in (TerminationReason.CLOSED, TerminationReason.KILLED):
             self._counters.dropped_sessions += 1
-        _log.info("session %d of %s ended: %s", session.id, session.client.username, reason.value)
+        session.journal.info("session %d of %s ended: %s", session.id, session.client.username, reason.value)
         self._notices.session_ended(session, reason)
 
     async def close(self) -> None:

@@ -16,6 +16,7 @@ from datetime import datetime
 from enum import Enum
 
 from rkmp.errors import StorageError
+from rkmp.log_context import about
 from rkmp.netconf.documents import serialise
 from rkmp.netconf.feeds import Feeds
 from rkmp.netconf.framing import (
@@ -101,6 +102,7 @@ class Session:
     ) -> None:
         self.id = session_id
         self.client = client
+        self.journal = logging.LoggerAdapter(_log, about(session=session_id, user=client.username))
         self.login_time = login_time
         self.counters = MessageCounters()
         self.client_hello: ClientHello | None = None
@@ -214,7 +216,7 @@ class Session:
         except FramingError as error:
             # RFC 6242 4.2: the two sides are out of step; no reply could be trusted to be understood. The log gets
             # words and not the exception, which would keep the session alive in a handler that keeps records.
-            _log.warning("session %d of %s: %s", self.id, self.client.username, str(error))
+            self.journal.warning("session %d of %s: %s", self.id, self.client.username, str(error))
             reason = TerminationReason.DROPPED
         finally:
             # The replies to the requests before this end are still owed, whatever ended it.
@@ -231,7 +233,7 @@ class Session:
         try:
             self.client_hello = read_client_hello(message)
         except BadHello as error:
-            _log.warning("session %d of %s: bad hello: %s", self.id, self.client.username, str(error))
+            self.journal.warning("session %d of %s: bad hello: %s", self.id, self.client.username, str(error))
             return TerminationReason.BAD_HELLO
         self._framing = self._decoder.framing = self.client_hello.framing
         while not self.closing:
@@ -312,7 +314,7 @@ class Session:
             self._notification_octets > self._limits.queued_notification_octets
             or len(self._notifications) > self._limits.queued_notifications
         ):
-            _log.warning(
+            self.journal.warning(
                 "session %d of %s dropped: it leaves %d notifications unread",
                 self.id,
                 self.client.username,
@@ -329,7 +331,9 @@ class Session:
                     await self._send_notification(message)
             except StorageError as error:
                 # Better no session than one that has seen only a part, and does not know.
-                _log.warning("session %d of %s: events cannot be replayed: %s", self.id, self.client.username, error)
+                self.journal.warning(
+                    "session %d of %s: events cannot be replayed: %s", self.id, self.client.username, error
+                )
                 self.end(TerminationReason.OTHER)
         while self._ended is None and await self._notifications_can_come(subscription):
             while self._notifications and self._ended is None:

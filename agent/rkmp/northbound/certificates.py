@@ -13,6 +13,7 @@ from rkmp.crypto.certificates import summary_of
 from rkmp.datastore.defaults import Instance
 from rkmp.engine.certificate_watch import WatchedCertificate
 from rkmp.engine.expiry_watch import ExpiryWatch, seconds_left
+from rkmp.log_context import about
 from rkmp.northbound.agent_names import AGENT_NAMESPACE, AgentNames
 from rkmp.northbound.elements import add
 from rkmp.northbound.names import Rkmp
@@ -83,10 +84,11 @@ class NetconfCertificates:
         tag, name = entry
         subject, left = summary_of(watched.certificate).subject, seconds_left(watched.end, now)
         what = f"the NETCONF {etree.QName(tag).localname} {name} ({subject})"
+        extra = about(event="certificate-expiring", name=name, subject=subject, seconds_left=left)
         if left:
-            _log.warning("%s expires in %d seconds, at %s", what, left, watched.end.isoformat())
+            _log.warning("%s expires in %d seconds, at %s", what, left, watched.end.isoformat(), extra=extra)
         else:
-            _log.warning("%s has expired at %s", what, watched.end.isoformat())
+            _log.warning("%s has expired at %s", what, watched.end.isoformat(), extra=extra)
         element = etree.Element(AgentNames.CERTIFICATE_EXPIRING, nsmap={None: AGENT_NAMESPACE})
         add(element, tag, name)
         add(element, AgentNames.SUBJECT, subject)

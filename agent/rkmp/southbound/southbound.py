@@ -11,6 +11,7 @@ from datetime import datetime
 from pathlib import Path
 
 from rkmp.keytable import KeyEvent, KeyTable
+from rkmp.log_context import about
 from rkmp.southbound.bird import BirdConsumer
 from rkmp.southbound.bird_control import Reloading
 from rkmp.southbound.configuration import (
@@ -217,9 +218,9 @@ class Southbound:
     def _report(self, report: ConsumerReport) -> None:
         where = f"{report.consumer}, {report.protocol} with {report.neighbor}"
         if report.reason is not None:
-            _log.warning("consumer %s does not respond: %s", where, report.reason)
+            _log.warning("consumer %s does not respond: %s", where, report.reason, extra=extra)
         else:
-            _log.info("consumer %s responds", where)
+            _log.info("consumer %s responds", where, extra=extra)
         self._tell(report)
 
     def _tell(self, event: ConsumerReport | KeyAccessRefused) -> None:
@@ -228,6 +229,7 @@ class Southbound:
             subscriber(event, at)
 
 
+        extra = about(consumer=report.consumer, neighbor=report.neighbor, protocol=report.protocol)
 def _places(configuration: SouthboundConfiguration) -> Iterator[_Place]:
     for bird in configuration.birds.values():
         if bird.enabled:

@@ -18,7 +18,7 @@ COLOURS = ("#1f77b4", "#d94801", "#2ca02c", "#9467bd", "#8c564b", "#e377c2", "#7
 UNITS = ((86400.0, "d"), (3600.0, "h"), (60.0, "min"), (1.0, "s"), (0.001, "ms"))
 
 _STYLE = """
-text { font: 11px sans-serif; fill: #444 } .title { font-size: 13px; font-weight: bold } .value { font-size: 20px }
+text { font: 11px sans-serif; fill: #444 } .title { font-size: 12px; font-weight: bold } .value { font-size: 20px }
 .panel { fill: #fff; stroke: #ddd } .grid { stroke: #eee } .ground { fill: #f4f5f5 }
 .line { fill: none; stroke-width: 1.5 }
 """
