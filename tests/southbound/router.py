@@ -24,7 +24,7 @@ from ncclient.manager import Manager
 from ncclient import manager
 from rkmp.datastore.datastores import Datastores
 from rkmp.datastore.schema import load_schema
-from rkmp.netconf import NETCONF_MODULES, NetconfServer, generate_host_key
+from rkmp.netconf import NETCONF_MODULES, NetconfServer, ServerLimits, TransportLimits, generate_host_key
 from rkmp.secret import Secret
 from rkmp.southbound.chain_documents import RemoteChain, read_chain
 from rkmp.storage import Database, KeyEncryptionKey, Sealer
@@ -52,6 +52,7 @@ class Kind:
     has_tcp: bool = False
     skew: float = 0
     shows_strings: bool = True
+    may_write: bool = True
     port: int = 0
 
 
@@ -86,12 +87,15 @@ async def serve(folder: Path, kind: Kind) -> None:
                 leaf = etree.SubElement(key, f"{{{KEY_CHAIN}}}send-lifetime-active")
                 leaf.text = "true" if is_active else "false"
 
+    is_free = kind.shows_strings and kind.may_write
     with Database(folder / "router.db") as database:
         sealer = Sealer(KeyEncryptionKey(Secret(bytes(32))), "router")
         datastores = Datastores(schema, database, sealer, os.urandom, clock)
-        server = NetconfServer(datastores, clock=clock, is_recovery=lambda user: kind.shows_strings or user != USER)
-        if not kind.shows_strings:
-            datastores.edit("running", etree.fromstring(f'<config xmlns="{NETCONF}">{WRITERS}</config>'), session_id=1)
+        limits = ServerLimits(transport=TransportLimits(failed_logins=1000))
+        server = NetconfServer(datastores, clock=clock, limits=limits, is_recovery=lambda user: is_free)
+        if not is_free:
+            rules = WRITERS if kind.may_write else WRITERS.replace("<action>permit", "<action>deny")
+            datastores.edit("running", etree.fromstring(f'<config xmlns="{NETCONF}">{rules}</config>'), session_id=1)
         if kind.has_key_chains:
             server.provide_state(f"{{{KEY_CHAIN}}}key-chains", activity)
         host_key = folder / "host_key"
@@ -111,6 +115,7 @@ class Router:
         self.kind = kind or Kind()
         self.log = folder / "router.log"
         self._process: subprocess.Popen[str] | None = None
+        self._operator: Manager | None = None
         user_key = asyncssh.generate_private_key("ssh-ed25519")
         self.private_key = user_key.export_private_key("openssh")
         user_key.write_public_key(str(folder / "user_key.pub"))
@@ -148,6 +153,9 @@ class Router:
     def kill(self) -> None:
         if self._process is None:
             return
+        if self._operator is not None:
+            self._operator._session.close()
+            self._operator = None
         self._process.kill()
         self._process.wait()
         for stream in (self._process.stdin, self._process.stdout):
@@ -171,17 +179,22 @@ class Router:
 
     def chain(self, name: str) -> RemoteChain | None:
         """Return a chain as an operator sees it now."""
-        with self.connect() as session:
-            return read_chain(etree.fromstring(session.get().data_xml.encode()), name)
+        shown = "subtree", f'<key-chains xmlns="{KEY_CHAIN}"/>'
+        return read_chain(etree.fromstring(self._session().get(filter=shown).data_xml.encode()), name)
 
     def edit(self, content: str) -> None:
         """Change something by hand."""
-        with self.connect() as session:
-            session.edit_config(
-                target="running",
-                config=f'<config xmlns="{NETCONF}" xmlns:nc="{NETCONF}">'
-                f'<key-chains xmlns="{KEY_CHAIN}">{content}</key-chains></config>',
-            )
+        self._session().edit_config(
+            target="running",
+            config=f'<config xmlns="{NETCONF}" xmlns:nc="{NETCONF}">'
+            f'<key-chains xmlns="{KEY_CHAIN}">{content}</key-chains></config>',
+        )
+
+    def _session(self) -> Manager:
+        """Return the session of the operator who looks on."""
+        if self._operator is None or not self._operator.connected:
+            self._operator = self.connect()
+        return self._operator
 
 
 async def until(condition: Callable[[], bool], seconds: float = 20) -> None:

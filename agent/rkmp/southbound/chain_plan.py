@@ -65,7 +65,9 @@ def planned(
     Raises :class:`SouthboundError` where a key cannot be written, or its key-id is that of a key of somebody else's.
     """
     by_name = {row.admin_key_name: row for row in rows}
-    preferred = by_name.get(holding.preferred or "")
+    # A key that is alone is preferred anyway, so that a first key is one change and not two.
+    alone = holding.keys[0].key.name if len(holding.keys) == 1 else ""
+    preferred = by_name.get(holding.preferred or alone)
     puts: list[ChainKey] = []
     for row in (by_name[held.key.name] for held in holding.keys if held.key.name in by_name):
         key = terms.key(row, preferred)

@@ -80,10 +80,7 @@ class KeyChainConsumer:
 
     async def keep(self, holding: Holding) -> None:
         """Have lifetimes follow those of the key table."""
-        if self._terms is not None:
-            edit = planned(self._chain, holding, self._rows(), self._terms, self._is_proved)
-            if difference(self._chain, edit):
-                await self._bring(holding)
+        await self._bring(holding)
 
     async def usage(self, holding: Holding, /) -> Usage | None:
         """Return the key that the router sends with by its own clock: of those, the one that began last."""
@@ -94,12 +91,13 @@ class KeyChainConsumer:
             return None
         active = [key for key in chain.keys.values() if key.key_id in chain.sending]
         names = {self._key_ids.get(held.key.name): held.key.name for held in holding.keys}
-        last = max(active, key=lambda key: key.send_lifetime.start, default=None)
+        preferred = self._key_ids.get(holding.preferred or "")
+        last = max(active, key=lambda key: (key.send_lifetime.start, key.key_id == preferred), default=None)
         sending = () if last is None else (names.get(last.key_id, f"key-id {last.key_id} of the router"),)
         return Usage(frozenset(sending))
 
     async def _bring(self, holding: Holding, removals: frozenset[int] = frozenset()) -> None:
-        """Have the chain hold ``holding``, and the key-ids ``removals`` no more."""
+        """Have the chain hold ``holding``, and the key-ids ``removals`` no more, unless it was seen to already."""
         rows = self._rows()
 
         def plan(chain: RemoteChain | None, terms: ChainTerms) -> ChainEdit:
@@ -109,7 +107,8 @@ class KeyChainConsumer:
             self._terms = client.terms
             return client.change(self._neighbor.key_chain, plan)
 
-        self._take(*await self._link.run(change))
+        if self._terms is None or difference(self._chain, plan(self._chain, self._terms)):
+            self._take(*await self._link.run(change))
 
     def _take(self, chain: RemoteChain, edit: ChainEdit | None) -> None:
         """Note what the router has now, and how it shows the keys that it was given if it was given any."""

@@ -152,15 +152,18 @@ class RouterClient:
                 self._ask().lock(datastore)
                 held.append(datastore)
             yield locks[0]
+        except BaseException:
+            if "candidate" in held:
+                self._undo("discard_changes")
+            raise
         finally:
-            if self.is_open:
-                if "candidate" in held:
-                    self._undo("discard_changes")
-                for datastore in reversed(held):
-                    self._undo("unlock", datastore)
+            for datastore in reversed(held):
+                self._undo("unlock", datastore)
 
     def _undo(self, operation: str, *arguments: str) -> None:
         # Where not even this goes through, ending the session does the same.
+        if not self.is_open:
+            return
         try:
             getattr(self._ask(), operation)(*arguments)
         except (NCClientError, SouthboundError):
@@ -173,8 +176,8 @@ class RouterClient:
     def _ask(self) -> Manager:
         """Return ncclient's manager with what is left of the time as its timeout."""
         left = self._deadline - time.monotonic()
-        if self._manager is None:
-            raise SouthboundError("there is no session")
+        if self._manager is None or not self._manager.connected:
+            raise SouthboundError("the session has ended")
         if left <= 0:
             raise TimeoutExpiredError
         self._manager.timeout = left
@@ -187,16 +190,33 @@ class RouterClient:
 
     def _open(self) -> None:
         configuration = self._configuration
+        # One after the other: with both, ncclient takes the password for the passphrase of the key.
+        credentials = [each for each in (configuration.private_key, configuration.password) if each is not None]
+        for credential in credentials:
+            try:
+                self._log_in(credential, is_key=credential is configuration.private_key)
+                break
+            except AuthenticationError:
+                if credential is credentials[-1]:
+                    raise
+        try:
+            self._terms = self._agreed()
+        except BaseException:
+            self.close()
+            raise
+
+    def _log_in(self, credential: Secret, *, is_key: bool) -> None:
+        configuration = self._configuration
         handler = make_device_handler({})  # type: ignore[no-untyped-call]
         self._session = session = _PinnedSession(handler, configuration.host_keys)
         try:
-            with _key_file(configuration.private_key) as key_file:
+            with _key_file(credential) if is_key else contextlib.nullcontext() as key_file:
                 session.connect(  # type: ignore[no-untyped-call]
                     host=configuration.host,
                     port=configuration.port,
                     timeout=configuration.timeout,
                     username=configuration.user,
-                    password=None if configuration.password is None else configuration.password.reveal().decode(),
+                    password=None if is_key else credential.reveal().decode(),
                     key_filename=key_file,
                     allow_agent=False,
                     look_for_keys=False,
@@ -206,7 +226,6 @@ class RouterClient:
             self._require_wanted()
             session.add_listener(_Ending(self._lost))  # type: ignore[no-untyped-call]
             self._manager = Manager(session, handler, raise_mode=RaiseMode.ERRORS)  # type: ignore[no-untyped-call]
-            self._terms = self._agreed()
         except BaseException:
             self._manager = None
             if session.transport is not None:
@@ -309,11 +328,8 @@ class _Ending(SessionListener):
 
 
 @contextlib.contextmanager
-def _key_file(private_key: Secret | None) -> Iterator[str | None]:
+def _key_file(private_key: Secret) -> Iterator[str]:
     """Yield a name by which paramiko can read a private key that is on no disk."""
-    if private_key is None:
-        yield None
-        return
     descriptor = os.memfd_create("ssh-key", os.MFD_CLOEXEC)
     try:
         os.write(descriptor, asyncssh.import_private_key(private_key.reveal()).export_private_key("openssh"))
