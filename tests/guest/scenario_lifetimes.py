@@ -10,14 +10,13 @@ from pathlib import Path
 import pytest
 from ncclient.operations import RPCError
 
-from tests.e2e.agents import KEY_TABLE, NETCONF, RKMP
+from tests.docs.pages import Page
 from tests.guest.routers import (
     Router,
     Routers,
     aes_only,
     compiled,
     consumer_configuration,
-    peer_configuration,
     sha1_only,
     wait_for,
 )
@@ -36,26 +35,6 @@ def routers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Routers]:
             yield pair
         finally:
             pair.print_logs()
-
-
-def manual_key(router: Router, name: str, identifier: int, secret: str, start: datetime | None) -> str:
-    """Return the configuration of a key by hand, the same on both sides but for the order of its KeyIDs."""
-    local, remote = (identifier, identifier + 1)[:: 1 if router.number == 1 else -1]
-    begins = "" if start is None else f"<send-lifetime><start>{start:%Y-%m-%dT%H:%M:%SZ}</start></send-lifetime>"
-    return f"""<key-table xmlns="{KEY_TABLE}"><key><admin-key-name>{name}</admin-key-name>
-      <local-key-name>{local:02x}</local-key-name><peer-key-name>{remote:02x}</peer-key-name>
-      <peer>{router.neighbor}</peer><protocol>bgp</protocol><kdf>hmac-sha-1</kdf><alg-id>hmac-sha-1-96</alg-id>
-      <keystring>{secret}</keystring><direction>both</direction>{begins}</key></key-table>"""
-
-
-def without_key(name: str) -> str:
-    return f"""<key-table xmlns="{KEY_TABLE}" xmlns:nc="{NETCONF}"><key nc:operation="delete">
-      <admin-key-name>{name}</admin-key-name></key></key-table>"""
-
-
-def without_peer(router: Router) -> str:
-    return f"""<rkmp xmlns="{RKMP}" xmlns:nc="{NETCONF}"><peer nc:operation="delete"><name>r{3 - router.number}</name>
-      </peer></rkmp>"""
 
 
 def test_clocks_that_differ_by_minutes_make_no_difference(routers: Routers, tmp_path: Path) -> None:
@@ -95,7 +74,31 @@ def test_a_key_that_ends_without_another_closes_the_session_and_says_why(routers
     wait_for("a session again", lambda: one.has_session() and two.has_session(), seconds=900, interval=5)
 
 
-def test_a_session_moves_from_a_key_by_hand_to_negotiated_ones_and_back(routers: Routers) -> None:
+def as_written_for(router: Router, document: str) -> str:
+    """Return a document of the page, which is written for r1, as this router takes it."""
+    if router.number == 2:
+        document = _swapped(document, "r1.example", "r2.example")
+        document = _swapped(document, "<name>r2</name>", "<name>r1</name>")
+        document = _swapped(document, "local-key-name", "peer-key-name")
+    start = datetime.now(UTC) + timedelta(seconds=10)
+    for place, value in {
+        "192.0.2.2": router.neighbor,
+        "198.51.100.2": f"10.9.0.{3 - router.number}",
+        "/run/bird/bird.ctl": str(router.control),
+        "/etc/bird/keys": str(router.keys),
+        "2030-01-01T03:00:00Z": f"{start:%Y-%m-%dT%H:%M:%SZ}",
+    }.items():
+        document = document.replace(place, value)
+    return document
+
+
+def _swapped(text: str, one: str, other: str) -> str:
+    return "\0".join(part.replace(other, one) for part in text.split(one)).replace("\0", other)
+
+
+@pytest.mark.page("docs/how-to/migrate.md", "xml")
+def test_a_session_moves_from_a_key_by_hand_to_negotiated_ones_and_back(page: Page, routers: Routers) -> None:
+    own_key, consumer, peer, without_own_key, later_key, without_peer = page.blocks("xml")
     for router in routers.pair:
         send, receive = (10, 11)[:: -1 if router.number == 1 else 1]
         (router.keys / "nb.conf").write_text(BY_HAND.format(send=send, receive=receive))
@@ -103,25 +106,21 @@ def test_a_session_moves_from_a_key_by_hand_to_negotiated_ones_and_back(routers:
         router.start_bird()
     routers.wait_until_established()
     with routers.session_kept():
-        # The same key in the key table: the agent takes the session over as it is.
         for router in routers.pair:
             router.start_agent()
-            router.configure(manual_key(router, "by-hand", 10, "by-hand", None), consumer_configuration(router))
+            router.configure(as_written_for(router, own_key), as_written_for(router, consumer))
         routers.wait_until_settled("by-hand", alone=True)
         for router in reversed(routers.pair):
-            router.configure(peer_configuration(router))
-        routers.wait_until_settled("r1-bgp-")
+            router.configure(as_written_for(router, peer))
+        routers.wait_until_settled("-bgp-")
         for router in routers.pair:
-            router.configure(without_key("by-hand"))
-        routers.wait_until_settled("r1-bgp-", alone=True)
-        # And back: what is sent with is what began last.
+            router.configure(as_written_for(router, without_own_key))
+        routers.wait_until_settled("-bgp-", alone=True)
         for router in routers.pair:
-            router.configure(
-                manual_key(router, "again-by-hand", 20, "another", datetime.now(UTC) + timedelta(seconds=10))
-            )
+            router.configure(as_written_for(router, later_key))
         routers.wait_until_settled("again-by-hand")
         for router in routers.pair:
-            router.configure(without_peer(router))
+            router.configure(as_written_for(router, without_peer))
         routers.wait_until_settled("again-by-hand", alone=True)
 
 
