@@ -99,7 +99,7 @@ async def test_every_state_node_is_produced_and_of_its_type(tmp_path: Path) -> N
         if not node.config and root.find("/".join(node.data_path)) is None and "segments" not in node.name
     }
     # A router tells nothing of connections; what it sends with, by its own clock, which is not that of this test.
-    assert missing <= {"connections", "dropped-icmps", "sending-key"}
+    assert missing <= {"connections", "dropped-icmps", "sending-key", "reported-at"}
     agent = root.find(AgentNames.AGENT)
     assert agent is not None
     check(agent, schema().top[AgentNames.AGENT])
