@@ -217,6 +217,7 @@ class Southbound:
 
     def _report(self, report: ConsumerReport) -> None:
         where = f"{report.consumer}, {report.protocol} with {report.neighbor}"
+        extra = about(consumer=report.consumer, neighbor=report.neighbor, protocol=report.protocol)
         if report.reason is not None:
             _log.warning("consumer %s does not respond: %s", where, report.reason, extra=extra)
         else:
@@ -229,7 +230,6 @@ class Southbound:
             subscriber(event, at)
 
 
-        extra = about(consumer=report.consumer, neighbor=report.neighbor, protocol=report.protocol)
 def _places(configuration: SouthboundConfiguration) -> Iterator[_Place]:
     for bird in configuration.birds.values():
         if bird.enabled:
