@@ -65,6 +65,7 @@ def test_a_scrape_shows_peers_keys_and_how_long_things_took(pair: tuple[AgentPro
         assert 0 < samples["rkmp_next_rollover_seconds"][keyed] < 86400
         assert samples["rkmp_negotiations_total"][row(peer="r2", result="succeeded", reason="")] == 1
         assert samples["rkmp_negotiation_seconds_count"][row(key="first")] == 1
+        assert samples["rkmp_messages_total"][row(peer="r2", direction="out")] >= 2
         handshake = row(role="initiator")
         assert samples["rkmp_handshake_seconds_count"][handshake] == 1
         assert 0 < samples["rkmp_handshake_seconds_sum"][handshake] < 5

@@ -137,23 +137,22 @@ async def test_what_never_happened_is_shown_as_zero() -> None:
 
 
 async def test_counters_are_shown_by_peer_direction_and_reason() -> None:
+    of_ike_sas = {"retransmissions": 4, "messages-in": 7, "dropped-integrity": 1}
     counted = {
-        "retransmissions": 4,
-        "messages-in": 7,
-        "dropped-integrity": 1,
         "negotiations-succeeded": 5,
         "negotiations-failed": 2,
         "failed-no-proposal-chosen": 2,
         "authentication-failed-wrong-key": 1,
     }
-    engine = {"datagrams-in": 9, "dropped-not-ike": 3, "ike-sas": 1}
-    peer = PeerSnapshot("r2", (), (), counted)
+    engine = {"datagrams-in": 9, "dropped-not-ike": 3, "ike-sas": 1, "dropped-integrity": 3}
+    peer = PeerSnapshot("r2", (), (), counted, of_ike_sas)
     async with serving(sources(peer, engine_statistics=lambda: engine)) as metrics:
         samples = await scrape(metrics)
     assert samples[at("rkmp_retransmissions_total", peer="r2")] == 4
     assert samples[at("rkmp_messages_total", peer="r2", direction="in")] == 7
     assert samples[at("rkmp_drops_total", peer="r2", reason="integrity")] == 1
     assert samples[at("rkmp_drops_total", peer="", reason="not-ike")] == 3
+    assert samples[at("rkmp_drops_total", peer="", reason="integrity")] == 2, "one of the three is told of r2"
     assert samples[at("rkmp_datagrams_total", direction="in")] == 9
     assert samples[at("rkmp_ike_sas")] == 1
     results = {

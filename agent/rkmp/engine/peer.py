@@ -33,6 +33,7 @@ from rkmp.engine.events import EngineEvent
 from rkmp.engine.pursuit import pursue
 from rkmp.engine.reopening import Reopening
 from rkmp.engine.state import PeerSnapshot
+from rkmp.engine.statistics import added_up
 from rkmp.errors import EngineRefusal, KeyTableError, StorageError
 from rkmp.ike import ChildRequest, CloseReason, Identity, IkeSettings
 from rkmp.ike.purposes import LDP_DISCOVERY
@@ -83,8 +84,8 @@ class Surroundings(Protocol):
 class Peer:
     """A configured, enabled peer. Its conversations are the engine's to feed.
 
-    ``conversations`` are those that we open or that are established, oldest first; ``is_departed``: the peer has left
-    the configuration, and only good-byes are left to say.
+    ``conversations`` are those that we open or that are established, oldest first; ``ike_statistics`` counts those that
+    are gone. ``is_departed``: the peer has left the configuration, and only good-byes are left to say.
     """
 
     def __init__(self, configuration: PeerConfiguration, engine: Surroundings, at: Instant) -> None:
@@ -95,6 +96,7 @@ class Peer:
         self.conversations: dict[bytes, Conversation] = {}
         self.associations: dict[int, Association] = {}
         self.statistics: Counter[str] = Counter()
+        self.ike_statistics: Counter[str] = Counter()
         self.is_departed = False
         # KeyIDs, and SA IDs of LDP discovery, which begin with the time, so that a restart comes back to none.
         self._last_send_ids = {False: 0, True: int(at.wall.timestamp())}
@@ -392,4 +394,5 @@ class Peer:
             associations=tuple(association.snapshot(at.wall) for association in self.associations.values()),
             ike_sas=tuple(conversation.snapshot(policy) for conversation in self.conversations.values()),
             statistics=dict(self.statistics),
+            ike_statistics=added_up(self.ike_statistics, (each.ike_sa for each in self.conversations.values())),
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from rkmp.engine.association_states import AssociationState
@@ -61,9 +61,14 @@ class AssociationSnapshot:
 
 @dataclass(frozen=True, slots=True)
 class PeerSnapshot:
-    """One configured peer. ``statistics`` counts by the names of :mod:`rkmp.engine.statistics`."""
+    """One configured peer. ``statistics`` counts by the names of :mod:`rkmp.engine.statistics`.
+
+    ``ike_statistics`` counts by the names of :class:`rkmp.ike.Statistic` what all IKE SAs with it have, those included
+    that are gone.
+    """
 
     name: str
     associations: tuple[AssociationSnapshot, ...]
     ike_sas: tuple[IkeSaSnapshot, ...]
     statistics: Mapping[str, int]
+    ike_statistics: Mapping[str, int] = field(default_factory=dict)

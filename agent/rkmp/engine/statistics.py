@@ -6,8 +6,10 @@ The counters of IKE SAs (:class:`rkmp.ike.Statistic`) are added up under their o
 from __future__ import annotations
 
 import enum
+from collections import Counter
+from collections.abc import Iterable, Mapping
 
-from rkmp.ike import AuthenticationFailure, ChildRefusal, NegotiationFailure, RekeyFailure
+from rkmp.ike import AuthenticationFailure, ChildRefusal, IkeSa, NegotiationFailure, RekeyFailure
 
 
 class EngineStatistic(enum.StrEnum):
@@ -61,6 +63,14 @@ class PeerStatistic(enum.StrEnum):
     NEGOTIATIONS_FAILED = "negotiations-failed"
     INSTALLATIONS_FAILED = "installations-failed"
     """Keys that were agreed but that the key table refused."""
+
+
+def added_up(gone: Mapping[str, int], ike_sas: Iterable[IkeSa]) -> Counter[str]:
+    """Return what IKE SAs have counted, those that are gone and those that there are."""
+    total = Counter(gone)
+    for ike_sa in ike_sas:
+        total.update({str(name): amount for name, amount in ike_sa.statistics.items()})
+    return total
 
 
 def failure_statistic(reason: NegotiationFailure | AuthenticationFailure | ChildRefusal | RekeyFailure) -> str:

@@ -26,7 +26,7 @@ from rkmp.engine.datagrams import (
 )
 from rkmp.engine.peer import Peer
 from rkmp.engine.policy import ConversationPolicy
-from rkmp.engine.statistics import EngineStatistic
+from rkmp.engine.statistics import EngineStatistic, added_up
 from rkmp.errors import WireError
 from rkmp.ike import ChildRequest, IkeSa, IkeSettings, Path, Role, stateless
 from rkmp.ike.addressing import is_opening_request
@@ -211,9 +211,7 @@ class Switchboard:
 
     def statistics(self) -> Counter[str]:
         """Return the counters of this room and of all IKE SAs that there were, and how many there are."""
-        total = self._count.copy()
-        for conversation in self._conversations.values():
-            total.update({str(name): amount for name, amount in conversation.ike_sa.statistics.items()})
+        total = added_up(self._count, (conversation.ike_sa for conversation in self._conversations.values()))
         total[EngineStatistic.HALF_OPEN_IKE_SAS] = self._admission.half_open
         total[EngineStatistic.IKE_SAS] = sum(conversation.is_open for conversation in self._conversations.values())
         return total
@@ -246,7 +244,10 @@ class Switchboard:
         opening = self._opening_of.pop(conversation.key, None)
         if opening is not None:
             self._by_opening.pop(opening, None)
-        self._count.update({str(name): amount for name, amount in conversation.ike_sa.statistics.items()})
+        self._count = added_up(self._count, [conversation.ike_sa])
+        if conversation.owner is not None:
+            owner = conversation.owner
+            owner.ike_statistics = added_up(owner.ike_statistics, [conversation.ike_sa])
 
 
 def _settings_for(candidates: Sequence[Peer]) -> IkeSettings:

@@ -215,17 +215,21 @@ def _statistics(engine: Mapping[str, int], peers: Sequence[PeerSnapshot]) -> Ite
     counters = {metric: _counter(metric) for metric in names.COUNTERS}
     # Of what has not happened, it is shown that it has not: a rate of what begins with 1 is none.
     nothing: dict[str, int] = dict.fromkeys(EngineStatistic, 0)
+    of_peers: Counter[str] = Counter()
+    for peer in peers:
+        of_peers.update(peer.ike_statistics)
     at_first: dict[str, int] = dict.fromkeys(names.FROM_THE_START, 0)
     for statistic, count in {**nothing, **engine}.items():
         shown = names.ENGINE.get(statistic)
         if (reason := names.reason_of_drop(statistic)) is not None:
-            counters["rkmp_drops"].add_metric(("", reason), count)
+            # What peers' IKE SAs dropped is told of them, and counted here as well.
+            counters["rkmp_drops"].add_metric(("", reason), count - of_peers[statistic])
         elif shown is not None and shown.metric in names.GAUGES:
             yield _gauge(shown.metric, names.GAUGES[shown.metric], [], {(): float(count)})
         elif shown is not None:
             counters[shown.metric].add_metric(_row(shown), count)
     for peer in peers:
-        for statistic, count in {**at_first, **peer.statistics}.items():
+        for statistic, count in {**at_first, **peer.statistics, **peer.ike_statistics}.items():
             shown = names.PEER.get(statistic)
             if (reason := names.reason_of_drop(statistic)) is not None:
                 counters["rkmp_drops"].add_metric((peer.name, reason), count)

@@ -1,4 +1,4 @@
-"""How long handshakes and negotiations took, by the clock that is passed in, and how often the other clock was set."""
+"""What monitoring shows: how long handshakes and negotiations took, clocks that were set, and what peers count."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from rkmp.engine import EngineStatistic, IkeSaUp, NegotiationSuccess
+from rkmp.engine import EngineStatistic, IkeSaDown, IkeSaUp, NegotiationSuccess
+from rkmp.ike import Statistic
 from rkmp.instant import Instant
 from tests.engine.network import Network
 from tests.engine.simulation import BASE, BGP, Simulation, configuration, peer, two_routers
@@ -75,3 +76,18 @@ def test_a_clock_that_is_set_changes_no_duration_and_is_counted(caplog: pytest.L
     engine.handle_timer(Instant(3.0, BASE + timedelta(hours=1, seconds=1)))
     assert engine.statistics()[EngineStatistic.CLOCK_CHANGES] == 1
     assert [record.getMessage() for record in caplog.records] == ["civil time was set by +3598.0 s"]
+
+
+def test_what_ike_sas_have_counted_stays_with_their_peer_when_they_are_gone() -> None:
+    simulation = two_routers(network=slow())
+    assert simulation.run_until(simulation.agree, 5)
+    simulation.network.cuts.append((simulation.now, simulation.now + 600))
+    r1 = simulation["r1"]
+    r1.engine.rekey("r2", BGP, r1.at(simulation.now))
+    simulation.pump()
+    simulation.run(300)
+    assert r1.happened(IkeSaDown)
+    counted = r1.snapshot("r2", simulation.now).ike_statistics
+    assert counted[Statistic.RETRANSMISSIONS] > 1
+    of_all = r1.engine.statistics()
+    assert {name: of_all[name] for name in counted} == counted, "there is no other peer"
