@@ -16,6 +16,7 @@ from rkmp.datastore.datastores import Datastores
 from rkmp.datastore.marks import Operation
 from rkmp.engine.configuration import (
     AssociationConfiguration,
+    AtExpiry,
     CertificateName,
     Childless,
     EngineConfiguration,
@@ -158,6 +159,8 @@ def test_a_whole_document_becomes_the_configuration_of_the_engine(running: Runni
                         rollover_lead=300,
                         overlap=300,
                         perfect_forward_secrecy=True,
+                        at_expiry=AtExpiry.EXTEND,
+                        longest_extension=3600,
                     ),
                     241: AssociationConfiguration(protocol=241, neighbor="192.0.2.2", proposals=("ao",), enabled=False),
                 },

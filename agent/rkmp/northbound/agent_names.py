@@ -111,6 +111,8 @@ class AgentNames(enum.StrEnum):
     UNSIGNED_SEGMENTS = enum.auto()
     DROPPED_ICMPS = enum.auto()
     STEPS = enum.auto()
+    LAST_STEP = enum.auto()
+    LAST_STEP_KEY = enum.auto()
     CHANGED_AT = enum.auto()
     CONSUMER_ERROR = enum.auto()
     CERTIFICATE_EXPIRING = enum.auto()
@@ -120,6 +122,7 @@ class AgentNames(enum.StrEnum):
     KEY_ACCESS_REFUSED = enum.auto()
     PROCESS = enum.auto()
     CONSUMER = enum.auto()
+    KIND = enum.auto()
     REASON = enum.auto()
 
     METRICS = enum.auto()

@@ -12,7 +12,10 @@ from rkmp.datastore.defaults import Instance
 from rkmp.datastore.schema import Schema
 from rkmp.datastore.subscribers import Change
 from rkmp.northbound.agent_names import AGENT_NAMESPACE, AgentNames
+from rkmp.northbound.association_consumers import AssociationConsumers
+from rkmp.northbound.consumption import add_feed
 from rkmp.northbound.elements import add
+from rkmp.northbound.names import Rkmp
 from rkmp.northbound.netconf_servers import add_netconf_server, read_netconf_server
 from rkmp.northbound.northbound import Server
 from rkmp.northbound.reading import boolean, container, value
@@ -36,6 +39,8 @@ def bind_southbound(datastores: Datastores, southbound: Southbound, server: Serv
     datastores.replay(subscriber)
     datastores.subscribe(subscriber)
     server.provide_state(AgentNames.AGENT, ConsumersState(southbound).provide)
+    of_associations = AssociationConsumers(southbound.consumers)
+    server.provide_state(Rkmp.RKMP, of_associations.provide, of_entries=of_associations.provide_entries)
     southbound.subscribe(ConsumerNotifications(server.publish).tell)
 
 
@@ -127,7 +132,7 @@ class ConsumersState:
             add(entry, AgentNames.CLIENT, client)
             add(entry, AgentNames.NEIGHBOR, feed.neighbor)
             add(entry, AgentNames.PROTOCOL, feed.protocol)
-            _add_feed(entry, feed)
+            add_feed(entry, feed)
 
 
 class ConsumerNotifications:
@@ -218,23 +223,4 @@ def _add_to_entries(entries: Iterable[etree._Element], statuses: list[tuple[str,
             address = canonical_host(neighbor.findtext(AgentNames.ADDRESS) or "")
             feed = by_place.get((entry.findtext(AgentNames.NAME) or "", address, protocol or ""))
             if feed is not None:
-                _add_feed(neighbor, feed)
-
-
-def _add_feed(parent: etree._Element, feed: FeedStatus) -> None:
-    add(parent, AgentNames.STATE, feed.state)
-    for held in feed.holding.keys:
-        add(parent, AgentNames.ACCEPTED_KEY, held.key.name)
-    add(parent, AgentNames.PREFERRED_KEY, feed.holding.preferred)
-    if feed.usage is not None:
-        for name in sorted(feed.usage.sending):
-            add(parent, AgentNames.SENDING_KEY, name)
-        add(parent, AgentNames.CONNECTIONS, feed.usage.connections)
-        add(parent, AgentNames.GOOD_SEGMENTS, feed.usage.good)
-        add(parent, AgentNames.BAD_SEGMENTS, feed.usage.bad)
-        add(parent, AgentNames.KEY_NOT_FOUND_SEGMENTS, feed.usage.key_not_found)
-        add(parent, AgentNames.UNSIGNED_SEGMENTS, feed.usage.unsigned)
-        add(parent, AgentNames.DROPPED_ICMPS, feed.usage.dropped_icmps)
-    add(parent, AgentNames.STEPS, feed.steps)
-    add(parent, AgentNames.CHANGED_AT, feed.changed_at)
-    add(parent, AgentNames.CONSUMER_ERROR, feed.last_error)
+                add_feed(neighbor, feed)
