@@ -31,16 +31,20 @@ from rkmp.storage import Database, KeyEncryptionKey, Sealer
 from tests.e2e.agents import NETCONF
 
 KEY_CHAIN = "urn:ietf:params:xml:ns:yang:ietf-key-chain"
-USER = "agent"
+USER, AUDITOR = "agent", "auditor"
 PASSWORD = "a password of a router of a test"
 ALL_FEATURES = ("hex-key-string", "independent-send-accept-lifetime", "crypto-hmac-sha-1-12", "aes-cmac-prf-128")
-WRITERS = """<nacm xmlns="urn:ietf:params:xml:ns:yang:ietf-netconf-acm">
+_STRING = "/k:key-chains/k:key-chain/k:key/k:key-string"
+RULES = """<nacm xmlns="urn:ietf:params:xml:ns:yang:ietf-netconf-acm">
   <write-default>permit</write-default>
-  <groups><group><name>writers</name><user-name>agent</user-name></group></groups>
-  <rule-list><name>strings</name><group>writers</group>
-    <rule><name>write</name><module-name>ietf-key-chain</module-name>
-      <path xmlns:k="urn:ietf:params:xml:ns:yang:ietf-key-chain">/k:key-chains/k:key-chain/k:key/k:key-string</path>
-      <access-operations>create update delete</access-operations><action>permit</action></rule></rule-list></nacm>"""
+  <groups><group><name>writers</name><user-name>agent</user-name></group>
+    <group><name>auditors</name><user-name>auditor</user-name></group></groups>
+  <rule-list><name>write</name><group>writers</group><rule><name>strings</name>
+    <path xmlns:k="urn:ietf:params:xml:ns:yang:ietf-key-chain">STRING</path>
+    <access-operations>create update delete</access-operations><action>WRITING</action></rule></rule-list>
+  <rule-list><name>read</name><group>auditors</group><rule><name>strings</name>
+    <path xmlns:k="urn:ietf:params:xml:ns:yang:ietf-key-chain">STRING</path>
+    <access-operations>read</access-operations><action>permit</action></rule></rule-list></nacm>"""
 
 
 @dataclass(frozen=True)
@@ -57,7 +61,7 @@ class Kind:
 
 
 class Users:
-    """The agent, by its key or password."""
+    """The agent, by its key or password, and an auditor who may read keys, by the password."""
 
     def __init__(self, folder: Path) -> None:
         self._line = (folder / "user_key.pub").read_text(encoding="ascii")
@@ -66,7 +70,7 @@ class Users:
         return [self._line] if user == USER else []
 
     async def check_password(self, user: str, password: Secret) -> bool:
-        return user == USER and password == Secret(PASSWORD.encode())
+        return user in (USER, AUDITOR) and password == Secret(PASSWORD.encode())
 
 
 async def serve(folder: Path, kind: Kind) -> None:
@@ -92,9 +96,11 @@ async def serve(folder: Path, kind: Kind) -> None:
         sealer = Sealer(KeyEncryptionKey(Secret(bytes(32))), "router")
         datastores = Datastores(schema, database, sealer, os.urandom, clock)
         limits = ServerLimits(transport=TransportLimits(failed_logins=1000))
-        server = NetconfServer(datastores, clock=clock, limits=limits, is_recovery=lambda user: is_free)
-        if not is_free:
-            rules = WRITERS if kind.may_write else WRITERS.replace("<action>permit", "<action>deny")
+        server = NetconfServer(
+            datastores, clock=clock, limits=limits, is_recovery=lambda user: user == USER and is_free
+        )
+        if kind.has_key_chains:
+            rules = RULES.replace("STRING", _STRING).replace("WRITING", "permit" if kind.may_write else "deny")
             datastores.edit("running", etree.fromstring(f'<config xmlns="{NETCONF}">{rules}</config>'), session_id=1)
         if kind.has_key_chains:
             server.provide_state(f"{{{KEY_CHAIN}}}key-chains", activity)
@@ -163,12 +169,12 @@ class Router:
             stream.close()
         self._process = None
 
-    def connect(self) -> Manager:
+    def connect(self, user: str = USER) -> Manager:
         """Return an operator's session."""
         session: Manager = manager.connect(  # type: ignore[no-untyped-call]
             host="127.0.0.1",
             port=self.port,
-            username=USER,
+            username=user,
             password=PASSWORD,
             hostkey_verify=False,
             allow_agent=False,
