@@ -6,14 +6,16 @@ the one on quantum computers uses what that on certificates has made.
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from collections.abc import Iterator
 
 import pytest
 
-from tests.docs.pages import Page
-from tests.docs.shell import Shell, shell_in, with_two_agents
+from tests.docs.pages import REPOSITORY, Page
+from tests.docs.shell import Shell, free_port, shell_in, with_two_agents
+from tests.real_parts import program
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
@@ -76,6 +78,27 @@ def test_trouble_is_found_as_it_is_written(page: Page, shell: Shell) -> None:
     assert "packet 4, 127.0.0.1:40000 to 127.0.0.1:179: verified" in out
     assert "sent with and accepted" in out
     assert (shell.directory / "lab" / "keys.svg").read_text().startswith("<svg")
+
+
+@pytest.mark.page("docs/how-to/monitoring.md", "sh")
+def test_agents_are_watched_as_it_is_written(page: Page, shell: Shell) -> None:
+    for name in ("prometheus", "curl"):
+        program(name)
+    (shell.directory / "examples").symlink_to(REPOSITORY / "examples")
+    ports = {port: free_port() for port in ("9831", "9832", "9090")}
+    written = (re.sub("9831|9832|9090", lambda port: ports[port[0]], block) for block in page.blocks("sh"))
+    served, _, asked, logged, collected, _ = (shell.run(block) for block in written)
+    assert 'rkmp_association_keyed{peer="r2",protocol="bgp"} 1.0' in served
+    assert re.search(r'instance="127.0.0.1:\d+".*peer="r2".* => 2\d\.', asked)
+    assert "{} => 0 @" in asked
+    assert "ike-sa-up peer=r2 " in logged
+    assert json.loads(collected.splitlines()[-1])["message"] == "stopped"
+
+
+def test_the_page_on_monitoring_says_what_every_alert_means() -> None:
+    rules = (REPOSITORY / "examples" / "monitoring" / "alerts.yml").read_text(encoding="utf-8")
+    page = (REPOSITORY / "docs" / "how-to" / "monitoring.md").read_text(encoding="utf-8")
+    assert re.findall(r"^\| `(Rkmp\w+)`", page, re.MULTILINE) == re.findall(r"- alert: (\w+)", rules)
 
 
 @pytest.mark.page("docs/how-to/certificates.md", "sh", "xml")
