@@ -64,6 +64,15 @@ def test_a_session_outlives_its_key_under_an_alarm_and_rolls_over_when_it_can(ro
         routers.wait_until_settled(alone=True)
         assert not extended(one)
         assert not extended(two)
+    # The association knows who uses its key, and how far that is.
+    for router in routers.pair:
+        preferred = str(router.consumer()["preferred-key"])
+        data = router.get(f'<rkmp xmlns="{RKMP}"><peer/></rkmp>')
+        (consumer,) = data.xpath("//rkmp:association/rkmpa:consumer", namespaces=NAMES)
+        said = {etree.QName(leaf).localname: leaf.text for leaf in consumer}
+        assert (said["kind"], said["name"], said["state"]) == ("bird", "main", "synchronised")
+        assert said["sending-key"] == said["accepted-key"] == said["preferred-key"] == preferred
+        assert said["last-step"] == "remove"
 
 
 def test_a_policy_that_is_taken_back_ends_what_was_extended(routers: Routers) -> None:
