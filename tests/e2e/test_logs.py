@@ -32,6 +32,8 @@ USER = f"""<system xmlns="urn:ietf:params:xml:ns:yang:ietf-system"><authenticati
 LIFE = (
     r"rkmpd \S+ starts, with the state in ",
     r"session 1 of operator begins: netconf-ssh from 127\.0\.0\.1",
+    r"certificate-expiring trust-anchor=root subject=",
+    r"the NETCONF certificate server \(CN=server\) expires in \d+ seconds",
     r"session 1 of operator has changed the running configuration: agent, rkmp",
     r"session 1 of operator ended: closed",
     r"key-installed protocol=bgp peer=r2 admin-key-name=r2-bgp-",
