@@ -33,6 +33,7 @@ def status(consumer: str, neighbor: str, protocol: str) -> FeedStatus:
         last_step=("prefer", "new"),
         last_error="the last thing that went wrong",
         changed_at=NOON,
+        usage_at=NOON,
     )
 
 

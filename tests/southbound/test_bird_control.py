@@ -7,8 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from rkmp.errors import SouthboundError
+from rkmp.errors import SouthboundError, TcpAoUnavailable
+from rkmp.southbound import Holding, Usage, require_tcp_ao
+from rkmp.southbound.bird import BirdConsumer
 from rkmp.southbound.bird_control import Reloading, SessionKeys, command, session_keys
+from rkmp.southbound.steps import HeldKey
+from tests.southbound.test_steps import key
 
 ESTABLISHED = """0001 BIRD 3.4.0 ready.
 2002-Name       Proto      Table      State  Since         Info
@@ -59,6 +63,41 @@ async def test_the_session_is_read_from_the_reply(tmp_path: Path) -> None:
 
 def test_a_session_that_is_down_uses_nothing() -> None:
     assert session_keys(["  BGP state:          Active"]) == SessionKeys(is_established=False)
+
+
+GIVEN_UP = """Name       Proto      Table      State  Since         Info
+nb         BGP        ---        down   21:17:03.359  Error: Authentication failed
+  Created:            21:17:03.358
+  BGP state:          Down
+    Last error:       Error: Authentication failed"""
+
+
+async def test_a_session_that_bird_has_given_up_is_said_so_with_what_the_kernel_lacks(tmp_path: Path) -> None:
+    seen = session_keys(GIVEN_UP.splitlines())
+    assert seen == SessionKeys(is_established=False, fault="Authentication failed")
+    # One that is down because nobody wants it, and one that tries again.
+    for line in ("nb  BGP  ---  down  21:17:03.359", "nb  BGP  ---  start  21:17:03.359  Active  Error: Hold timer"):
+        assert session_keys([line]).fault is None
+    reply = "0001 BIRD ready.\n" + "".join(f"1002-{line}\n" for line in GIVEN_UP.splitlines()) + "0000 \n"
+    async with Bird(tmp_path / "ctl", reply) as bird:
+        consumer = BirdConsumer("main", "nb", bird.path, tmp_path, Reloading(bird.path))
+        held = Holding((HeldKey(key(1)),))
+        await consumer.keep(held)
+        assert await consumer.usage(held) == Usage(connections=0)
+    await consumer.keep(Holding())
+    with pytest.raises(SouthboundError, match="BIRD has given up nb: Authentication failed") as said:
+        await consumer.keep(held)
+    assert lack_of_kernel() in str(said.value)
+    assert ("CONFIG_TCP_AO" in str(said.value)) == bool(lack_of_kernel())
+
+
+def lack_of_kernel() -> str:
+    """Return what the kernel under this test lacks."""
+    try:
+        require_tcp_ao()
+    except TcpAoUnavailable as error:
+        return str(error)
+    return ""
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from rkmp.errors import SouthboundError
-from rkmp.southbound import FeedState, Holding, HookConfiguration, Southbound, SouthboundConfiguration
+from rkmp.southbound import FeedState, Holding, HookConfiguration, Southbound, SouthboundConfiguration, Usage
+from rkmp.southbound import southbound as southbound_module
 from rkmp.southbound.hook import HookConsumer
 from rkmp.southbound.steps import Remove
 from tests.keytable.rows import PEER, SECRET_OCTETS, memory_table
@@ -113,6 +114,35 @@ async def test_a_daemon_that_has_keys_already_is_not_given_them_again(tmp_path: 
     assert [(each["step"], each["key"]) for each in told(tmp_path)] == [("prefer", "key-2"), ("remove", "key-1")]
     await until(lambda: southbound.hooks()[0][1].state is FeedState.SYNCHRONISED)
     await southbound.close()
+
+
+async def test_a_program_is_asked_again_when_somebody_wants_to_see_what_is_old(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World(tmp_path / "unused")
+    world.install(row(1))
+    (tmp_path / "usage").write_text('{"sending": ["key-1"], "connections": 1, "good": 3}')
+    southbound = await hooked(world, tmp_path)
+    await until(lambda: southbound.hooks()[0][1].state is FeedState.SYNCHRONISED)
+    first = asked(tmp_path)
+    southbound.refresh()
+    await asyncio.sleep(0.3)
+    assert asked(tmp_path) == first
+    await southbound.close()
+
+    monkeypatch.setattr(southbound_module, "FRESH_HOOK", 0.0)
+    southbound = await hooked(world, tmp_path)
+    await until(lambda: southbound.hooks()[0][1].state is FeedState.SYNCHRONISED)
+    (tmp_path / "usage").write_text('{"sending": ["key-1"], "connections": 1, "good": 4, "unsigned": 1}')
+    world.now = at(5)
+    southbound.refresh()
+    await until(lambda: southbound.hooks()[0][1].usage == Usage(frozenset({"key-1"}), 1, good=4, unsigned=1))
+    assert southbound.hooks()[0][1].usage_at == at(5)
+    await southbound.close()
+
+
+def asked(folder: Path) -> int:
+    return (folder / "steps").read_text().count('"usage"')
 
 
 async def test_a_program_that_fails_is_reported_and_run_again(tmp_path: Path) -> None:

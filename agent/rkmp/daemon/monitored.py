@@ -26,6 +26,7 @@ def certificate_ends(of_ike: CertificateWatch, of_netconf: NetconfCertificates) 
 
 
 def consumer_states(southbound: Southbound) -> Iterator[ConsumerState]:
-    """Return how it stands with each consumer of keys."""
-    for name, feed in (*southbound.birds(), *southbound.hooks(), *southbound.clients()):
+    """Return how it stands with each consumer of keys; what is old of it will be new the next time."""
+    southbound.refresh()
+    for _, name, feed in southbound.consumers():
         yield ConsumerState(name, feed.neighbor, feed.protocol, feed.state, feed.usage)

@@ -110,6 +110,7 @@ class AgentNames(enum.StrEnum):
     KEY_NOT_FOUND_SEGMENTS = enum.auto()
     UNSIGNED_SEGMENTS = enum.auto()
     DROPPED_ICMPS = enum.auto()
+    REPORTED_AT = enum.auto()
     STEPS = enum.auto()
     LAST_STEP = enum.auto()
     LAST_STEP_KEY = enum.auto()

@@ -106,7 +106,8 @@ class ConsumersState:
         self._southbound = southbound
 
     def provide(self, root: etree._Element) -> None:
-        """Add the state to ``root``, a copy of the running configuration."""
+        """Add the state to ``root``, a copy of the running configuration. What is old of it is asked for again."""
+        self._southbound.refresh()
         for southbound in root.iterfind(f"{AgentNames.AGENT}/{AgentNames.SOUTHBOUND}"):
             for tag, statuses in (
                 (AgentNames.BIRD, self._southbound.birds()),

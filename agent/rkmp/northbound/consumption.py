@@ -24,6 +24,7 @@ def add_feed(parent: etree._Element, feed: FeedStatus) -> None:
         add(parent, AgentNames.KEY_NOT_FOUND_SEGMENTS, feed.usage.key_not_found)
         add(parent, AgentNames.UNSIGNED_SEGMENTS, feed.usage.unsigned)
         add(parent, AgentNames.DROPPED_ICMPS, feed.usage.dropped_icmps)
+        add(parent, AgentNames.REPORTED_AT, feed.usage_at)
     add(parent, AgentNames.STEPS, feed.steps)
     if feed.last_step is not None:
         kind, name = feed.last_step

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from rkmp.errors import SouthboundError, TcpAoUnavailable
 from rkmp.southbound import bird_files
 from rkmp.southbound.bird_control import Reloading, command, session_keys
 from rkmp.southbound.steps import Add, Holding, Step, Usage
+from rkmp.southbound.tcp_ao import require_tcp_ao
 
 BIRD_SECONDS = 30.0
 """Within which BIRD is to have taken a configuration, however long it is."""
@@ -30,6 +32,7 @@ class BirdConsumer:
         self._reloading = reloading
         # What BIRD has read for certain.
         self._text: str | None = None
+        self._fault: str | None = None
 
     async def holding(self) -> Holding:
         """Return what the file holds, once BIRD has read it; make the file of a closed protocol where there is none."""
@@ -55,7 +58,22 @@ class BirdConsumer:
     async def usage(self, holding: Holding, /) -> Usage | None:
         """Return what BIRD shows of the session."""
         seen = session_keys(await command(self._control_socket, f"show protocols all {self._protocol}"))
+        self._fault = seen.fault
         if not seen.is_established:
             return Usage(connections=0)
         names = frozenset(held.key.name for held in holding.keys if held.key.send_id == seen.current)
         return Usage(names, connections=1, good=seen.good, bad=seen.bad)
+
+    async def keep(self, holding: Holding, /) -> None:
+        """Say so where BIRD has keys and has given the session up: no step mends that, and no key either."""
+        if holding.keys and self._fault is not None:
+            raise SouthboundError(f"BIRD has given up {self._protocol}: {self._fault}{_lack_of_kernel()}")
+
+
+def _lack_of_kernel() -> str:
+    """Return what this kernel lacks, which is BIRD's as well: it speaks of a failed authentication alone."""
+    try:
+        require_tcp_ao()
+    except TcpAoUnavailable as error:
+        return f" ({error})"
+    return ""

@@ -23,13 +23,17 @@ PAUSE_SECONDS = 0.1
 
 @dataclass(frozen=True, slots=True)
 class SessionKeys:
-    """What ``show protocols all`` tells: whether the session is established, its keys, its counters of segments."""
+    """What ``show protocols all`` tells: whether the session is established, its keys, its counters of segments.
+
+    ``fault`` is why BIRD has given the session up, for ever as it seems to it.
+    """
 
     is_established: bool
     current: int | None = None
     rnext: int | None = None
     good: int = 0
     bad: int = 0
+    fault: str | None = None
 
 
 async def command(socket_path: Path, text: str) -> list[str]:
@@ -102,10 +106,12 @@ def session_keys(lines: list[str]) -> SessionKeys:
         found = re.search(rf"^\s*{label}:\s+(\d+)\s*$", text, re.MULTILINE)
         return int(found[1]) if found else None
 
+    fault = re.search(r"^\S+\s+BGP\s+\S+\s+down\s+.*?\bError: (.+)$", text, re.MULTILINE)
     return SessionKeys(
         is_established=re.search(r"^\s*BGP state:\s+Established\s*$", text, re.MULTILINE) is not None,
         current=number("Current key"),
         rnext=number("RNext key"),
         good=number("Good packets") or 0,
         bad=number("Bad packets") or 0,
+        fault=fault[1].strip() if fault else None,
     )

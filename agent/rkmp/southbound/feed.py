@@ -86,6 +86,8 @@ class FeedStatus:
     """The kind of the last step that it has acknowledged, and the key of that step."""
     last_error: str | None
     changed_at: datetime | None
+    usage_at: datetime | None = None
+    """When the consumer said what ``usage`` is, UTC."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,10 +116,14 @@ class KeyFeed:
     """Brings in line what no step tells, where the consumer has such things; called when there is no step left."""
     audit: float | None = None
     """Seconds after which the consumer is asked again what it has; None is only after a failure."""
+    fresh: float | None = None
+    """Seconds for which its last answer about usage is shown without asking again; None: it tells by itself."""
     _awake: asyncio.Event = field(default_factory=asyncio.Event)
     _is_doubted: bool = False
     _holding: Holding = field(default_factory=Holding)
     _usage: Usage | None = None
+    _usage_at: datetime | None = None
+    _asked_usage: float = -math.inf
     _state: FeedState = FeedState.CHANGING
     _steps: int = 0
     _last_step: tuple[str, str] | None = None
@@ -134,6 +140,14 @@ class KeyFeed:
         self._is_doubted = True
         self._awake.set()
 
+    def refresh(self) -> None:
+        """Ask the consumer soon what its connections use, if that is not fresh: somebody wants to see it.
+
+        Nobody asks of itself what does not change by a step: counters of thousands of sessions that none looks at.
+        """
+        if self.fresh is not None and asyncio.get_running_loop().time() >= self._asked_usage + self.fresh:
+            self._awake.set()
+
     @property
     def status(self) -> FeedStatus:
         """What is shown of this feed."""
@@ -148,6 +162,7 @@ class KeyFeed:
             last_step=self._last_step,
             last_error=self._last_error,
             changed_at=self._changed_at,
+            usage_at=self._usage_at,
         )
 
     def start(self) -> asyncio.Task[None]:
@@ -180,7 +195,9 @@ class KeyFeed:
             self._awake.clear()
             wanted = wanted_keys(self.table, self.neighbor, self.protocol, self.clock())
             self._holding = adopted(self._holding, wanted)
+            self._asked_usage = asyncio.get_running_loop().time()
             self._usage = await self._within_time(self.consumer.usage(self._holding))
+            self._usage_at = None if self._usage is None else self.clock()
             step = next_step(self._holding, wanted, self._usage)
             if step is not None:
                 self._state = FeedState.CHANGING

@@ -31,6 +31,9 @@ from rkmp.southbound.permissions import KeyAccessRefused, Permitted, Refusals
 
 _log = logging.getLogger(__name__)
 
+FRESH_BIRD, FRESH_HOOK = 10.0, 60.0
+"""Seconds for which counters are shown before they are asked for again: a command to a BIRD, a process for a hook."""
+
 Subscriber = Callable[[ConsumerReport | KeyAccessRefused, datetime], None]
 
 
@@ -118,6 +121,11 @@ class Southbound:
         """Return how often programs asked for keys that they may not read."""
         return self._refusals.count
 
+    def refresh(self) -> None:
+        """Have those asked what their connections use who do not tell by themselves, where that is not fresh."""
+        for feed, _ in self._feeds.values():
+            feed.refresh()
+
     def look(self) -> None:
         """Look at the key table now: the clock has been set."""
         for feed in self._all_feeds():
@@ -146,6 +154,10 @@ class Southbound:
         )
         if isinstance(consumer, KeyChainConsumer):
             feed.keep, feed.audit = consumer.keep, consumer.audit
+        elif isinstance(consumer, BirdConsumer):
+            feed.keep, feed.fresh = consumer.keep, FRESH_BIRD
+        else:
+            feed.fresh = FRESH_HOOK
         self._feeds[place] = feed, feed.start()
 
     def _connect(self, servers: Mapping[str, NetconfServerConfiguration]) -> None:
