@@ -96,6 +96,13 @@ def test_promtool_finds_nothing_in_a_scrape_and_a_scrape_no_secret(scene: Scene)
     assert not [secret for secret in SECRETS if secret in text]
 
 
+def test_curves_have_gaps_where_nothing_was_known() -> None:
+    panel = Panel("a panel", "timeseries", "s", 0, 0, 12, 8, ())
+    line = Line("a line", ((0.0, 1.0), (2.0, 1.0), (4.0, 2.0), (20.0, 5.0), (22.0, 4.0)))
+    drawn = draw([(panel, [line])], 0.0, 30.0)
+    assert [len((part.get("points") or "").split()) for part in drawn.iter(f"{{{SVG}}}polyline")] == [3, 2]
+
+
 @pytest.mark.parametrize(
     ("number", "unit", "text"),
     [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import socket
+import threading
 import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator, Callable
@@ -261,3 +262,15 @@ async def eventually(condition: Callable[[], bool]) -> None:
             return
         await asyncio.sleep(0.01)
     raise AssertionError("it has not come to pass")
+
+
+async def test_rooms_are_read_where_they_may_be() -> None:
+    asked_in: set[int] = set()
+
+    def peers() -> tuple[PeerSnapshot, ...]:
+        asked_in.add(threading.get_ident())
+        return (keyed_peer(),)
+
+    async with serving(sources(peers=peers)) as metrics:
+        await scrape(metrics)
+    assert asked_in == {threading.get_ident()}

@@ -73,9 +73,29 @@ class Sources:
     key_access_refusals: Callable[[], int]
     """How often programs asked for keys that they may not read."""
 
+    def taken(self) -> Sources:
+        """Return what they show now, as sources that can be asked anywhere and at leisure."""
+        now, peers, counted = self.clock(), self.peers(), self.engine_statistics()
+        key_counts, extended, sessions = self.key_counts(now), self.keys_extended(now), tuple(self.sessions())
+        certificates, lists = tuple(self.certificates()), tuple(self.revocation_lists())
+        consumers, refusals = tuple(self.consumers()), self.key_access_refusals()
+        return Sources(
+            version=self.version,
+            clock=lambda: now,
+            peers=lambda: peers,
+            engine_statistics=lambda: counted,
+            key_counts=lambda _: key_counts,
+            keys_extended=lambda _: extended,
+            sessions=lambda: sessions,
+            certificates=lambda: certificates,
+            revocation_lists=lambda: lists,
+            consumers=lambda: consumers,
+            key_access_refusals=lambda: refusals,
+        )
+
 
 class AgentCollector(Collector):
-    """The gauges and counters of one agent; call it where its sources may be used."""
+    """The gauges and counters of one agent; call it where its sources may be asked."""
 
     def __init__(self, sources: Sources) -> None:
         self._sources = sources

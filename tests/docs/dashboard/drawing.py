@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 from lxml import etree
 
@@ -71,12 +72,24 @@ def _curves(
         anchor = "start" if step == 0 else "end" if step == 4 else "middle"
         _text(place, x, HEAD + height + 14, f"{seconds // 60}:{seconds % 60:02}", anchor=anchor)
     for number, line in enumerate(lines):
-        path = " ".join(
-            f"{_px(LABEL + width * (at - span[0]) / (span[1] - span[0]))},"
-            f"{_px(HEAD + height * (1 - (value - bottom) / (top - bottom)))}"
-            for at, value in line.points
-        )
-        _add(place, "polyline", "line", points=path, stroke=COLOURS[number % len(COLOURS)])
+        for part in _without_gaps(line.points):
+            path = " ".join(
+                f"{_px(LABEL + width * (at - span[0]) / (span[1] - span[0]))},"
+                f"{_px(HEAD + height * (1 - (value - bottom) / (top - bottom)))}"
+                for at, value in part
+            )
+            _add(place, "polyline", "line", points=path, stroke=COLOURS[number % len(COLOURS)])
+
+
+def _without_gaps(points: Sequence[tuple[float, float]]) -> list[list[tuple[float, float]]]:
+    """Return the parts between which nothing was known: where the time is more than twice the usual one."""
+    steps = [later[0] - earlier[0] for earlier, later in pairwise(points)]
+    parts = [[points[0]]]
+    for step, point in zip(steps, points[1:], strict=True):
+        if step > 2 * min(steps):
+            parts.append([])
+        parts[-1].append(point)
+    return parts
 
 
 def _legend(place: etree._Element, lines: Iterable[Line], size: tuple[int, int]) -> int:

@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry
 from rkmp.engine.statistics import EngineStatistic, failure_statistic
 from rkmp.ike import AuthenticationFailure, ChildRefusal, NegotiationFailure, RekeyFailure, Role, Statistic
 from rkmp.keytable import KeyState
-from rkmp.metrics import AgentCollector, Latencies, MetricsConfiguration, Sources, names
+from rkmp.metrics import Latencies, MetricsConfiguration, Sources, names
 from rkmp.metrics.collector import CERTIFICATE_KINDS, PEER_STATES, RESULTS
 from rkmp.metrics.server import _OnEventLoop
 from rkmp.southbound.feed import FeedState
@@ -68,7 +68,7 @@ def _asked() -> list[Any]:
     """Return what is asked for a scrape, as an agent without peers answers it."""
 
     async def scrape() -> list[Any]:
-        collector = _OnEventLoop(AgentCollector(_NOTHING), asyncio.get_running_loop())
+        collector = _OnEventLoop(_NOTHING, asyncio.get_running_loop())
         return await asyncio.to_thread(lambda: list(collector.collect()))
 
     return asyncio.run(scrape())
