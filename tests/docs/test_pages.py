@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
-REPOSITORY = Path(__file__).parents[2]
-PAGES = sorted([*REPOSITORY.glob("*.md"), *REPOSITORY.glob("docs/**/*.md"), *REPOSITORY.glob("examples/**/*.md")])
-SITE = sorted(REPOSITORY.glob("docs/**/*.md"))
+from tests.docs.pages import PAGES, REPOSITORY, SITE
+
 NAVIGATION = (REPOSITORY / ".mkdocs.yml").read_text(encoding="utf-8")
 
 
@@ -40,6 +41,69 @@ def test_the_site_has_the_page_and_all_that_it_links_to(page: Path) -> None:
         assert "://" in target or (page.parent / target).resolve().is_relative_to(REPOSITORY / "docs"), target
     place = page.relative_to(REPOSITORY / "docs")
     assert place.match("decisions/0*.md") or f": {place}\n" in NAVIGATION or f"- {place}\n" in NAVIGATION
+
+
+SOURCES = [
+    path
+    for folder in ("agent", "examples", "packaging", "tests", "yang", ".ci")
+    for path in sorted((REPOSITORY / folder).rglob("*"))
+    if path.is_file() and path.suffix not in (".pyc", ".bin", ".md", ".pcap")
+]
+
+
+def test_what_sources_say_of_pages_is_there() -> None:
+    told = {
+        (path, name)
+        for path in SOURCES
+        for name in re.findall(r"\bdocs/[\w/.-]+\.md\b", path.read_text(encoding="utf-8", errors="replace"))
+    }
+    assert len(told) > 10
+    assert {(path, name) for path, name in told if not (REPOSITORY / name).exists()} == set()
+
+
+def prose(page: Path) -> Iterator[tuple[int, str]]:
+    """Return the lines of a page that are no code, with their numbers, and without their code spans and targets."""
+    text = re.sub(r"(?ms)^```.*?^```", lambda block: "\n" * block[0].count("\n"), page.read_text(encoding="utf-8"))
+    for number, line in enumerate(text.splitlines(), start=1):
+        yield number, re.sub(r"`[^`]*`|\]\([^)]*\)|<!--.*?-->", "", line)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(REPOSITORY)))
+def test_headings_are_in_order(page: Path) -> None:
+    levels = [len(found[1]) for _, line in prose(page) if (found := re.match(r"(#+) ", line))]
+    assert levels[:1] == [1]
+    assert 1 not in levels[1:]
+    assert all(after <= before + 1 for before, after in pairwise(levels)), levels
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(REPOSITORY)))
+def test_pictures_say_what_they_show(page: Path) -> None:
+    for told in re.findall(r"!\[([^\]]*)\]\(", page.read_text(encoding="utf-8")):
+        assert len(told.split()) > 3, told
+
+
+OTHER_NAMES = {
+    r"\b[Kk]eychain": "key chain",
+    r"[Rr]oll-over": "rollover",
+    r"[Pp]reshared|[Pp]re shared|PSK key": "pre-shared key",
+    r"TCP AO|TCPAO": "TCP-AO",
+    r"Netconf|netconf server": "NETCONF",
+    r"IKE-SAs?\b|IKE_SAs?\b(?!_)": "IKE SA",
+    r"IKE v2|Ikev2|IKE_v2": "IKEv2",
+    r"[Ss]end ID|Send-ID": "SendID",
+    r"[Rr]ecv ID|Recv-ID|ReceiveID": "RecvID",
+    r"[Kk]ey[ -]?encrypting key|\bKEK\b": "key-encryption key",
+    r"[Dd]ata store": "datastore",
+    r"[Tt]raffic-selector": "traffic selector",
+}
+"""What a thing is not called in the pages, and what it is called."""
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(REPOSITORY)))
+def test_one_thing_has_one_name(page: Path) -> None:
+    for number, line in prose(page):
+        for other, name in OTHER_NAMES.items():
+            assert not re.search(other, line), f"line {number}: {name}"
 
 
 def test_every_decision_is_in_the_index() -> None:

@@ -2,7 +2,7 @@
 
 ``python -m tests.docs.reference`` writes them anew; a test holds that the pages are what this gives. Each module
 makes one page, or a page for each YANG module; none of them keeps anything. ``exchanges`` makes the drawings in pages
-that are written by hand.
+that are written by hand, ``pictures`` what is shown in others.
 """
 
 from __future__ import annotations
@@ -10,7 +10,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from tests.docs.reference import algorithms, commands, errors, exchanges, metrics, modules, notifications, states
+from tests.docs.reference import (
+    algorithms,
+    commands,
+    errors,
+    exchanges,
+    metrics,
+    modules,
+    notifications,
+    pictures,
+    states,
+)
 from tests.yang.modules import NAMES
 
 DOCS = Path(__file__).parents[3] / "docs"
@@ -24,6 +34,7 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "reference/metrics.md": metrics.page,
     "reference/algorithms.md": algorithms.page,
     "reference/states.md": states.page,
-    **{f"explanation/{name}": exchanges.page_of(name) for name in ("how-rkmp-works.md", "life-of-a-key.md")},
+    "pictures/timeline.svg": pictures.timeline,
+    "explanation/how-rkmp-works.md": exchanges.page_of("how-rkmp-works.md"),
 }
 """Every page that is made from the sources, by its place in docs, and what makes its text."""

@@ -14,7 +14,7 @@ from rkmp.crypto.suites import HYBRID_IKE_PROPOSALS
 from rkmp.engine import Engine, IkePolicy, Initiate, Listener
 from rkmp.ike.observation import ObservedMessage
 from rkmp.ike.vendor_id import announced_code_points
-from rkmp.keytable import KeyRow, KeyTable, Lifetime, fingerprint
+from rkmp.keytable import KeyRow, KeyTable, fingerprint
 from rkmp.wire import (
     Delete,
     ExchangeType,
@@ -190,39 +190,9 @@ def _rollover() -> str:
     return story.drawing()
 
 
-def _timeline() -> str:
-    """Draw the lifetimes of two keys at r1, as the table had them last before the first was removed."""
-    story = _Story(BGP)
-    rows: list[KeyRow] = []
-
-    def both_and_then_one() -> bool:
-        now = list(story.r1.key_table.rows())
-        if len(now) < len(rows):
-            return True
-        rows[:] = now
-        return False
-
-    story.simulation.run_until(both_and_then_one, 48 * 3600)
-    lines = ["gantt", "    dateFormat YYYY-MM-DD HH:mm:ss", "    axisFormat %H:%M"]
-    for number, row in enumerate(sorted(rows, key=lambda row: row.accept_lifetime.start), start=1):
-        lines.append(f"    section key {number}")
-        lines += [f"    {what} :{_span(life)}" for what, life in _lifetimes(row)]
-    return "\n".join(lines) + "\n"
-
-
-def _lifetimes(row: KeyRow) -> tuple[tuple[str, Lifetime], tuple[str, Lifetime]]:
-    return ("accepted", row.accept_lifetime), ("sent with", row.send_lifetime)
-
-
-def _span(lifetime: Lifetime) -> str:
-    ends = (lifetime.start, lifetime.end or lifetime.start)
-    return ", ".join(end.strftime("%Y-%m-%d %H:%M:%S") for end in ends)
-
-
 DRAWINGS: Mapping[str, Callable[[], str]] = {
     "opening": _opening,
     "second-protocol": _second_protocol,
     "rollover": _rollover,
-    "timeline": _timeline,
 }
 """Every drawing, by the name that a page gives it."""
