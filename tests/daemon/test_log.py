@@ -24,8 +24,11 @@ def record(level: int, message: str, **extra: object) -> logging.LogRecord:
     [(logging.CRITICAL, 2), (logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6), (logging.DEBUG, 7)],
 )
 def test_every_line_for_the_journal_has_its_priority(level: int, priority: int) -> None:
-    text = JournalFormatter().format(record(level, "one\ntwo"))
+    text = JournalFormatter(logging.Formatter("%(name)s: %(message)s")).format(record(level, "one\ntwo"))
     assert text.splitlines() == [f"<{priority}>rkmp.engine: one", f"<{priority}>two"]
+    line = JournalFormatter(JsonFormatter()).format(record(level, "one\ntwo"))
+    assert line.startswith(f"<{priority}>")
+    assert json.loads(line[3:])["message"] == "one\ntwo"
 
 
 def test_the_journal_is_known_by_what_systemd_says_of_the_stream(tmp_path: Path) -> None:

@@ -3,8 +3,8 @@
 A record that has fields of its own, under :data:`rkmp.log_context.EVENT`, has them as members of its JSON object. Lines
 that somebody outside could cause without end are thinned (:mod:`rkmp.daemon.flood`).
 
-Where standard error is systemd's journal, a line of text begins with its priority, and leaves out the time, which the
-journal has of its own.
+Where they go to systemd's journal, a line begins with its priority, which the journal takes off, and text leaves out
+the time, which the journal has of its own.
 
 Keys cannot reach a log line by formatting: they travel as :class:`rkmp.secret.Secret`.
 """
@@ -42,17 +42,18 @@ class JsonFormatter(logging.Formatter):
 
 
 class JournalFormatter(logging.Formatter):
-    """One line for systemd's journal: ``<priority>``, as in sd-daemon(3), the logger and the message."""
+    """What ``inner`` makes of a record, for systemd's journal: each line after its ``<priority>`` (sd-daemon(3))."""
 
     _PRIORITIES = ((logging.CRITICAL, 2), (logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6))
 
-    def __init__(self) -> None:
-        super().__init__("%(name)s: %(message)s")
+    def __init__(self, inner: logging.Formatter) -> None:
+        super().__init__()
+        self._inner = inner
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the record, every line of it with its priority: the journal makes an entry of each."""
         priority = next((number for level, number in self._PRIORITIES if record.levelno >= level), 7)
-        return "\n".join(f"<{priority}>{line}" for line in super().format(record).splitlines())
+        return "\n".join(f"<{priority}>{line}" for line in self._inner.format(record).splitlines())
 
 
 def is_journal(descriptor: int, environment: Mapping[str, str]) -> bool:
@@ -72,14 +73,17 @@ def tell_why(reason: object) -> None:
 
 def configure(log_format: str, level: int = logging.INFO) -> None:
     """Send the whole process's log where ``log_format`` goes, a member of :data:`FORMATS`."""
-    handler = logging.StreamHandler(sys.stdout if log_format == "json" else sys.stderr)
+    is_json = log_format == "json"
+    handler = logging.StreamHandler(sys.stdout if is_json else sys.stderr)
     handler.addFilter(FloodFilter())
-    if log_format == "json":
-        handler.setFormatter(JsonFormatter())
-    elif is_journal(2, os.environ):
-        handler.setFormatter(JournalFormatter())
+    formatter: logging.Formatter
+    if is_journal(1 if is_json else 2, os.environ):
+        formatter = JournalFormatter(JsonFormatter() if is_json else logging.Formatter("%(name)s: %(message)s"))
+    elif is_json:
+        formatter = JsonFormatter()
     else:
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+        formatter = logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s")
+    handler.setFormatter(formatter)
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
