@@ -127,27 +127,34 @@ class KeyClient:
         :class:`~rkmp.errors.KeyApiRefusal` where this program may not read them.
         """
         number = next(self._numbers)
-        self._require_connection()
         scope = {"protocol": protocol, "neighbor": neighbor}
-        self._send(encoded("lookup", id=number, **scope, **({} if recv_id is None else {"recv-id": recv_id})))
+        request = encoded("lookup", id=number, **scope, **({} if recv_id is None else {"recv-id": recv_id}))
         self._asked.add(number)
         try:
-            answer = self._answer(number)
+            answer = self._ask(number, request)
         finally:
             self._asked.discard(number)
         if answer["type"] == "error":
             raise KeyApiRefusal(answer["reason"], answer["code"])
         return [read_key(key) for key in answer["keys"]], answer.get("preferred")
 
-    def _answer(self, number: int) -> Message:
-        deadline = time.monotonic() + ANSWER_SECONDS
-        while number not in self._answers:
+    def _ask(self, number: int, request: bytes) -> Message:
+        """Return the answer to a request; a connection that has ended meanwhile is made anew once."""
+        while True:
+            is_new = self._socket is None
+            self._require_connection()
+            self._send(request)
+            deadline = time.monotonic() + ANSWER_SECONDS
+            while self._socket is not None and time.monotonic() < deadline:
+                if number in self._answers:
+                    return self._answers.pop(number)
+                if self._refusals:
+                    raise self._refusals.pop(0)
+                self._receive(deadline - time.monotonic())
             if self._refusals:
                 raise self._refusals.pop(0)
-            if self._socket is None or time.monotonic() >= deadline:
+            if is_new or self._socket is not None:
                 raise SouthboundError(f"the agent on {self._path} does not answer")
-            self._receive(deadline - time.monotonic())
-        return self._answers.pop(number)
 
     def fileno(self) -> int:
         """Return the descriptor that is readable when :meth:`wait` has something to do, or -1 without a connection."""
