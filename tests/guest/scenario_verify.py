@@ -18,8 +18,8 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.agents import KEY_TABLE, USER
-from tests.guest.routers import Routers, wait_for
+from tests.e2e.agents import KEY_TABLE, RKMP, USER
+from tests.guest.routers import Router, Routers, wait_for
 from tests.guest.scenario_speaker import SESSIONS, World
 
 ACM = "urn:ietf:params:xml:ns:yang:ietf-netconf-acm"
@@ -33,6 +33,14 @@ def readers(which: str = "") -> str:
     <rule-list><name>keys</name><group>keys</group><rule xmlns:ckt="{KEY_TABLE}"><name>keys</name>
     <path>/ckt:key-table/ckt:key{which}/ckt:hexadecimal-string</path>
     <access-operations>read</access-operations><action>permit</action></rule></rule-list></nacm>"""
+
+
+def short_overlaps(router: Router) -> str:
+    """Return a configuration by which a key that was replaced goes soon."""
+    associations = "".join(
+        f"<association><protocol>{protocol}</protocol><overlap>6</overlap></association>" for protocol in SESSIONS
+    )
+    return f'<rkmp xmlns="{RKMP}"><peer><name>r{3 - router.number}</name>{associations}</peer></rkmp>'
 
 
 class Captured:
@@ -49,16 +57,23 @@ class Captured:
         wait_for("the capture", lambda: self.file.exists() and self.file.stat().st_size >= PCAP_HEADER)
         world = World(self.routers, stack)
         self.names = {protocol: {world.speakers[0].status[protocol]["sending"][0]} for protocol in SESSIONS}
-        self.router.configure(readers())
+        for router in self.routers.pair:
+            router.configure(readers(), short_overlaps(router))
         # Those that are gone after a rollover are known to whoever has exported them before.
         self.before = self.exported()
         for protocol in SESSIONS:
-            world.rekey(protocol)
+            self.router.rekey(protocol)
+        wait_for("other keys alone", lambda: all(self.has_rolled_over(world, protocol) for protocol in SESSIONS))
+        for protocol in SESSIONS:
             self.names[protocol].add(world.speakers[0].status[protocol]["sending"][0])
         # Some keepalives under the new keys.
         time.sleep(6)
         capture.kill()
         capture.wait()
+
+    def has_rolled_over(self, world: World, protocol: str) -> bool:
+        said = [speaker.status[protocol] for speaker in world.speakers]
+        return all(each["keys"] == 1 for each in said) and not set(said[0]["sending"]) & self.names[protocol]
 
     def client(self, *words: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "rkmp.cli", "--host", "10.1.1.2", "--port", "830", "--user", USER]
