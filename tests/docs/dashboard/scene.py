@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
@@ -10,6 +11,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from tests.e2e.agents import NETCONF, RKMP, AgentProcess, peer_configuration
+from tests.e2e.test_keys import readers
 from tests.e2e.test_metrics import AGENT, configure_metrics, free_port
 from tests.netconf.certificates import AUTHORITY, SERVER
 
@@ -55,8 +57,15 @@ def serve_metrics(*agents: AgentProcess) -> Mapping[str, int]:
         ports[agent.name] = free_port()
         with agent.connect() as session:
             session.edit_config(target="running", config=_credentials())
+            session.edit_config(target="running", config=readers("merge"))
             configure_metrics(session, f"<enabled>true</enabled><port>{ports[agent.name]}</port>")
     return ports
+
+
+def negotiated_keys(agent: AgentProcess) -> list[str]:
+    """Return the keys that an agent holds, in hexadecimal."""
+    exported = json.loads(agent.run_client("--json", "keys", "export").stdout)
+    return [key["hexadecimal-string"] for key in exported["key-table"]["key"]]
 
 
 def introduce(r1: AgentProcess, r2: AgentProcess) -> None:
