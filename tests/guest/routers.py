@@ -23,6 +23,7 @@ from tests.guest.guest import bird_program
 AGENT = "urn:rkmp:yang:rkmp-agent"
 NAMES = {**NAMESPACES, "rkmpa": AGENT}
 LONG_ENOUGH = 120.0
+COUNTED = ("connections", "good-segments", "bad-segments")
 POLICY = "<retransmission><initial-timeout>1</initial-timeout><tries>6</tries></retransmission>"
 
 
@@ -129,7 +130,7 @@ class Router:
             return [str(text) for text in data.xpath(f"//rkmpa:bird//rkmpa:{name}/text()", namespaces=NAMES)]
 
         said: dict[str, Any] = {}
-        for name in ("state", "preferred-key", "consumer-error"):
+        for name in ("state", "preferred-key", "consumer-error", "steps", "reported-at", *COUNTED):
             said[name] = next(iter(texts(name)), None)
         return {**said, "accepted": texts("accepted-key"), "sending": texts("sending-key")}
 

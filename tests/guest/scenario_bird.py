@@ -40,6 +40,18 @@ def test_five_rollovers_and_nobody_notices(routers: Routers) -> None:
         routers.wait_until_settled(name, alone=True)
 
 
+def test_what_a_bird_counts_is_as_old_as_the_last_look_at_most(routers: Routers) -> None:
+    one, _ = routers.pair
+    wait_for("segments", lambda: one.consumer()["good-segments"] is not None)
+    before = one.consumer()
+    # Keepalives pass, and nobody has a step to do.
+    wait_for("more of them", lambda: int(one.consumer()["good-segments"]) > int(before["good-segments"]), seconds=60)
+    after = one.consumer()
+    assert (after["bad-segments"], after["connections"]) == ("0", "1")
+    assert after["steps"] == before["steps"]
+    assert after["reported-at"] > before["reported-at"]
+
+
 @pytest.mark.parametrize("victim", [0, 1])
 def test_an_agent_that_is_killed_in_a_rollover_finishes_it_when_it_is_back(routers: Routers, victim: int) -> None:
     router = routers.pair[victim]

@@ -1,6 +1,6 @@
 """Inside the guest: speakers in Python whose sockets two agents key through the key API.
 
-IPv4 and IPv6, both algorithms, TCP options in the MAC and left out of it.
+IPv4 and IPv6, both algorithms and one for private use, TCP options in the MAC and left out of it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,10 @@ SESSIONS = {
     "ldp": ("fd00::", "aes-128-cmac-96", "kdf-aes-128-cmac", "ignore-tcp-options", 646),
     "msdp": ("10.0.0.", "aes-128-cmac-96", "kdf-aes-128-cmac", "", 639),
     "pcep": ("fd00::", "hmac-sha-1-96", "kdf-hmac-sha1", "ignore-tcp-options", 4189),
+    "pim-port": ("10.0.0.", "250", "250", "", 8471),
 }
+PRIVATE = """<code-points><private-algorithm><auth-alg>250</auth-alg><kdf>250</kdf>
+  <algorithm>hmac-sha-256-128</algorithm></private-algorithm></code-points>"""
 
 
 COUNTED = ("bad-segments", "key-not-found-segments", "unsigned-segments", "dropped-icmps")
@@ -41,7 +44,7 @@ def configuration(router: Router) -> str:
         "<overlap>60</overlap></association>"
         for name, (network, *_) in SESSIONS.items()
     )
-    return f"""<rkmp xmlns="{RKMP}">
+    return f"""<rkmp xmlns="{RKMP}">{PRIVATE}
     <local-identity><type>fqdn</type><value>{router.name}.example.net</value></local-identity>
     <credentials><pre-shared-key><name>k</name><secret><keystring>a secret that only this test uses</keystring></secret>
       </pre-shared-key></credentials>
