@@ -37,6 +37,8 @@ from rkmp.southbound.configuration import NetconfServerConfiguration
 KEEPALIVE_SECONDS = 30
 CONFIRM_SECONDS = 60
 """After which a router goes back to its keys of before when the agent dies in the middle of a change."""
+MOST_CHARACTERS = 1000
+"""Of what a server says is wrong."""
 _RSA = ("rsa-sha2-512", "rsa-sha2-256", "ssh-rsa")
 _CAPABILITY = re.compile(r"(?P<namespace>[^?]+)\?(?:.*&)?module=(?P<module>[^&]+)")
 _FEATURES = re.compile(r"[?&]features=([^&]*)")
@@ -370,9 +372,9 @@ def _described(error: RPCError) -> str:
 
 
 def _without(secrets: Sequence[Secret], text: str) -> str:
-    """Return ``text`` without any key that a server may have quoted."""
+    """Return ``text`` as one line that is not too long, without any key that a server may have quoted."""
     for secret in secrets:
         octets = secret.reveal()
         for form in (octets.hex(":"), octets.hex(), *([octets.decode("ascii")] if is_text(secret) else [])):
             text = re.sub(re.escape(form), "(the key)", text, flags=re.IGNORECASE)
-    return text
+    return " ".join(text.split())[:MOST_CHARACTERS]

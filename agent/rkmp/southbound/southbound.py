@@ -32,7 +32,7 @@ from rkmp.southbound.permissions import KeyAccessRefused, Permitted, Refusals
 _log = logging.getLogger(__name__)
 
 FRESH_BIRD, FRESH_HOOK = 10.0, 60.0
-"""Seconds for which counters are shown before they are asked for again: a command to a BIRD, a process for a hook."""
+"""Seconds for which usage is shown before it is asked for again: a command to a BIRD, a process or a request."""
 
 Subscriber = Callable[[ConsumerReport | KeyAccessRefused, datetime], None]
 
@@ -153,7 +153,7 @@ class Southbound:
             report=self._report,
         )
         if isinstance(consumer, KeyChainConsumer):
-            feed.keep, feed.audit = consumer.keep, consumer.audit
+            feed.keep, feed.audit, feed.fresh = consumer.keep, consumer.audit, FRESH_HOOK
         elif isinstance(consumer, BirdConsumer):
             feed.keep, feed.fresh = consumer.keep, FRESH_BIRD
         else:
