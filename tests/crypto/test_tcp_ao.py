@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hmac
+import struct
 from contextlib import suppress
 from ipaddress import ip_address
 from typing import Any
@@ -11,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rkmp.crypto.tcp_ao import (
+    HMAC_SHA_256,
     MAC_LENGTH,
     MASTER_KEY_LENGTH,
     TRAFFIC_KEY_LENGTH,
@@ -295,8 +298,24 @@ def test_unknown_algorithms_and_keys_that_do_not_fit_are_refused() -> None:
 
 
 def test_every_algorithm_has_its_lengths() -> None:
-    assert dict(MASTER_KEY_LENGTH) == {Kdf.HMAC_SHA1: 20, Kdf.AES_128_CMAC: 16}
-    assert dict(TRAFFIC_KEY_LENGTH) == {Kdf.HMAC_SHA1: 20, Kdf.AES_128_CMAC: 16}
-    assert dict(MAC_LENGTH) == {AuthAlg.HMAC_SHA_1_96: 12, AuthAlg.AES_128_CMAC_96: 12}
-    assert set(MASTER_KEY_LENGTH) == set(Kdf)
-    assert set(MAC_LENGTH) == set(AuthAlg)
+    assert dict(MASTER_KEY_LENGTH) == {Kdf.HMAC_SHA1: 20, Kdf.AES_128_CMAC: 16, HMAC_SHA_256: 32}
+    assert dict(TRAFFIC_KEY_LENGTH) == {Kdf.HMAC_SHA1: 20, Kdf.AES_128_CMAC: 16, HMAC_SHA_256: 32}
+    assert dict(MAC_LENGTH) == {AuthAlg.HMAC_SHA_1_96: 12, AuthAlg.AES_128_CMAC_96: 12, HMAC_SHA_256: 16}
+    assert set(MASTER_KEY_LENGTH) == {*Kdf, HMAC_SHA_256}
+    assert set(MAC_LENGTH) == {*AuthAlg, HMAC_SHA_256}
+
+
+def test_hmac_sha_256_is_used_as_rfc_5926_uses_hmac_sha_1() -> None:
+    """Its traffic keys have all 32 octets of the hash; what a kernel makes of them is seen in the guest."""
+    key = derive_traffic_key(
+        HMAC_SHA_256,
+        b"master key",
+        source="192.0.2.1",
+        destination="192.0.2.2",
+        source_port=179,
+        destination_port=40000,
+        source_isn=1,
+        destination_isn=2,
+    )
+    context = bytes((192, 0, 2, 1, 192, 0, 2, 2)) + struct.pack(">HHIIH", 179, 40000, 1, 2, 256)
+    assert key == hmac.digest(b"master key", b"\x01TCP-AO" + context, "sha256")

@@ -18,8 +18,12 @@ from typing import Any
 
 import pytest
 
+from rkmp.capture import Verdict, VerificationKey, Verifier, read_packets
+from rkmp.keytable import TCP_AO_ALGORITHMS
+from rkmp.southbound.steps import Prefer
 from tests.e2e.agents import KEY_TABLE, RKMP, USER
-from tests.guest.routers import Router, Routers, wait_for
+from tests.guest.routers import Router, Routers, sh, wait_for
+from tests.guest.scenario_sockets import ADDRESSES, ALGORITHMS, Pair, key, talk
 from tests.guest.scenario_speaker import SESSIONS, World
 
 ACM = "urn:ietf:params:xml:ns:yang:ietf-netconf-acm"
@@ -154,3 +158,37 @@ def test_a_key_that_access_control_withholds_is_reported_as_such(captured: Captu
     assert {protocol_of(each) for each in withheld} == SESSIONS.keys() - {"bgp"}
     assert all(names[protocol_of(each)] in each["reason"] for each in withheld)
     assert {each["key"] for each in told["findings"] if each["verdict"] == "verified"} == {names["bgp"]}
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+@pytest.mark.parametrize(("alg_id", "octets"), ALGORITHMS)
+def test_every_algorithm_of_the_kernel_is_computed(address: str, alg_id: str, octets: int, tmp_path: Path) -> None:
+    file = tmp_path / "socket.pcap"
+    one = key(1, alg_id, octets)
+    with ExitStack() as stack:
+        sh("ip link set lo up")
+        capture = subprocess.Popen([sys.executable, "-m", "tests.guest.capture", "lo", str(file)])
+        stack.callback(capture.kill)
+        wait_for("the capture", lambda: file.exists() and file.stat().st_size >= PCAP_HEADER)
+        pair = Pair(address, stack)
+        pair.add(one)
+        pair.both(Prefer, one.name)
+        talk(pair.dial(), pair.accept())
+        time.sleep(1)
+    capture.wait()
+    known = VerificationKey(
+        name=one.name,
+        protocol="250",
+        peers=(address,),
+        send_id=one.send_id,
+        recv_id=one.recv_id,
+        kdf=next(kdf for kdf, algorithm in TCP_AO_ALGORITHMS if algorithm == alg_id),
+        alg_id=alg_id,
+        ignore_tcp_options=False,
+        key=one.secret,
+    )
+    verifier = Verifier([known])
+    with file.open("rb") as stream:
+        found = [each for packet in read_packets(stream) if (each := verifier.check(packet)) is not None]
+    assert len(found) > 10
+    assert {each.verdict for each in found} == {Verdict.VERIFIED}

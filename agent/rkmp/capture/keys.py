@@ -9,7 +9,7 @@ from ipaddress import ip_address
 from types import MappingProxyType
 
 from rkmp.capture.segments import Address, Segment
-from rkmp.crypto.tcp_ao import AuthAlg, Kdf
+from rkmp.crypto.tcp_ao import HMAC_SHA_256, AuthAlg, Kdf
 from rkmp.secret import Secret
 
 PORTS: Mapping[str, int] = MappingProxyType({"bgp": 179, "ldp": 646, "msdp": 639, "pim-port": 8471, "pcep": 4189})
@@ -19,6 +19,7 @@ ALGORITHMS: Mapping[tuple[str, str], tuple[int, int]] = MappingProxyType(
     {
         ("hmac-sha-1", "hmac-sha-1-96"): (Kdf.HMAC_SHA1, AuthAlg.HMAC_SHA_1_96),
         ("aes-128-cmac", "aes-128-cmac-96"): (Kdf.AES_128_CMAC, AuthAlg.AES_128_CMAC_96),
+        ("hmac-sha-256", "hmac-sha-256-128"): (HMAC_SHA_256, HMAC_SHA_256),
     }
 )
 """KDF and MAC of TCP-AO by the key table's names for both."""

@@ -23,6 +23,7 @@ from rkmp.secret import Secret
 from rkmp.wire import AuthAlg, Kdf
 
 __all__ = [
+    "HMAC_SHA_256",
     "MAC_LENGTH",
     "MASTER_KEY_LENGTH",
     "TRAFFIC_KEY_LENGTH",
@@ -39,6 +40,12 @@ _SHA1 = hashes.SHA1()  # noqa: S303 - RFC 5926 makes HMAC-SHA-1 mandatory for TC
 _AES_KEY_LENGTH = 16
 _LABEL = b"TCP-AO"
 
+HMAC_SHA_256 = 256
+"""hmac-sha-256-128, as a KDF and as an authentication algorithm, beyond all code points: RFC 5926 does not have it.
+
+It is what Linux computes for ``hmac(sha256)``: RFC 5926 3.1.1.1 with HMAC-SHA-256 in the place of HMAC-SHA-1.
+"""
+
 _CONTEXT = struct.Struct(">HHII")
 _OUTPUT_BITS = struct.Struct(">H")
 _SNE = struct.Struct(">I")
@@ -51,6 +58,12 @@ _TCP_HEADER_LENGTH = 20
 
 def _hmac_sha1(key: bytes, data: bytes) -> bytes:
     context = HMAC(key, _SHA1)
+    context.update(data)
+    return context.finalize()
+
+
+def _hmac_sha256(key: bytes, data: bytes) -> bytes:
+    context = HMAC(key, hashes.SHA256())
     context.update(data)
     return context.finalize()
 
@@ -82,6 +95,7 @@ _KDFS: Mapping[int, _KdfRow] = MappingProxyType(
     {
         Kdf.HMAC_SHA1: _KdfRow(20, 20, _hmac_sha1, lambda master_key: master_key),
         Kdf.AES_128_CMAC: _KdfRow(16, 16, _aes_128_cmac, _condition_for_aes),
+        HMAC_SHA_256: _KdfRow(32, 32, _hmac_sha256, lambda master_key: master_key),
     }
 )
 
@@ -89,6 +103,7 @@ _MACS: Mapping[int, tuple[Callable[[bytes, bytes], bytes], int]] = MappingProxyT
     {
         AuthAlg.HMAC_SHA_1_96: (_hmac_sha1, 12),
         AuthAlg.AES_128_CMAC_96: (_aes_128_cmac, 12),
+        HMAC_SHA_256: (_hmac_sha256, 16),
     }
 )
 
@@ -129,7 +144,7 @@ def derive_traffic_key(
     except struct.error as misfit:
         raise CryptoError(f"a port or sequence number does not fit: {misfit}") from None
     key = row.condition(master_key.reveal() if isinstance(master_key, Secret) else master_key)
-    # One round is enough: both KDFs make exactly as many octets as their traffic keys have.
+    # One round is enough: the KDFs make exactly as many octets as their traffic keys have.
     output_bits = _OUTPUT_BITS.pack(8 * row.traffic_key_length)
     return row.prf(key, b"\x01" + _LABEL + addresses[0] + addresses[1] + numbers + output_bits)
 
