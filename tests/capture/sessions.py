@@ -35,6 +35,12 @@ AES = replace(SHA1, name="aes", send_id=3, recv_id=4, kdf="aes-128-cmac", alg_id
 CODE_POINTS = {"sha1": (1, 1), "aes": (2, 2)}
 
 
+def octets_of(key: VerificationKey) -> bytes:
+    """Return the key itself, of one that is not withheld."""
+    assert key.key is not None
+    return key.key.reveal()
+
+
 @dataclass
 class Session:
     """A connection that r1, whose key table the keys are from, opens to a neighbor."""
@@ -81,7 +87,7 @@ class Session:
         kdf, auth_alg = CODE_POINTS[key.name.partition("-")[0]]
         traffic_key = derive_traffic_key(
             kdf,
-            key.key.reveal() if secret is None else secret,
+            octets_of(key) if secret is None else secret,
             source=source[0],
             destination=destination[0],
             source_port=source[1],

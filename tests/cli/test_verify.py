@@ -18,7 +18,7 @@ from rkmp.cli.key_documents import read_keys
 from rkmp.cli.views import KEY_TABLE
 from rkmp.errors import CommandError
 from tests.capture.files import ETHERNET, ethernet, pcap, pcapng, timed
-from tests.capture.sessions import SHA1, Session, rfc_9235_key, rfc_9235_sessions
+from tests.capture.sessions import SHA1, Session, octets_of, rfc_9235_key, rfc_9235_sessions
 
 
 def exported(*keys: VerificationKey) -> dict[str, Any]:
@@ -35,7 +35,7 @@ def exported(*keys: VerificationKey) -> dict[str, Any]:
                     "tcp-ao": {"ignore-tcp-options": "true" if key.ignore_tcp_options else "false"},
                     "kdf": f"ckt:{key.kdf}",
                     "alg-id": f"ckt:{key.alg_id}",
-                    "hexadecimal-string": key.key.reveal().hex(),
+                    "hexadecimal-string": octets_of(key).hex(),
                     "accept-lifetime": {"start": "2026-01-01T00:00:00Z"},
                 }
                 for key in keys
@@ -183,5 +183,5 @@ def test_no_key_is_ever_printed(keys: Path, capture: Path, capsys: pytest.Captur
         main(["verify", str(capture), "--keys", str(keys), *extra])
     printed = capsys.readouterr()
     for text in (printed.out, printed.err):
-        assert SHA1.key.reveal().decode() not in text
-        assert SHA1.key.reveal().hex() not in text
+        assert octets_of(SHA1).decode() not in text
+        assert octets_of(SHA1).hex() not in text
