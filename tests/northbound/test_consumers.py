@@ -21,6 +21,7 @@ from rkmp.southbound import (
     KeyAccessRefused,
     KeyClient,
     KeyPermission,
+    Selection,
     Southbound,
     SouthboundConfiguration,
     Usage,
@@ -134,7 +135,7 @@ async def test_every_state_node_is_produced_and_of_its_type(tmp_path: Path) -> N
     southbound.configure(read_southbound(schema(), root))
     await until(lambda: (found := southbound.key_socket()) is not None and found.is_listening)
     with KeyClient(str(world.path), "bgpd") as client:
-        subscription = client.subscribe("bgp", PEER)
+        subscription = client.subscribe("bgp", PEER, Selection("red"))
         await take(client)
         client.report(subscription, Usage(frozenset({"key-1"}), 1, 10, 11, 12, 13, 14))
         await until(lambda: southbound.clients()[0][1].usage is not None)
@@ -147,7 +148,7 @@ async def test_every_state_node_is_produced_and_of_its_type(tmp_path: Path) -> N
         ConsumersState(southbound).provide(root)
         assert "BIRD does not answer" in texts(root, "consumer-error")[0]
         assert sorted(texts(root, "state")) == ["not-responding", "synchronised", "synchronised"]
-        assert texts(root, "client") == ["bgpd"]
+        assert (texts(root, "client"), texts(root, "interface")) == (["bgpd"], ["red"])
         assert texts(root, "sending-key") == ["key-1", "key-1"]
         # The hook counts nothing.
         counted = ("good-segments", "bad-segments", "key-not-found-segments", "unsigned-segments", "dropped-icmps")

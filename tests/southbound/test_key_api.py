@@ -21,7 +21,6 @@ from rkmp.southbound import (
     ConsumerReport,
     FeedState,
     FeedStatus,
-    HelloKey,
     KeyAccessRefused,
     KeyClient,
     KeyPermission,
@@ -37,8 +36,7 @@ from rkmp.southbound import (
 )
 from rkmp.southbound import client as client_module
 from rkmp.southbound import key_session as key_session_module
-from rkmp.southbound.messages import MessageError, read_key, written_key
-from tests.keytable.rows import NOON, PEER, SECRET_OCTETS, memory_table, negotiated_row
+from tests.keytable.rows import NOON, PEER, memory_table, negotiated_row
 
 ME = pwd.getpwuid(os.geteuid()).pw_name
 
@@ -257,78 +255,11 @@ async def test_a_client_that_does_not_answer_is_reported(world: World, monkeypat
         await until(lambda: [report.reason for report in world.reports] == ["no answer within 0.1 s"])
 
 
-async def test_lookups_select_as_rfc_7210_does(world: World) -> None:
-    world.install(row(1), row(2, start=100))
-    with KeyClient(str(world.path), "bgpd") as client:
-        keys, preferred = await in_thread(client.look_up, "bgp", PEER)
-        assert (keys, preferred) == ([tuple_of(row(1)), tuple_of(row(2, start=100))], "key-1")
-        assert keys[0].secret.reveal() == SECRET_OCTETS
-        named, _ = await in_thread(lambda: client.look_up("bgp", PEER, recv_id=2))
-        assert [key.name for key in named] == ["key-2"]
-        assert await in_thread(lambda: client.look_up("bgp", PEER, recv_id=99)) == ([], "key-1")
-        assert await in_thread(client.look_up, "ldp", PEER) == ([], None)
-
-
 def hello_row(number: int, start: float = 0, end: float = 3600) -> KeyRow:
     """Return a key of LDP's targeted Hellos, as the one of TCP-AO with this number."""
     of_hellos: dict[str, Any] = {"protocol": "ldp-discovery", "kdf": "none", "alg_id": "hmac-sha-256"}
     ids: dict[str, Any] = {"local_key_name": f"{number + 0xAB00:08x}", "peer_key_name": f"{number + 0xCD00:08x}"}
     return replace(row(number, start, end), admin_key_name=f"hello-{number}", **of_hellos, **ids)
-
-
-async def test_keys_of_hellos_come_in_the_same_steps_and_say_what_they_are_for(world: World) -> None:
-    world.install(row(1), hello_row(1))
-    with KeyClient(str(world.path), "ldpd") as client:
-        subscription = client.subscribe("ldp-discovery", PEER)
-        old = HelloKey("hello-1", 0xCD01, 0xAB01, "hmac-sha-256", row(1).key)
-        assert steps(await take(client)) == [Add(old), Prefer("hello-1")]
-        keys, preferred = await in_thread(lambda: client.look_up("ldp-discovery", PEER, recv_id=0xAB01))
-        assert (keys, preferred) == ([old], "hello-1")
-        assert await in_thread(lambda: client.look_up("ldp-discovery", PEER, recv_id=1)) == ([], "hello-1")
-
-        world.now = at(6)
-        world.install(hello_row(1, end=5), hello_row(2, start=5))
-        client.report(subscription, Usage(frozenset({"hello-2"})))
-        new = replace(old, name="hello-2", send_id=0xCD02, recv_id=0xAB02)
-        assert steps(await take_after(world, client)) == [Add(new), Prefer("hello-2"), Retire("hello-1")]
-        client.close()
-        # Known again by name and fingerprint, as any other.
-        assert steps(await take(client)) == [Retire("hello-1")]
-    reader, writer = await asyncio.open_unix_connection(str(world.path))
-    lookup = b'{"type":"lookup","id":7,"protocol":"ldp-discovery","neighbor":"192.0.2.2","recv-id":43778}\n'
-    writer.write(b'{"type":"hello","version":1,"name":"odd"}\n' + lookup)
-    await reader.readline()
-    (told,) = json.loads(await reader.readline())["keys"]
-    assert told == {
-        "name": "hello-2",
-        "send-id": 0xCD02,
-        "recv-id": 0xAB02,
-        "algorithm": "hmac-sha-256",
-        "security-protocol": "ldp-discovery",
-        "kdf": "none",
-        "secret": SECRET_OCTETS.hex(),
-    }
-    writer.close()
-
-
-@pytest.mark.parametrize(
-    ("changes", "reason"),
-    [
-        ({"security-protocol": "ospf"}, "not known"),
-        ({"algorithm": "hmac-sha-1"}, "TCP-AO does not have"),
-        ({"recv-id": 256}, "TCP-AO does not have"),
-        ({"security-protocol": "ldp-discovery"}, "LDP discovery does not have"),
-        ({"security-protocol": "ldp-discovery", "algorithm": "hmac-sha-1", "send-id": 2**32}, "LDP discovery does"),
-        ({"secret": "nonsense"}, "not hexadecimal"),
-        ({"ignore-tcp-options": "no"}, "is not true or false"),
-        ({"send-id": -1}, "is negative"),
-    ],
-)
-def test_a_client_takes_no_key_that_cannot_be(changes: dict[str, Any], reason: str) -> None:
-    fields = written_key(tuple_of(row(1)))
-    assert read_key(fields) == tuple_of(row(1))
-    with pytest.raises(MessageError, match=reason):
-        read_key({**fields, **changes})
 
 
 async def test_the_last_key_is_taken_away_at_the_end_of_its_accept_lifetime(world: World) -> None:

@@ -101,6 +101,7 @@ class AgentNames(enum.StrEnum):
     TIMEOUT = enum.auto()
     SUBSCRIPTION = enum.auto()
     CLIENT = enum.auto()
+    INTERFACE = enum.auto()
     ACCEPTED_KEY = enum.auto()
     PREFERRED_KEY = enum.auto()
     SENDING_KEY = enum.auto()

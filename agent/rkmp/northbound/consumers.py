@@ -133,6 +133,7 @@ class ConsumersState:
             add(entry, AgentNames.CLIENT, client)
             add(entry, AgentNames.NEIGHBOR, feed.neighbor)
             add(entry, AgentNames.PROTOCOL, feed.protocol)
+            add(entry, AgentNames.INTERFACE, feed.interface)
             add_feed(entry, feed)
 
 

@@ -17,7 +17,7 @@ from rkmp.southbound.configuration import (
     SouthboundConfiguration,
 )
 from rkmp.southbound.feed import ConsumerReport, FeedState, FeedStatus
-from rkmp.southbound.keys import HelloKey, MasterKeyTuple
+from rkmp.southbound.keys import HelloKey, MasterKeyTuple, Selection
 from rkmp.southbound.permissions import Credentials, KeyAccessRefused
 from rkmp.southbound.sockets import NeighborSockets
 from rkmp.southbound.southbound import Southbound
@@ -48,6 +48,7 @@ __all__ = [
     "Prefer",
     "Remove",
     "Retire",
+    "Selection",
     "Southbound",
     "SouthboundConfiguration",
     "SouthboundError",

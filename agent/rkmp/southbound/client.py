@@ -13,10 +13,11 @@ import select
 import socket
 import time
 from dataclasses import dataclass, field
+from typing import Any
 
 from rkmp.errors import KeyApiRefusal, SouthboundError
 from rkmp.keytable import fingerprint
-from rkmp.southbound.keys import ConsumerKey
+from rkmp.southbound.keys import ANY, ConsumerKey, Selection
 from rkmp.southbound.messages import (
     FROM_AGENT,
     MOST_OCTETS,
@@ -46,6 +47,7 @@ class Subscription:
     protocol: str
     neighbor: str
     number: int
+    selection: Selection = ANY
     holding: Holding = field(default_factory=Holding)
     is_synchronised: bool = False
     refusal: str | None = None
@@ -101,9 +103,9 @@ class KeyClient:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def subscribe(self, protocol: str, neighbor: str) -> Subscription:
+    def subscribe(self, protocol: str, neighbor: str, selection: Selection = ANY) -> Subscription:
         """Ask for the keys of a neighbor, an address or a name as in the key table; ``protocol`` is ``bgp``, say."""
-        subscription = Subscription(protocol, neighbor, next(self._numbers))
+        subscription = Subscription(protocol, neighbor, next(self._numbers), selection)
         self._subscriptions[subscription.number] = subscription
         if self._socket is not None:
             self._send(self._request(subscription))
@@ -119,7 +121,7 @@ class KeyClient:
             self._send(encoded("unsubscribe", subscription=subscription.number))
 
     def look_up(
-        self, protocol: str, neighbor: str, *, recv_id: int | None = None
+        self, protocol: str, neighbor: str, selection: Selection = ANY, *, recv_id: int | None = None
     ) -> tuple[list[ConsumerKey], str | None]:
         """Return the keys that may be used now, and the name of the one to send with.
 
@@ -127,8 +129,8 @@ class KeyClient:
         :class:`~rkmp.errors.KeyApiRefusal` where this program may not read them.
         """
         number = next(self._numbers)
-        scope = {"protocol": protocol, "neighbor": neighbor}
-        request = encoded("lookup", id=number, **scope, **({} if recv_id is None else {"recv-id": recv_id}))
+        scope = _scope(protocol, neighbor, selection)
+        request = encoded("lookup", id=number, **scope, recv_id=recv_id)
         self._asked.add(number)
         try:
             answer = self._ask(number, request)
@@ -261,8 +263,7 @@ class KeyClient:
         return encoded(
             "subscribe",
             id=subscription.number,
-            protocol=subscription.protocol,
-            neighbor=subscription.neighbor,
+            **_scope(subscription.protocol, subscription.neighbor, subscription.selection),
             holds=holds,
             preferred=holding.preferred,
         )
@@ -325,3 +326,9 @@ class KeyClient:
     def _tell(self, subscription: Subscription, step: Step, message: Message) -> None:
         subscription.is_synchronised = False
         self._told.append(Told(subscription, step, message["sequence"]))
+
+
+def _scope(protocol: str, neighbor: str, selection: Selection) -> dict[str, Any]:
+    """Return the fields of a message that say whose keys are meant."""
+    fields: dict[str, Any] = {"protocol": protocol, "neighbor": neighbor, "interface": selection.interface}
+    return fields | ({"algorithms": list(selection.algorithms)} if selection.algorithms else {})

@@ -19,7 +19,7 @@ from typing import Protocol, TypeVar
 
 from rkmp.errors import SouthboundError
 from rkmp.keytable import KeyTable
-from rkmp.southbound.keys import WantedKeys, wanted_keys
+from rkmp.southbound.keys import ANY, Selection, WantedKeys, wanted_keys
 from rkmp.southbound.steps import Add, Holding, Step, Usage, adopted, after, is_confirmed, next_step
 
 _log = logging.getLogger(__name__)
@@ -88,6 +88,8 @@ class FeedStatus:
     changed_at: datetime | None
     usage_at: datetime | None = None
     """When the consumer said what ``usage`` is, UTC."""
+    interface: str | None = None
+    """Over which it reaches the neighbor, if it says so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +112,7 @@ class KeyFeed:
     protocol: str
     clock: Callable[[], datetime]
     report: Callable[[ConsumerReport], None]
+    selection: Selection = ANY
     settled: Callable[[], None] = lambda: None
     """Called when there is no step left to do, each time that there were some and once at the start."""
     keep: Callable[[Holding], Coroutine[object, object, None]] | None = None
@@ -163,6 +166,7 @@ class KeyFeed:
             last_error=self._last_error,
             changed_at=self._changed_at,
             usage_at=self._usage_at,
+            interface=self.selection.interface,
         )
 
     def start(self) -> asyncio.Task[None]:
@@ -193,7 +197,7 @@ class KeyFeed:
         asked = asyncio.get_running_loop().time()
         while not self._is_doubted:
             self._awake.clear()
-            wanted = wanted_keys(self.table, self.neighbor, self.protocol, self.clock())
+            wanted = wanted_keys(self.table, self.neighbor, self.protocol, self.clock(), self.selection)
             self._holding = adopted(self._holding, wanted)
             self._asked_usage = asyncio.get_running_loop().time()
             self._usage = await self._within_time(self.consumer.usage(self._holding))

@@ -17,7 +17,7 @@ from rkmp.keytable import KeyTable, fingerprint
 from rkmp.keytable.rules import canonical_peer
 from rkmp.secret import Secret
 from rkmp.southbound.feed import ConsumerReport, FeedStatus, KeyFeed
-from rkmp.southbound.keys import consumer_key, local_key_name, unknown_key, wanted_keys
+from rkmp.southbound.keys import Selection, consumer_key, local_key_name, unknown_key, wanted_keys
 from rkmp.southbound.messages import (
     FROM_CLIENT,
     VERSION,
@@ -188,11 +188,12 @@ class KeySession:
         if not self._may_read(message):
             return
         neighbor, protocol, now = message["neighbor"], message["protocol"], self._clock()
-        wanted = wanted_keys(self._table, neighbor, protocol, now)
+        selection = _selection(message)
+        wanted = wanted_keys(self._table, neighbor, protocol, now, selection)
         keys = wanted.keys
         if message.get("recv-id") is not None:
             name = local_key_name(protocol, message["recv-id"])
-            row = self._table.select_for_receiving(neighbor, protocol, name, now)
+            row = self._table.select_for_receiving(neighbor, protocol, name, now, selection.interface)
             keys = tuple(key for key in keys if row is not None and key.name == row.admin_key_name)
         listed = [written_key(key) for key in keys]
         self._send(encoded("keys", id=message["id"], keys=listed, preferred=wanted.preferred))
@@ -219,6 +220,7 @@ class KeySession:
             protocol=message["protocol"],
             clock=self._clock,
             report=self._report,
+            selection=_selection(message),
             settled=subscriber.tell_synchronised,
         )
         subscriber.wake = feed.wake
@@ -268,6 +270,17 @@ def _name(line: bytes) -> str:
     if hello["version"] != VERSION:
         raise MessageError(f"this is version {VERSION} of the key API", ErrorCode.UNSUPPORTED_VERSION)
     return str(hello["name"][:64])
+
+
+def _selection(message: Message) -> Selection:
+    """Return what a lookup or subscription says besides protocol and neighbor."""
+    algorithms = message.get("algorithms") or []
+    if not all(isinstance(name, str) for name in algorithms):
+        raise MessageError("'algorithms' lists names of algorithms")
+    interface = message.get("interface")
+    if interface is not None and len(interface) > MOST_CHARACTERS:
+        raise MessageError("no interface has so long a name")
+    return Selection(interface, tuple(algorithms))
 
 
 def _usage(message: Message) -> Usage:

@@ -123,7 +123,22 @@ class WantedKeys:
         return next((key for key in self.keys if key.name == name), None)
 
 
-def wanted_keys(table: KeyTable, neighbor: str, protocol: str, at: datetime) -> WantedKeys:
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What a consumer says besides neighbor and protocol (RFC 7210 section 3).
+
+    ``interface`` of None is one that does not say; ``algorithms`` are AlgIDs, the most preferred first, of which others
+    come after.
+    """
+
+    interface: str | None = None
+    algorithms: tuple[str, ...] = ()
+
+
+ANY = Selection()
+
+
+def wanted_keys(table: KeyTable, neighbor: str, protocol: str, at: datetime, selection: Selection = ANY) -> WantedKeys:
     """Return what a consumer that speaks ``protocol`` with ``neighbor`` should hold at ``at``.
 
     The key to send with is RFC 7210's choice. When there is none any more, the others stay until they are no longer
@@ -134,7 +149,7 @@ def wanted_keys(table: KeyTable, neighbor: str, protocol: str, at: datetime) -> 
     instants: set[datetime] = set()
     for row in table.rows_for(neighbor, protocol):
         key = consumer_key(row)
-        if key is None or row.direction is Direction.DISABLED:
+        if key is None or row.direction is Direction.DISABLED or not row.usable_on(selection.interface):
             continue
         instants.update(_instants(row))
         if any(lifetime.contains(at) for lifetime in row.lifetimes()):
@@ -143,7 +158,7 @@ def wanted_keys(table: KeyTable, neighbor: str, protocol: str, at: datetime) -> 
                 retiring.add(key.name)
         elif any(at < lifetime.start for lifetime in row.lifetimes()):
             pending.add(key.name)
-    selected = table.select_for_sending(neighbor, protocol, at)
+    selected = table.select_for_sending(neighbor, protocol, at, selection.interface, preference=selection.algorithms)
     name = selected.admin_key_name if selected is not None else None
     return WantedKeys(
         keys=tuple(keys),

@@ -53,6 +53,8 @@ OPTIONAL: Mapping[str, type] = {
     "recv-id": _NUMBER,
     "preferred": _TEXT,
     "holds": _LIST,
+    "interface": _TEXT,
+    "algorithms": _LIST,
 }
 """Fields that some messages may have, and what they are then."""
 _COUNTERS = ("connections", "good", "bad", "key-not-found", "unsigned", "dropped-icmps")
