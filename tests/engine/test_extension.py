@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
 from rkmp.engine import AssociationState, AtExpiry, NegotiationFailure
-from rkmp.keytable import KeyEvent, KeyExpired, KeyExtended, KeyExtensionEnded, KeyRow
+from rkmp.keytable import KeyEvent, KeyExpired, KeyExtended, KeyExtensionEnded, KeyRow, KeyTableChange, Lifetime
 from tests.engine.network import Network
-from tests.engine.simulation import BASE, BGP, Simulation, configuration, peer, two_routers
+from tests.engine.simulation import BASE, BGP, LDP, MSDP, Simulation, configuration, peer, two_routers
 
 LIFE = 600
 SETTINGS: dict[str, Any] = {"key_lifetime": LIFE, "rollover_lead": 100, "overlap": 60}
@@ -41,10 +42,10 @@ def state(simulation: Simulation, name: str) -> AssociationState:
     return simulation[name].association("r2" if name == "r1" else "r1", BGP, simulation.now).state
 
 
-def reconfigure(simulation: Simulation, name: str, **settings: Any) -> None:
+def reconfigure(simulation: Simulation, name: str, protocols: tuple[int, ...] = (BGP,), **settings: Any) -> None:
     other = "r2" if name == "r1" else "r1"
     mode = simulation[name].configuration.peers[other].initiate
-    simulation.configure(name, configuration(name, [peer(other, (BGP,), initiate=mode, **settings)]))
+    simulation.configure(name, configuration(name, [peer(other, protocols, initiate=mode, **settings)]))
 
 
 def test_by_default_a_key_that_nothing_replaces_ends() -> None:
@@ -213,3 +214,41 @@ def test_a_clock_that_is_set_changes_nothing_of_it() -> None:
         simulation["r1"].engine.handle_timer(simulation["r1"].at(simulation.now))
         simulation.run(30)
         assert simulation.agree()
+
+
+def test_a_policy_for_many_is_one_change_of_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    simulation = two_routers(protocols=(BGP, LDP, MSDP), **SETTINGS)
+    assert simulation.run_until(lambda: simulation.agree() and simulation.established(), 60)
+    table = simulation["r1"].key_table
+    made: list[datetime] = []
+    transaction = table.transaction
+
+    def counted(wall: datetime) -> AbstractContextManager[KeyTableChange]:
+        made.append(wall)
+        return transaction(wall)
+
+    monkeypatch.setattr(table, "transaction", counted)
+    reconfigure(simulation, "r1", protocols=(BGP, LDP, MSDP), **EXTENDING)
+    assert len(made) == 1
+    assert all(row.extended_from is not None for row in table.rows())
+    reconfigure(simulation, "r1", protocols=(BGP, LDP, MSDP), **EXTENDING, perfect_forward_secrecy=True)
+    assert len(made) == 1
+
+
+def test_a_key_that_would_be_mistaken_for_another_keeps_its_end_and_no_other_does(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    simulation = two_routers(protocols=(BGP, LDP), **SETTINGS)
+    assert simulation.run_until(lambda: simulation.agree() and simulation.established(), 60)
+    table = simulation["r1"].key_table
+    bgp, ldp = sorted(table.rows(), key=lambda row: row.protocol)
+    # An operator's key for tomorrow, with the KeyIDs of today's.
+    tomorrow = Lifetime(BASE + timedelta(days=1), None)
+    manual = replace(bgp, admin_key_name="by hand", provenance=None, send_lifetime=tomorrow, accept_lifetime=tomorrow)
+    table.apply_manual(table.prepare_manual([manual]), simulation["r1"].at(simulation.now).wall)
+    reconfigure(simulation, "r1", protocols=(BGP, LDP), **EXTENDING)
+    assert table.get(bgp.admin_key_name) == bgp
+    extended = table.get(ldp.admin_key_name)
+    assert extended is not None
+    assert extended.extended_from == ldp.send_lifetime.end
+    assert f"key {bgp.admin_key_name} ends as it would have" in caplog.text

@@ -198,21 +198,18 @@ class AssociationKeys:
                 _update(change.update, row, superseded(lost, self.configuration, wall, until) if is_settled else lost)
         return True
 
-    def realign(self, wall: datetime) -> None:
-        """Have the keys end as the policy says now, which may have changed. Raises like :meth:`install`."""
+    def realigned(self, wall: datetime) -> list[KeyRow]:
+        """Return the keys that are to end otherwise than they would, as the policy is now, with their new ends."""
         latest = self.latest()
-        aligned = []
+        changed = []
         for row in self._own_rows():
             is_latest = latest is not None and row.admin_key_name == latest.admin_key_name
             is_used = is_latest or _is_awaiting(row, wall)
             is_open = is_used or (row.for_sending and not self._is_superseded(row, wall))
             if is_open or row.extended_from is not None:
                 after = realigned(row, self.configuration, wall, is_handed_over=not is_used)
-                aligned += [after] if after != row else []
-        if aligned:
-            with self._key_table.transaction(wall) as change:
-                for row in aligned:
-                    change.update(row)
+                changed += [after] if after != row else []
+        return changed
 
     def remove(self, row: KeyRow, reason: str, wall: datetime) -> None:
         """Take a row out of the table for ``reason``; a successor that waits for its time has it now."""

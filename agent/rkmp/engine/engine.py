@@ -25,6 +25,7 @@ from rkmp.engine.conversation import Conversation
 from rkmp.engine.credentials import Trust
 from rkmp.engine.datagrams import Address, OutgoingDatagram
 from rkmp.engine.events import EngineEvent
+from rkmp.engine.expiry import realign
 from rkmp.engine.orphans import remove_orphans
 from rkmp.engine.peer import Peer
 from rkmp.engine.protocols import protocol_name
@@ -114,14 +115,13 @@ class Engine:
             self._add_peer(self.configuration.peers[name], at)
         for name, is_other in change.changed.items():
             self._change_peer(self.configuration.peers[name], at, is_other=is_other)
-        if is_revoking:
-            for peer in self._peers.values():
+        affected = [self._peers[name] for name in (*change.added, *change.changed)]
+        realign(self.key_table, itertools.chain.from_iterable(peer.associations.values() for peer in affected), at.wall)
+        for peer in self._peers.values() if is_revoking or change.proposals else ():
+            if is_revoking:
                 peer.retire_revoked()
-                self._stir(peer)
-        if change.proposals:
-            for peer in self._peers.values():
-                peer.transforms_changed(change.proposals)
-                self._stir(peer)
+            peer.transforms_changed(change.proposals)
+            self._stir(peer)
         if self.configuration.enabled and not self._has_restored:
             self._has_restored = True
             remove_orphans(self.key_table, self._peers, at.wall)

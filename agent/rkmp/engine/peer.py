@@ -298,24 +298,14 @@ class Peer:
             self.announced(number, int(rows[-1].peer_key_name, 16))
         if not wanted.enabled:
             self._drop_keys(association, "association disabled", at)
-        else:
-            self._realign(association, at)
 
     def _reconfigure_association(self, association: Association, wanted: AssociationConfiguration, at: Instant) -> None:
         previous = association.configuration
         if not wanted.enabled or wanted.neighbor != previous.neighbor:
             self._drop_keys(association, "association changed in the configuration", at)
         association.configuration = wanted
-        self._realign(association, at)
         if wanted.proposals != previous.proposals:
             self._renew(association)
-
-    def _realign(self, association: Association, at: Instant) -> None:
-        try:
-            association.keys.realign(at.wall)
-        except (StorageError, KeyTableError) as error:
-            # They end as they would have; who asked for another end hears of it in the log.
-            self.journal.error("peer %s, %s: %s", self.name, association.protocol, error)
 
     def _renew(self, association: Association) -> None:
         # The draft's section 5: "neighbor changed or updated" makes RKMP run again.
