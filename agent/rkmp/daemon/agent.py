@@ -31,7 +31,7 @@ from rkmp.daemon.watching import WATCHES_NOTHING, Watching
 from rkmp.datastore.datastores import Datastores
 from rkmp.datastore.schema.cache import load_cached
 from rkmp.engine import Engine, EngineConfiguration, EngineDriver, Listener, system_clock
-from rkmp.errors import CommandError, EngineRefusal, RpcError, RpcErrors
+from rkmp.errors import CommandError, EngineRefusal
 from rkmp.keytable import KeyTable
 from rkmp.metrics import Metrics, Sources
 from rkmp.netconf import NETCONF_MODULES, EventLog, NetconfServer
@@ -232,11 +232,8 @@ class Agent:
         """Have the configuration of how the agent is managed carried out, the stored one first."""
         subscriber = AgentManagement(datastores.schema, management, _wall_clock)
         server.provide_state(AgentNames.AGENT, subscriber.provide)
-        try:
-            datastores.replay(subscriber)
-        except (RpcError, RpcErrors) as error:
-            # What was accepted is refused now, by another release perhaps. Whoever is to mend it has to get in.
-            _log.error("how the agent is managed is not in force: %s", error)
+        for fault in subscriber.start(datastores.replay):
+            _log.error("how the agent is managed is not in force: %s", fault)
         datastores.subscribe(subscriber)
 
     async def stop(self) -> None:

@@ -14,9 +14,9 @@ from typing import Protocol
 from lxml import etree
 
 from rkmp.datastore.schema import Schema
-from rkmp.datastore.subscribers import Change, PreparedChange
+from rkmp.datastore.subscribers import Change, ConfigurationSubscriber, PreparedChange
 from rkmp.datastore.xpath.syntax import quoted
-from rkmp.errors import RpcError
+from rkmp.errors import RpcError, RpcErrors
 from rkmp.netconf import ServerLimits
 from rkmp.netconf.accounts import Accounts
 from rkmp.netconf.call_home import CalledClient, Caller
@@ -70,21 +70,45 @@ class AgentManagement:
         self._clock = clock
         self.settings = AgentSettings()
         """What is in force."""
+        self._why_not_in_force: str | None = None
+
+    def start(self, replay: Callable[[ConfigurationSubscriber], None]) -> Sequence[str]:
+        """Have what is stored in force, by ``replay``, and return what is wrong with it.
+
+        What an earlier release has taken may be refused now. Users and everything else are in force or not each by
+        itself: a certificate that cannot be used keeps nobody from mending it.
+        """
+        faults = []
+        for part in (_Part(self, users=True), _Part(self, users=False)):
+            try:
+                replay(part)
+            except (RpcError, RpcErrors) as error:
+                faults.append(str(error))
+                if not part.users:
+                    self._why_not_in_force = str(error)
+        return faults
 
     def prepare(self, change: Change) -> PreparedChange:
         """Read what is new. Raises RpcError for keys that are none, and where nobody could log in any more."""
-        settings = accounts = None
-        if change.touches(AgentNames.AGENT):
-            settings = AgentReader(self._schema, change.after).settings()
-        if change.touches(SystemNames.SYSTEM):
-            accounts = read_accounts(self._schema, change.after)
-            name = self._management.locked_out(accounts)
-            if name is not None:
-                raise self._last_administrator(name)
-        return _Prepared(self, settings, accounts)
+        return _Prepared(self, self.read_settings(change), self.read_users(change))
+
+    def read_settings(self, change: Change) -> AgentSettings | None:
+        """Read ``/agent``; None where nothing of it is new. Raises RpcError."""
+        return AgentReader(self._schema, change.after).settings() if change.touches(AgentNames.AGENT) else None
+
+    def read_users(self, change: Change) -> Accounts | None:
+        """Read ``/system``; None where nothing of it is new. Raises RpcError."""
+        if not change.touches(SystemNames.SYSTEM):
+            return None
+        accounts = read_accounts(self._schema, change.after)
+        name = self._management.locked_out(accounts)
+        if name is not None:
+            raise self._last_administrator(name)
+        return accounts
 
     def take(self, settings: AgentSettings) -> None:
         """Carry out new settings."""
+        self._why_not_in_force = None
         before, self.settings = self.settings, settings
         self._management.limit(settings.limits)
         self._management.watch(settings.certificates, settings.expiry_warnings)
@@ -135,6 +159,10 @@ class AgentManagement:
 
     def _add_door(self, entry: etree._Element) -> None:
         name = entry.findtext(AgentNames.NAME)
+        if self._why_not_in_force is not None:
+            add(entry, AgentNames.STATUS, DoorStatus.FAILED)
+            add(entry, AgentNames.LAST_ERROR, self._why_not_in_force)
+            return
         if not any(door.name == name for door in self.settings.doors):
             add(entry, AgentNames.STATUS, "disabled")
             return
@@ -145,9 +173,26 @@ class AgentManagement:
     def _add_client(self, entry: etree._Element) -> None:
         caller = self._management.caller(entry.findtext(AgentNames.NAME) or "")
         add(entry, AgentNames.STATUS, "disabled" if caller is None else caller.status)
-        if caller is not None:
+        if caller is None:
+            add(entry, AgentNames.LAST_ERROR, self._why_not_in_force)
+        else:
             add(entry, AgentNames.CONNECTED_ENDPOINT, caller.last_connected)
             add(entry, AgentNames.LAST_ERROR, caller.last_error)
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """The subscriber for the users alone, or for everything but them."""
+
+    owner: AgentManagement
+    users: bool
+
+    def prepare(self, change: Change) -> PreparedChange:
+        """Read the part. Raises RpcError."""
+        owner = self.owner
+        if self.users:
+            return _Prepared(owner, None, owner.read_users(change))
+        return _Prepared(owner, owner.read_settings(change), None)
 
 
 @dataclass(frozen=True, slots=True)
