@@ -118,6 +118,12 @@ async def test_it_takes_text_and_one_lifetime_where_it_has_nothing_else(foreign_
         assert shown.send_lifetime == shown.accept_lifetime
 
 
+@pytest.mark.parametrize("foreign_router", [((), ALL_FEATURES)], ids=["read-only"], indirect=True)
+async def test_one_without_a_configuration_to_write_is_told_so(foreign_router: ForeignRouter) -> None:
+    async with serving(foreign_router, "read-only") as agent:
+        await until(lambda: "the server has no configuration that can be written" in agent.error)
+
+
 @pytest.mark.parametrize("foreign_router", [(("candidate",), ALL_FEATURES)], ids=["locked"], indirect=True)
 async def test_its_lock_is_waited_for(foreign_router: ForeignRouter) -> None:
     async with serving(foreign_router, "locked") as agent:

@@ -7,14 +7,14 @@ acknowledged before a restart is found by trying which preferred key explains mo
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rkmp.errors import SouthboundError
 from rkmp.keytable import KeyRow
 from rkmp.secret import Secret
 from rkmp.southbound.chain_documents import ChainEdit, RemoteChain, owned_after
 from rkmp.southbound.chain_keys import ChainKey, ChainTerms
-from rkmp.southbound.keys import ConsumerKey, MasterKeyTuple, consumer_key
+from rkmp.southbound.keys import ConsumerKey, MasterKeyTuple, WantedKeys, consumer_key
 from rkmp.southbound.steps import HeldKey, Holding
 
 
@@ -51,6 +51,16 @@ def recognised(chain: RemoteChain, rows: Sequence[KeyRow], wanted: frozenset[str
     )
 
 
+def decided(holding: Holding, wanted: WantedKeys) -> Holding:
+    """Return ``holding`` with a preferred key, where none was said to be and the one that is wanted is there.
+
+    So a first key is one change and not two, and none that is put again is sent with any later than before.
+    """
+    if holding.preferred is not None or holding.get(wanted.preferred) is None:
+        return holding
+    return replace(holding, preferred=wanted.preferred)
+
+
 def planned(
     chain: RemoteChain,
     holding: Holding,
@@ -65,9 +75,7 @@ def planned(
     Raises :class:`SouthboundError` where a key cannot be written, or its key-id is that of a key of somebody else's.
     """
     by_name = {row.admin_key_name: row for row in rows}
-    # A key that is alone is preferred anyway, so that a first key is one change and not two.
-    alone = holding.keys[0].key.name if len(holding.keys) == 1 else ""
-    preferred = by_name.get(holding.preferred or alone)
+    preferred = by_name.get(holding.preferred or "")
     puts: list[ChainKey] = []
     for row in (by_name[held.key.name] for held in holding.keys if held.key.name in by_name):
         key = terms.key(row, preferred)

@@ -14,9 +14,9 @@ from rkmp.keytable import Direction, KeyRow, KeyTable
 from rkmp.secret import Secret
 from rkmp.southbound.chain_documents import ChainEdit, RemoteChain
 from rkmp.southbound.chain_keys import ChainKey, ChainTerms
-from rkmp.southbound.chain_plan import difference, planned, recognised
+from rkmp.southbound.chain_plan import decided, difference, planned, recognised
 from rkmp.southbound.configuration import NetconfNeighbor
-from rkmp.southbound.keys import consumer_key, wanted_keys
+from rkmp.southbound.keys import WantedKeys, consumer_key, wanted_keys
 from rkmp.southbound.netconf_client import RouterClient
 from rkmp.southbound.netconf_link import RouterLink
 from rkmp.southbound.steps import Holding, Remove, Step, Usage
@@ -47,18 +47,16 @@ class KeyChainConsumer:
     async def holding(self) -> Holding:
         """Compare the chain with the key table; make it where there is none, and put what cannot be proved again."""
         rows = self._rows()
-        at = self._clock()
-        wanted = frozenset(
-            key.name for key in wanted_keys(self._table, self._neighbor.address, self._neighbor.protocol, at).keys
-        )
+        wanted = self._wanted()
+        names = frozenset(key.name for key in wanted.keys)
         found = Holding()
 
         def plan(chain: RemoteChain | None, terms: ChainTerms) -> ChainEdit:
             nonlocal found
             known = chain or RemoteChain()
-            recognition = recognised(known, rows, wanted, terms)
+            recognition = recognised(known, rows, names, terms)
             found, self._key_ids = recognition.holding, dict(recognition.key_ids)
-            return planned(known, found, rows, terms, self._is_proved)
+            return planned(known, decided(found, wanted), rows, terms, self._is_proved)
 
         def look(client: RouterClient) -> tuple[RemoteChain, ChainEdit | None]:
             # Without a lock as long as there is nothing to change.
@@ -99,6 +97,7 @@ class KeyChainConsumer:
     async def _bring(self, holding: Holding, removals: frozenset[int] = frozenset()) -> None:
         """Have the chain hold ``holding``, and the key-ids ``removals`` no more, unless it was seen to already."""
         rows = self._rows()
+        holding = decided(holding, self._wanted())
 
         def plan(chain: RemoteChain | None, terms: ChainTerms) -> ChainEdit:
             return planned(chain or RemoteChain(), holding, rows, terms, self._is_proved, removals)
@@ -130,6 +129,9 @@ class KeyChainConsumer:
     def _is_proved(self, key: ChainKey, there: ChainKey) -> bool:
         """Whether the string of a key is what it should be: it is shown, or shown as it was when we put it."""
         return there.secret == key.secret or self._shown.get(key.key_id) == (key.secret, there.secret)
+
+    def _wanted(self) -> WantedKeys:
+        return wanted_keys(self._table, self._neighbor.address, self._neighbor.protocol, self._clock())
 
     def _rows(self) -> list[KeyRow]:
         rows = self._table.rows_for(self._neighbor.address, self._neighbor.protocol)

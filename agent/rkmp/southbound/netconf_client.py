@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import os
 import re
 import time
@@ -35,8 +36,9 @@ from rkmp.southbound.chain_keys import KEY_CHAIN_NAMESPACE, TCP_NAMESPACE, Chain
 from rkmp.southbound.configuration import NetconfServerConfiguration
 
 KEEPALIVE_SECONDS = 30
-CONFIRM_SECONDS = 60
-"""After which a router goes back to its keys of before when the agent dies in the middle of a change."""
+CONFIRM_SECONDS = 30
+"""How much longer than a change may take a router waits before it goes back to the keys of before."""
+_PARSER = etree.XMLParser(resolve_entities=False, no_network=True)
 MOST_CHARACTERS = 1000
 """Of what a server says is wrong."""
 _RSA = ("rsa-sha2-512", "rsa-sha2-256", "ssh-rsa")
@@ -126,7 +128,8 @@ class RouterClient:
         """Make an edit last once the running configuration has been seen to be as it should."""
         is_confirmed = target == "candidate" and self._can(":confirmed-commit")
         if is_confirmed:
-            self._ask().commit(confirmed=True, timeout=str(CONFIRM_SECONDS))
+            seconds = math.ceil(self._configuration.timeout) + CONFIRM_SECONDS
+            self._ask().commit(confirmed=True, timeout=str(seconds))
         elif target == "candidate":
             self._ask().commit()
         after = self._chain(chain)
@@ -357,7 +360,7 @@ def _filter(*selections: etree._Element) -> etree._Element:
 
 
 def _parsed(data_xml: str) -> etree._Element:
-    return etree.fromstring(data_xml.encode())
+    return etree.fromstring(data_xml.encode(), _PARSER)
 
 
 def _described(error: RPCError) -> str:

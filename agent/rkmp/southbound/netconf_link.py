@@ -52,7 +52,12 @@ class RouterLink:
     async def run(self, deed: Callable[[RouterClient], Result]) -> Result:
         """Return what ``deed`` makes of an open session; raises :class:`SouthboundError`."""
         async with self._turn:
-            client = self._client = self._client or self._new_client()
+            client = self._client
+            if client is None or not client.is_open:
+                if client is not None:
+                    # It has ended by itself: whoever is behind it may not be as before.
+                    self._lost()
+                client = self._client = self._new_client()
             try:
                 result = await _in_thread(lambda: _done(client, deed))
             except asyncio.CancelledError:
