@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import errno
 import socket
-import struct
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 
@@ -237,89 +236,9 @@ def counted(side: Side, name: str) -> int:
     return count
 
 
-def test_segments_under_a_key_of_other_material_are_counted_as_bad(pair: Pair) -> None:
-    pair.add(key(1))
-    pair.both(Prefer, "key-1")
-    client, server = pair.dial(), pair.accept()
-    talk(client, server)
-    assert pair.server.sockets.usage().bad == 0
-    pair.client.take(Add(key(2)))
-    pair.server.take(Add(mirrored(replace(key(2), secret=Secret(b"other")))), Prefer("key-2"))
-    # It asks for the key; what comes under it is nothing to it.
-    server.sendall(b".")
-    client.recv(1)
-    client.sendall(b".")
-    bad = counted(pair.server, "bad")
-    usage = pair.server.sockets.usage()
-    assert (usage.connections, usage.key_not_found, usage.unsigned, usage.dropped_icmps) == (1, 0, 0, 0)
-    # What a connection has counted is not lost with it.
-    pair.server.sockets.forget(server)
-    assert pair.server.sockets.usage().connections == 0
-    assert counted(pair.server, "bad") >= bad
-
-
-def test_segments_under_a_key_that_is_not_there_are_counted(pair: Pair) -> None:
-    pair.add(key(1))
-    pair.both(Prefer, "key-1")
-    client, server = pair.dial(), pair.accept()
-    talk(client, server)
-    pair.server.take(Add(mirrored(key(2))), Prefer("key-2"), Remove("key-1"))
-    client.sendall(b".")
-    assert counted(pair.server, "key_not_found") > 0
-    server.sendall(b".")
-    assert counted(pair.client, "key_not_found") > 0
-    assert pair.server.sockets.usage().bad == 0
-
-
-def checksum(octets: bytes) -> int:
-    total: int = sum(struct.unpack(f"!{len(octets) // 2}H", octets))
-    while total >> 16:
-        total = (total & 0xFFFF) + (total >> 16)
-    return 0xFFFF - total
-
-
-def forged_segment(source: int, destination: int) -> bytes:
-    """Return a segment from 127.0.0.1 to itself, without options and so without TCP-AO, that would end a connection."""
-    header = struct.pack("!HHIIBBHHH", source, destination, 1, 0, 5 << 4, 0x04, 0, 0, 0)
-    pseudo = socket.inet_aton("127.0.0.1") * 2 + struct.pack("!BBH", 0, socket.IPPROTO_TCP, len(header))
-    return header[:16] + struct.pack("!H", checksum(pseudo + header)) + header[18:]
-
-
-def forged_unreachable(source: int, destination: int) -> bytes:
-    """Return an ICMP message that says of a segment between these ports that nothing listens there."""
-    loopback = socket.inet_aton("127.0.0.1")
-    about = struct.pack("!BBHHHBBH", 0x45, 0, 40, 0, 0, 64, socket.IPPROTO_TCP, 0) + loopback * 2
-    body = about + struct.pack("!HHI", source, destination, 1)
-    return struct.pack("!BBHI", 3, 3, checksum(b"\x03\x03" + bytes(6) + body), 0) + body
-
-
-@pytest.mark.parametrize(
-    ("protocol", "forged", "name"),
-    [
-        (socket.IPPROTO_TCP, forged_segment, "unsigned"),
-        (socket.IPPROTO_ICMP, forged_unreachable, "dropped_icmps"),
-    ],
-)
-def test_what_is_forged_without_a_key_is_counted_and_changes_nothing(
-    protocol: int, forged: Callable[[int, int], bytes], name: str
-) -> None:
-    with ExitStack() as stack:
-        pair = Pair("127.0.0.1", stack)
-        pair.add(key(1))
-        pair.both(Prefer, "key-1")
-        client, server = pair.dial(), pair.accept()
-        with socket.socket(socket.AF_INET, socket.SOCK_RAW, protocol) as raw:
-            # A segment comes from the client; a message is about what the server has sent.
-            ports = (client.getsockname()[1], server.getsockname()[1])
-            raw.sendto(forged(*(ports if name == "unsigned" else ports[::-1])), ("127.0.0.1", 0))
-        assert counted(pair.server, name) == 1
-        talk(client, server)
-        assert pair.server.sockets.usage().bad == 0
-
-
 @pytest.mark.parametrize(
     ("network", "length", "ours", "theirs"),
-    [("127.1.0.0", 16, "127.1.0.1", "127.1.2.3"), ("fd01::", 64, "fd01::1", "fd01::2:3")],
+    [("127.1.9.9", 16, "127.1.0.1", "127.1.2.3"), ("fd01::", 64, "fd01::1", "fd01::2:3")],
 )
 def test_a_key_for_a_prefix_serves_every_address_in_it(network: str, length: int, ours: str, theirs: str) -> None:
     family = socket.AF_INET6 if ":" in network else socket.AF_INET
@@ -341,6 +260,35 @@ def test_a_key_for_a_prefix_serves_every_address_in_it(network: str, length: int
             talk(client, server)
             (installed,) = tcp_ao.installed_keys(server)
             assert installed.neighbor.prefix == length
+
+
+def test_a_neighbor_is_reached_on_its_link() -> None:
+    """The kernel's keys know no zones: the same key is found again, and not installed twice."""
+    script = "ip link add near type dummy; ip link set near up; ip addr add fe80::7/64 dev near nodad"
+    subprocess.run(["sh", "-ec", script], check=True)
+    index = socket.if_nametoindex("near")
+    with ExitStack() as stack:
+        server, client = Side("fe80::7%near"), Side("fe80::7%near")
+        listener = stack.enter_context(socket.socket(socket.AF_INET6))
+        listener.bind(("fe80::7", 0, 0, index))
+        server.sockets.listening(listener)
+        listener.listen()
+        dialling = stack.enter_context(socket.socket(socket.AF_INET6))
+        dialling.settimeout(10)
+        server.take(Add(mirrored(key(1))), Prefer("key-1"))
+        client.take(Add(key(1)), Prefer("key-1"))
+        client.sockets.prepare(dialling)
+        dialling.connect(("fe80::7", listener.getsockname()[1], 0, index))
+        accepted = stack.enter_context(listener.accept()[0])
+        server.sockets.accepted(accepted)
+        with nothing_bad(dialling, accepted):
+            for number in (2, 3):
+                server.take(Add(mirrored(key(number))), Prefer(f"key-{number}"))
+                client.take(Add(key(number)), Prefer(f"key-{number}"))
+                talk(dialling, accepted)
+                server.take(Remove(f"key-{number - 1}"))
+                client.take(Remove(f"key-{number - 1}"))
+                talk(dialling, accepted)
 
 
 @pytest.fixture(scope="module")

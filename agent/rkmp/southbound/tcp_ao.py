@@ -17,7 +17,7 @@ import socket
 import struct
 import sys
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 from rkmp.errors import TcpAoError, TcpAoUnavailable
 from rkmp.secret import Secret
@@ -52,12 +52,20 @@ class Neighbor:
     """Whom a key is for: an address, or all of a prefix, reached through any interface or one VRF.
 
     ``prefix_length`` of None is the whole address. ``interface_index`` is that of the VRF's own device (an l3mdev
-    master); 0 is any.
+    master); 0 is any. The kernel knows no zones, so that a link-local address is meant on every link, and takes no
+    address with bits beyond its prefix.
     """
 
     address: IPv4Address | IPv6Address
     prefix_length: int | None = None
     interface_index: int = 0
+
+    def __post_init__(self) -> None:
+        if isinstance(self.address, IPv6Address) and self.address.scope_id is not None:
+            object.__setattr__(self, "address", IPv6Address(int(self.address)))
+        if self.prefix_length is not None:
+            network = ip_network((self.address, self.prefix_length), strict=False)
+            object.__setattr__(self, "address", network.network_address)
 
     @classmethod
     def of(cls, address: str, *, prefix_length: int | None = None, interface_index: int = 0) -> Neighbor:
