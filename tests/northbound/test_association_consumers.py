@@ -102,7 +102,16 @@ def test_everything_that_is_shown_is_in_the_model_and_the_reverse(root: etree._E
             leaf.type.check(child.text or "", child.nsmap)
 
 
+def test_who_looks_has_what_is_old_asked_for_again(root: etree._Element) -> None:
+    asked: list[str] = []
+    feeds = [("bird", "main", status("main", "192.0.2.22", "bgp"))]
+    AssociationConsumers(lambda: feeds, lambda: asked.append("refresh")).provide_entries(root, ())
+    assert asked == ["refresh"]
+
+
 def test_without_consumers_nothing_is_added(root: etree._Element) -> None:
     before = etree.tostring(root)
-    AssociationConsumers(lambda: ()).provide(root)
+    asked: list[str] = []
+    AssociationConsumers(lambda: (), lambda: asked.append("refresh")).provide(root)
     assert etree.tostring(root) == before
+    assert asked == []

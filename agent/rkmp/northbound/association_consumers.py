@@ -20,10 +20,14 @@ Consumers = Callable[[], Iterable[tuple[str, str, FeedStatus]]]
 
 
 class AssociationConsumers:
-    """Provides ``consumer`` of each association in ``/rkmp``; ``consumers`` is asked once for all of them."""
+    """Provides ``consumer`` of each association in ``/rkmp``; ``consumers`` is asked once for all of them.
 
-    def __init__(self, consumers: Consumers) -> None:
+    ``refresh`` has asked again for what is old of what they use; whoever looks again sees it.
+    """
+
+    def __init__(self, consumers: Consumers, refresh: Callable[[], None] = lambda: None) -> None:
         self._consumers = consumers
+        self._refresh = refresh
 
     def provide(self, root: etree._Element) -> None:
         """Add the consumers to ``root``, a copy of the running configuration."""
@@ -32,6 +36,7 @@ class AssociationConsumers:
             by_scope.setdefault((consumer[2].neighbor, consumer[2].protocol), []).append(consumer)
         if not by_scope:
             return
+        self._refresh()
         for peer in root.iterfind(f"{Rkmp.RKMP}/{Rkmp.PEER}"):
             for association in peer.iterchildren(Rkmp.ASSOCIATION):
                 neighbor = association.findtext(Rkmp.NEIGHBOR) or peer.findtext(Rkmp.ADDRESS) or ""

@@ -39,7 +39,7 @@ def bind_southbound(datastores: Datastores, southbound: Southbound, server: Serv
     datastores.replay(subscriber)
     datastores.subscribe(subscriber)
     server.provide_state(AgentNames.AGENT, ConsumersState(southbound).provide)
-    of_associations = AssociationConsumers(southbound.consumers)
+    of_associations = AssociationConsumers(southbound.consumers, southbound.refresh)
     server.provide_state(Rkmp.RKMP, of_associations.provide, of_entries=of_associations.provide_entries)
     southbound.subscribe(ConsumerNotifications(server.publish).tell)
 
