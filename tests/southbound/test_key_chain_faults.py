@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import signal
+import time
 from collections.abc import Callable
 
 import pytest
@@ -215,3 +216,41 @@ async def test_a_server_with_one_lifetime_and_text_alone_gets_what_it_can_have(o
         await agent.settled(1)
         (shown,) = agent.shown().keys.values()
         assert shown.send_lifetime == shown.accept_lifetime
+
+
+async def test_strings_that_are_to_be_wrapped_are_not_given_plain(own_router: Router) -> None:
+    own_router.kind = Kind(features=(*ALL_FEATURES, "aes-key-wrap"))
+    own_router.start()
+    own_router.edit("<aes-key-wrap><enable>true</enable></aes-key-wrap>")
+    async with serving(own_router, "wrapped") as agent:
+        agent.install(row(1))
+        await until(lambda: "encrypted with AES Key Wrap" in agent.error)
+        assert own_router.chain("wrapped") is None
+        own_router.edit("<aes-key-wrap><enable>false</enable></aes-key-wrap>")
+        await agent.settled(1)
+
+
+async def test_an_agent_that_dies_before_it_confirms_leaves_the_keys_of_before(
+    router: Router, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real: Callable[..., object] = Commit.request
+    commits: list[int] = []
+    async with serving(router, "unconfirmed") as agent:
+        agent.install(row(1))
+        await agent.settled(1)
+
+        def waiting(self: Commit, *arguments: object, **options: object) -> object:
+            commits.append(1)
+            if len(commits) == 2:
+                time.sleep(1)
+            return real(self, *arguments, **options)
+
+        monkeypatch.setattr(Commit, "request", waiting)
+        agent.install(row(2))
+        await until(lambda: len(commits) == 2)
+        assert agent.shown().keys.keys() == {key_id(1), key_id(2)}
+        await agent.stop()
+        await until(lambda: agent.shown().keys.keys() == {key_id(1)})
+        assert agent.shown().description == f"[rkmpd: {key_id(1)}]"
+        async with restarted(agent) as again:
+            await again.settled(1, 2)

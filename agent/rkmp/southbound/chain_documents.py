@@ -56,8 +56,11 @@ class ChainEdit:
     removals: frozenset[int] = frozenset()
 
 
-def selection(chain: str, *, with_keys: bool = True) -> etree._Element:
-    """Return what selects one key chain in a subtree filter; without keys, not their strings."""
+def selection(chain: str, *, with_keys: bool = True, with_wrapping: bool = False) -> etree._Element:
+    """Return what selects one key chain in a subtree filter; without keys, not their strings.
+
+    ``with_wrapping`` asks besides whether strings are encrypted, which only some servers can say.
+    """
     top = etree.Element(_tag("key-chains"), nsmap={None: KEY_CHAIN_NAMESPACE})
     entry = etree.SubElement(top, _tag("key-chain"))
     _add(entry, "name", chain)
@@ -66,7 +69,14 @@ def selection(chain: str, *, with_keys: bool = True) -> etree._Element:
         for name in ("key-id", "lifetime", "crypto-algorithm", "send-lifetime-active"):
             etree.SubElement(key, _tag(name))
         etree.SubElement(entry, _tag("description"))
+    if with_wrapping:
+        etree.SubElement(top, _tag("aes-key-wrap"))
     return top
+
+
+def wraps_strings(data: etree._Element) -> bool:
+    """Whether the server takes key strings encrypted with AES Key Wrap alone (RFC 8177 section 5)."""
+    return any(wrapping.findtext(_tag("enable")) == "true" for wrapping in data.iter(_tag("aes-key-wrap")))
 
 
 def read_chain(data: etree._Element, name: str) -> RemoteChain | None:

@@ -27,6 +27,7 @@ KEY_CHAIN_NAMESPACE = "urn:ietf:params:xml:ns:yang:ietf-key-chain"
 TCP_NAMESPACE = "urn:ietf:params:xml:ns:yang:ietf-tcp"
 INDEPENDENT_LIFETIMES = "independent-send-accept-lifetime"
 HEX_KEY_STRING = "hex-key-string"
+AES_KEY_WRAP = "aes-key-wrap"
 
 _FIRST = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)

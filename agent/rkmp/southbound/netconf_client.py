@@ -32,7 +32,7 @@ from rkmp.errors import SouthboundError
 from rkmp.secret import Secret
 from rkmp.southbound import chain_documents, chain_plan
 from rkmp.southbound.chain_documents import NETCONF_NAMESPACE, ChainEdit, RemoteChain
-from rkmp.southbound.chain_keys import KEY_CHAIN_NAMESPACE, TCP_NAMESPACE, ChainTerms, is_text
+from rkmp.southbound.chain_keys import AES_KEY_WRAP, KEY_CHAIN_NAMESPACE, TCP_NAMESPACE, ChainTerms, is_text
 from rkmp.southbound.configuration import NetconfServerConfiguration
 
 KEEPALIVE_SECONDS = 30
@@ -175,8 +175,11 @@ class RouterClient:
             self.close()
 
     def _chain(self, chain: str) -> RemoteChain | None:
-        reply = self._ask().get_config("running", filter=_filter(chain_documents.selection(chain)))
-        return chain_documents.read_chain(_parsed(reply.data_xml), chain)
+        selected = chain_documents.selection(chain, with_wrapping=AES_KEY_WRAP in self.terms.features)
+        data = _parsed(self._ask().get_config("running", filter=_filter(selected)).data_xml)
+        if chain_documents.wraps_strings(data):
+            raise SouthboundError("the server takes keys encrypted with AES Key Wrap, by a key that the agent lacks")
+        return chain_documents.read_chain(data, chain)
 
     def _ask(self) -> Manager:
         """Return ncclient's manager with what is left of the time as its timeout."""
