@@ -53,6 +53,24 @@ async def test_whoever_is_not_permitted_is_told_so_and_gets_nothing(world: World
     assert (told.client, told.protocol, told.neighbor) == (None, None, None)
 
 
+async def test_many_that_are_refused_and_stay_take_no_descriptors(world: World) -> None:
+    await started(world, KeyPermission(users=NOT_ME))
+    before = descriptors()
+    crowd = [await asyncio.open_unix_connection(str(world.path)) for _ in range(100)]
+    for reader, _ in crowd:
+        assert json.loads(await reader.readline())["code"] == "not-permitted"
+    await asyncio.sleep(0.1)
+    # Theirs, and those of a few that are listened to for a moment.
+    assert descriptors() - before < 100 + 20
+    assert len(world.refusals) == 1
+    for _, writer in crowd:
+        writer.close()
+
+
+def descriptors() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
 async def test_without_permissions_nobody_gets_anything(world: World) -> None:
     await started(world)
     world.permit()

@@ -24,6 +24,7 @@ _log = logging.getLogger(__name__)
 RETRY_SECONDS = 5.0
 MOST_SESSIONS = 256
 LAST_WORDS_SECONDS = 1.0
+MOST_PARTING = 16
 
 MakeSession = Callable[[asyncio.StreamReader, asyncio.StreamWriter, Permitted], KeySession]
 
@@ -40,6 +41,7 @@ class KeySocket:
         self.configuration = configuration
         self.sessions: set[KeySession] = set()
         self._refused = refused
+        self._parting = 0
         self.last_error: str | None = None
         self.is_listening = False
         self._inode: tuple[int, int] | None = None
@@ -110,11 +112,21 @@ class KeySocket:
                 writer.write(encoded("error", code=ErrorCode.TOO_MANY, reason="there are too many programs already"))
             else:
                 await self._converse(self._make_session(reader, writer, permitted))
-            await _hear_out(reader, writer)
+            await self._part(reader, writer)
         finally:
             writer.close()
             with contextlib.suppress(OSError):
                 await writer.wait_closed()
+
+    async def _part(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Let a program hear the last answer, unless so many do not want to that descriptors run out."""
+        if self._parting >= MOST_PARTING:
+            return
+        self._parting += 1
+        try:
+            await _hear_out(reader, writer)
+        finally:
+            self._parting -= 1
 
     async def _converse(self, session: KeySession) -> None:
         self.sessions.add(session)
