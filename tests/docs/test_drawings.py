@@ -38,14 +38,18 @@ def sequence(lines: list[str]) -> None:
 def states(lines: list[str]) -> None:
     """Arrows between states, of which every one is reached from the first."""
     arrows = []
+    renamed: set[str] = set()
     for line in lines:
+        if name := re.fullmatch(r'state "[a-z -]+" as (\w+)', line):
+            renamed.add(name[1])
+            continue
         found = re.fullmatch(rf"(\[\*\]|\w+) --> (\w+)(: {_TEXT})?", line)
         assert found, line
         arrows.append((found[1], found[2]))
     reached = {"[*]"}
     while more := {after for before, after in arrows if before in reached} - reached:
         reached |= more
-    assert {name for arrow in arrows for name in arrow} == reached
+    assert {name for arrow in arrows for name in arrow} | renamed == reached
 
 
 def flowchart(lines: list[str]) -> None:

@@ -54,7 +54,9 @@ def _taken(actions: Mapping[str, Action]) -> Iterable[str]:
 
 
 def _drawing(first: str, arrows: Mapping[tuple[str, str], list[str]]) -> str:
-    lines = [f"    [*] --> {_name(first)}"]
+    names = dict.fromkeys([first, *(name for ends in arrows for name in ends)])
+    lines = [f'    state "{name}" as {_name(name)}' for name in names if name != _name(name)]
+    lines.append(f"    [*] --> {_name(first)}")
     for (before, after), happenings in arrows.items():
         words = f": {', '.join(happenings)}" if happenings else ""
         lines.append(f"    {_name(before)} --> {_name(after)}{words}")
