@@ -154,8 +154,26 @@ def test_keys_that_differ_are_seen_from_both_sides() -> None:
     assert causes(here, agent(peer(WELL), name="peer", **table("02", "01", "bb"))) == [Cause.KEYS_DIFFER]
 
 
+def test_a_key_that_is_used_past_its_lifetime_is_told_of_and_no_other() -> None:
+    ended, ends = ((NOON + timedelta(hours=hours)).isoformat() for hours in (-3, 3))
+    key = {"admin-key-name": "r2-bgp-1", "extended": "true", "extended-from": ended}
+    other = {"admin-key-name": "r3-bgp-1", "extended": "false", "extended-from": ends}
+    table: dict[str, Any] = {"key-table": {"key": [key, other]}}
+    (finding,) = diagnose([agent(peer(WELL), **table)])
+    assert finding.cause is Cause.KEY_EXTENDED
+    assert finding.subject == "agent key r2-bgp-1"
+    assert finding.seen == "its lifetime ended at 2026-03-01T09:00:00+00:00, and none has taken its place"
+
+
+def test_a_consumer_that_does_not_do_its_steps_is_told_of() -> None:
+    neighbor = {"address": "192.0.2.2", "protocol": "nb", "consumer-error": "BIRD does not answer"}
+    south = {"southbound": {"bird": [{"name": "main", "neighbor": [neighbor]}]}}
+    (finding,) = diagnose([agent(peer(WELL), agent=south)])
+    assert (finding.cause, finding.seen) == (Cause.CONSUMER_FAILED, "BIRD does not answer")
+
+
 def test_consumers_and_the_process_itself_are_looked_at() -> None:
-    southbound = {"bird": {"neighbor": [{"name": "r2", "last-error": "birdc does not answer"}]}}
+    southbound = {"bird": {"neighbor": [{"name": "r2", "consumer-error": "birdc does not answer"}]}}
     (found,) = diagnose([agent(peer(WELL), agent={"southbound": southbound})])
     assert (found.cause, found.subject) == (Cause.CONSUMER_FAILED, "agent agent southbound bird neighbor r2")
     assert causes(agent(peer(WELL), rkmp={"key-log": "/lab/keys", "statistics": {"internal-errors": "2"}})) == [

@@ -65,6 +65,10 @@ class Cause(Enum):
         "configure an association for this routing protocol and neighbor on both sides",
     )
     KEYS_DIFFER = ("keys-differ", "use `rkmp rekey`: the two routers hold different keys for one session")
+    KEY_EXTENDED = (
+        "key-extended",
+        "see what the last error of its association says; the key serves until another one is agreed on",
+    )
     CONSUMER_FAILED = ("consumer-failed", "mend what its last error names; keys do not reach their user until then")
     KERNEL_WITHOUT_TCP_AO = (
         "kernel-without-tcp-ao",

@@ -49,6 +49,7 @@ def _of_agent(facts: Facts, peer: str | None) -> Iterator[Finding]:
         yield from _of_peer(facts, entry)
     yield from _strangers(facts, rkmp)
     yield from _certificates(facts, rkmp)
+    yield from _keys(facts)
     yield from _consumers(facts)
     yield from _process(facts, rkmp)
 
@@ -143,19 +144,27 @@ def _certificates(facts: Facts, rkmp: Mapping[str, Any]) -> Iterator[Finding]:
                 yield Finding(Cause.CERTIFICATE_EXPIRED, subject, f"it was valid until {entry['not-after']}, {told}")
 
 
+def _keys(facts: Facts) -> Iterator[Finding]:
+    for key in entries(facts.data, "key-table", "key"):
+        if key.get("extended") == "true":
+            seen = f"its lifetime ended at {key.get('extended-from')}, and none has taken its place"
+            yield Finding(Cause.KEY_EXTENDED, f"{facts.name} key {key['admin-key-name']}", seen)
+
+
 def _consumers(facts: Facts) -> Iterator[Finding]:
-    for path, entry in _with_errors(facts.data.get("agent") or {}, "agent"):
-        yield Finding(Cause.CONSUMER_FAILED, f"{facts.name} {path}", entry["last-error"])
+    for path, error in _errors(facts.data.get("agent") or {}, "agent"):
+        yield Finding(Cause.CONSUMER_FAILED, f"{facts.name} {path}", error)
 
 
-def _with_errors(data: Mapping[str, Any], path: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    if "last-error" in data:
-        yield path, data
+def _errors(data: Mapping[str, Any], path: str) -> Iterator[tuple[str, str]]:
+    for leaf in ("last-error", "consumer-error"):
+        if leaf in data:
+            yield path, data[leaf]
     for name, value in data.items():
         for entry in value if isinstance(value, list) else [value]:
             if isinstance(entry, Mapping):
                 called = entry.get("name")
-                yield from _with_errors(entry, f"{path} {name}{f' {called}' if isinstance(called, str) else ''}")
+                yield from _errors(entry, f"{path} {name}{f' {called}' if isinstance(called, str) else ''}")
 
 
 def _process(facts: Facts, rkmp: Mapping[str, Any]) -> Iterator[Finding]:
