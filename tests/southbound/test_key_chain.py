@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import subprocess
+import sys
 
 import pytest
 
@@ -98,3 +100,9 @@ async def test_a_clock_that_is_off_changes_nothing(own_router: Router, skew: flo
         assert (18 in (agent.shown().sending or ())) is False
         await agent.settled(1, 2)
         assert 18 in (agent.shown().sending or ())
+
+
+def test_programs_that_take_keys_load_no_client_of_netconf() -> None:
+    program = "import rkmp.southbound, sys; print(sorted({'ncclient', 'paramiko', 'asyncssh'} & sys.modules.keys()))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

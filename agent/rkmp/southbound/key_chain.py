@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from rkmp.keytable import Direction, KeyRow, KeyTable
 from rkmp.secret import Secret
@@ -17,9 +18,11 @@ from rkmp.southbound.chain_keys import ChainKey, ChainTerms
 from rkmp.southbound.chain_plan import decided, difference, planned, recognised
 from rkmp.southbound.configuration import NetconfNeighbor
 from rkmp.southbound.keys import WantedKeys, consumer_key, wanted_keys
-from rkmp.southbound.netconf_client import RouterClient
 from rkmp.southbound.netconf_link import RouterLink
 from rkmp.southbound.steps import Holding, Remove, Step, Usage
+
+if TYPE_CHECKING:
+    from rkmp.southbound.netconf_client import RouterClient
 
 
 class KeyChainConsumer:

@@ -8,11 +8,13 @@ import threading
 from collections.abc import Callable
 from datetime import datetime
 from enum import Enum
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from rkmp.errors import SouthboundError
 from rkmp.southbound.configuration import NetconfServerConfiguration
-from rkmp.southbound.netconf_client import RouterClient
+
+if TYPE_CHECKING:
+    from rkmp.southbound.netconf_client import RouterClient
 
 Result = TypeVar("Result")
 
@@ -92,6 +94,9 @@ class RouterLink:
     def _new_client(self) -> RouterClient:
         if self._is_closed:
             raise SouthboundError("the session is no longer wanted")
+        # Not before there is a router: programs that import this package for the key API need no client of NETCONF.
+        from rkmp.southbound.netconf_client import RouterClient
+
         loop = asyncio.get_running_loop()
         client: RouterClient
 
