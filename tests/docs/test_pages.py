@@ -120,6 +120,15 @@ def test_what_is_open_in_the_draft_leads_to_every_record_that_answers_it() -> No
             assert f"(../decisions/{record.name})" in told[gap], gap
 
 
+def test_figures_of_the_readme_are_those_that_were_measured() -> None:
+    readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    told = re.findall(r"\b\d\.\d\d\b", readme.partition("## Beside what you know")[2].partition("\n## ")[0])
+    measured = (REPOSITORY / "docs" / "performance.md").read_text(encoding="utf-8")
+    assert told
+    for figure in told:
+        assert f"| {figure} |" in measured, figure
+
+
 def test_every_dependency_has_a_reason() -> None:
     project = (REPOSITORY / "pyproject.toml").read_text(encoding="utf-8")
     reasons = (REPOSITORY / "docs" / "dependencies.md").read_text(encoding="utf-8")
