@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.agents import KEY_TABLE, NAMESPACES, AgentProcess, make_user_key, peer_configuration, wait_for
+from ncclient import NCClientError
+from tests.e2e.agents import (
+    KEY_TABLE,
+    NAMESPACES,
+    NETCONF,
+    RKMP,
+    AgentProcess,
+    make_user_key,
+    peer_configuration,
+    wait_for,
+)
 
 KEYS = f'<key-table xmlns="{KEY_TABLE}"/>'
 
@@ -50,6 +62,66 @@ def test_the_service_manager_hears_and_a_hangup_ends_nothing(tmp_path: Path, mon
             assert notify.recv(4096) == b"STOPPING=1"
         finally:
             agent.kill()
+
+
+def test_a_hangup_that_finds_no_file_to_open_keeps_the_one_of_before(tmp_path: Path) -> None:
+    folder = tmp_path / "keys"
+    folder.mkdir()
+    agent = AgentProcess("r1", tmp_path / "r1", make_user_key(tmp_path))
+    agent.initialise()
+    agent.options = ("--key-log", str(folder / "log"))
+    agent.start()
+    try:
+        folder.rename(tmp_path / "moved")
+        os.kill(agent.pid, signal.SIGHUP)
+        wait_for("the log says so", lambda: "the one of before goes on" in agent.log.read_text())
+        held = [str(each.readlink()) for each in Path(f"/proc/{agent.pid}/fd").iterdir() if each.is_symlink()]
+        assert str(tmp_path / "moved" / "log") in held
+        folder.mkdir()
+        os.kill(agent.pid, signal.SIGHUP)
+        wait_for("the new file", lambda: (folder / "log").exists())
+        assert agent.stop() == 0
+    finally:
+        agent.kill()
+
+
+def commit_until_it_ends(agent: AgentProcess, acknowledged: list[str]) -> None:
+    """Commit one policy after the other, and note each that was answered with ok."""
+    with contextlib.suppress(NCClientError, OSError), agent.connect() as session:
+        for number in range(10_000):
+            name = f"policy-{number:05}"
+            policy = f'<rkmp xmlns="{RKMP}"><ike-policy><name>{name}</name></ike-policy></rkmp>'
+            session.edit_config(target="running", config=f'<config xmlns="{NETCONF}">{policy}</config>')
+            acknowledged.append(name)
+
+
+def test_a_stop_in_the_middle_of_everything_finishes_what_was_acknowledged(
+    pair: tuple[AgentProcess, AgentProcess],
+) -> None:
+    r1, r2 = pair
+    with r1.connect() as one, r2.connect() as two:
+        two.edit_config(target="running", config=peer_configuration("r2", "r1", port=r1.ike_port, initiate="never"))
+        one.edit_config(target="running", config=peer_configuration("r1", "r2", port=r2.ike_port))
+    wait_for("a key", lambda: bool(fingerprints(r1)))
+    acknowledged: list[str] = []
+    committing = threading.Thread(target=commit_until_it_ends, args=(r1, acknowledged))
+    committing.start()
+    wait_for("commits", lambda: len(acknowledged) > 10, interval=0.01)
+    assert r1.run_client("rekey", "r2", "bgp").returncode == 0
+    # The second one comes while the first is followed.
+    os.kill(r1.pid, signal.SIGTERM)
+    assert r1.stop() == 0
+    committing.join(30)
+    assert not committing.is_alive()
+    assert "Traceback" not in r1.log.read_text()
+
+    r1.start()
+    with r1.connect() as session:
+        running = session.get_config("running").data_xml
+    assert [name for name in acknowledged if name not in running] == []
+    events = r1.run_client("show", "events", "--xml", "--hours", "1").stdout
+    assert [name for name in acknowledged if name not in events] == []
+    wait_for("the same keys on both sides", lambda: bool(fingerprints(r1)) and fingerprints(r1) == fingerprints(r2))
 
 
 def test_a_backup_of_a_running_agent_becomes_another_that_negotiates_anew(

@@ -50,12 +50,19 @@ class KeyLog:
             self.close()
 
     def reopen(self) -> None:
-        """Go on in the file that has the path now, after somebody has moved the one that had it."""
-        self.close()
+        """Go on in the file that has the path now, after somebody has moved the one that had it.
+
+        Where there can be none, the one of before goes on being written.
+        """
         try:
-            self._descriptor = self._open()
+            fresh = self._open()
         except OSError as error:
-            _log.error("the key log %s is given up: %s", self.path, error.strerror)
+            _log.error(
+                "the key log %s cannot be opened anew: %s; the file of before is kept", self.path, error.strerror
+            )
+            return
+        self.close()
+        self._descriptor = fresh
 
     def _open(self) -> int:
         # Not through a link, which somebody else may have put there.
