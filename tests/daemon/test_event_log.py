@@ -92,7 +92,7 @@ def test_every_event_of_the_engine_can_be_described() -> None:
 
 def test_a_key_that_is_used_past_its_lifetime_is_a_warning(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
-    common = (NOW, "key 1", "bgp", ("192.0.2.2",), "01", "02", True)
+    common = (NOW, "key 1", "bgp", ("192.0.2.2",), "01", "02", "r2")
     log_key_event(KeyExtended(*common, since=NOW))
     log_key_event(KeyExtensionEnded(*common))
     assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
