@@ -117,6 +117,45 @@ def test_an_error_of_the_agent_is_found_in_the_file(path: str, lines: tuple[int,
         assert file.place_of(file.config(lambda: MODULES), nowhere) == str(file.path)
 
 
+DELETES = {
+    "xml": f"""<rkmp xmlns="{RKMP}" xmlns:nc="urn:ietf:params:xml:ns:netconf:base:1.0">
+  <peer nc:operation="delete"><name>r2</name></peer>
+  <ike-policy><name>p</name><lifetime nc:operation="remove"/></ike-policy>
+  <retry nc:operation="replace">5</retry>
+  <listen>a</listen><listen nc:operation="delete">b</listen>
+</rkmp>""",
+    "json": """{"rkmp:rkmp": {
+  "peer": [{"name": "r2", "@": {"ietf-netconf:operation": "delete"}}],
+  "ike-policy": [{"name": "p", "@lifetime": {"ietf-netconf:operation": "remove"}}],
+  "retry": 5, "@retry": {"ietf-netconf:operation": "replace"},
+  "listen": ["a", "b"], "@listen": [null, {"ietf-netconf:operation": "delete"}]
+}}""",
+    "yaml": """rkmp:rkmp:
+  peer: [{name: r2, "@": {ietf-netconf:operation: delete}}]
+  ike-policy: [{name: p, "@lifetime": {ietf-netconf:operation: remove}}]
+  retry: 5
+  "@retry": {ietf-netconf:operation: replace}
+  listen: [a, b]
+  "@listen": [null, {ietf-netconf:operation: delete}]
+""",
+}
+
+
+@pytest.mark.parametrize("kind", DELETES)
+def test_every_notation_can_delete(kind: str, tmp_path: Path) -> None:
+    """RFC 7952 has metadata in JSON, which the attribute of RFC 6241 7.2 is in XML."""
+    config = read(DELETES[kind], tmp_path, f".{kind}").config(lambda: MODULES)
+    operation = "{urn:ietf:params:xml:ns:netconf:base:1.0}operation"
+    found = [(etree.QName(each).localname, each.get(operation), each.text) for each in config.iter("*")]
+    leaves = [(name, done, (text or "").strip()) for name, done, text in found if name not in ("config", "rkmp")]
+    assert leaves == [
+        *(("peer", "delete", ""), ("name", None, "r2")),
+        *(("ike-policy", None, ""), ("name", None, "p"), ("lifetime", "remove", "")),
+        ("retry", "replace", "5"),
+        *(("listen", None, "a"), ("listen", "delete", "b")),
+    ]
+
+
 def test_configuration_may_be_wrapped(tmp_path: Path) -> None:
     wrapped = f'{{"ietf-netconf:config": {JSON}}}'
     assert plain(read(wrapped, tmp_path).config(lambda: MODULES)) == plain(read(JSON, tmp_path).config(lambda: MODULES))
@@ -142,7 +181,14 @@ def test_what_looks_like_another_type_is_text(tmp_path: Path) -> None:
         ("just text", ".yaml", "no configuration"),
         ("rkmp: {}", ".yaml", "line 1: rkmp does not say which module it is of: write MODULE:rkmp"),
         ("rkmp:rkmp:\n  nowhere:x: 1", ".yaml", "line 2: the agent has no module nowhere"),
-        ('{"rkmp:rkmp": {"@": {"ietf-netconf:operation": "remove"}}}', ".json", "metadata"),
+        ('{"@": {"ietf-netconf:operation": "remove"}}', ".json", "line 1: metadata is of data, and here is none"),
+        ('{"rkmp:rkmp": {"@": "remove"}}', ".json", "line 1: metadata is an object"),
+        ('{"rkmp:rkmp": {"@": {"operation": "remove"}}}', ".json", "line 1: operation does not say which module"),
+        ('{"rkmp:rkmp": {"@": {"nowhere:x": "remove"}}}', ".json", "line 1: the agent has no module nowhere"),
+        ('{"rkmp:rkmp": {"@": {"rkmp:x y": "remove"}}}', ".json", "line 1: this has characters"),
+        ('{"rkmp:rkmp": {"@": {"rkmp:x": {}}}}', ".json", "line 1: metadata has names and plain values"),
+        ('{"rkmp:rkmp": {\n"a": 1, "@a": [null, {"rkmp:x": 1}]}}', ".json", "line 2: there is more metadata than data"),
+        ("@a: 1", ".yaml", "line 1"),
         ("rkmp:rkmp:\n  a: [[1]]", ".yaml", "line 2: a list inside of a list"),
         ("rkmp:rkmp:\n  [a]: 1", ".yaml", "line 2: this is no name"),
         ('{"rkmp:rkmp": {"a": "\\u0000"}}', ".json", "line 1: this has characters that XML does not have"),

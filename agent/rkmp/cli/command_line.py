@@ -49,7 +49,11 @@ def parser() -> argparse.ArgumentParser:
     kinds = "XML, JSON (RFC 7951) or YAML by its ending or by its content; - for standard input"
     apply = add("apply", "Merge a configuration file into running, all or nothing, and show what that changes.")
     apply.add_argument("file", type=Path, help=kinds)
-    apply.add_argument("--ask", action="store_true", help="show what changes, and ask before it does")
+    apply.add_argument(
+        "--ask",
+        action=argparse.BooleanOptionalAction,
+        help="show what changes, and ask before it does (default: ask where there is a terminal)",
+    )
     apply.add_argument(
         "--confirm-within",
         type=_seconds,

@@ -80,7 +80,13 @@ def _apply(call: Call) -> None:
     file = read_configuration(arguments.file)
     with call.connect() as session:
         configure.apply(
-            session, file, as_json=call.as_json, asks=arguments.ask, confirm_within=arguments.confirm_within
+            session,
+            file,
+            call.console,
+            call.connect,
+            as_json=call.as_json,
+            asks=arguments.ask,
+            confirm_within=arguments.confirm_within,
         )
 
 
@@ -90,7 +96,7 @@ def _diff(call: Call) -> None:
 
     file = read_configuration(call.arguments.file)
     with call.connect() as session:
-        configure.diff(session, file, as_json=call.as_json)
+        configure.diff(session, file, call.console, as_json=call.as_json)
 
 
 def _settle(call: Call) -> None:

@@ -67,7 +67,10 @@ def read_configuration(path: Path) -> ConfigurationFile:
     XML holds a top-level data node of the agent's modules, or a ``config`` (or ``data``) element with several.
     """
     try:
-        text = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
+        if str(path) == "-":
+            path, text = Path("standard input"), sys.stdin.buffer.read()
+        else:
+            text = path.read_bytes()
     except OSError as error:
         raise CommandError(f"cannot read {path}: {error.strerror}", USAGE) from error
     match path.suffix.lower(), text.lstrip()[:1]:
@@ -162,22 +165,69 @@ class _Writer:
 
     def append_all(self, parent: etree._Element, node: yaml.MappingNode, module: str | None) -> None:
         """Append what ``node`` holds; members without a module's name are of ``module``."""
-        seen = set()
+        seen: dict[str, list[etree._Element]] = {}
+        annotations = []
         for name, value in node.value:
             if not isinstance(name, yaml.ScalarNode):
                 raise self._error(name, "this is no name")
             if name.value in seen:
                 raise self._error(name, "this name is there twice")
-            seen.add(name.value)
-            prefix, _, local = name.value.rpartition(":")
+            seen[name.value] = []
             if name.value.startswith("@"):
-                raise self._error(name, "metadata (RFC 7952) is not understood")
-            if not prefix and module is None:
-                raise self._error(name, f"{local} does not say which module it is of: write MODULE:{local}")
+                annotations.append((name, value))
+                continue
             for each in value.value if isinstance(value, yaml.SequenceNode) else [value]:
-                self._append(parent, name, each, prefix or module or "")
+                seen[name.value].append(self._append(parent, name, name.value, each, module))
+        for name, value in annotations:
+            if name.value == "@":
+                if module is None:
+                    raise self._error(name, "metadata is of data, and here is none")
+                self._annotate(parent, value)
+            else:
+                self._annotate_members(parent, name, value, seen.get(name.value[1:]), module)
 
-    def _append(self, parent: etree._Element, name: yaml.ScalarNode, value: yaml.Node, module: str) -> None:
+    def _annotate_members(
+        self,
+        parent: etree._Element,
+        name: yaml.ScalarNode,
+        value: yaml.Node,
+        found: list[etree._Element] | None,
+        module: str | None,
+    ) -> None:
+        """Give metadata to leaves (RFC 7952 5.2.2), one that is only to be deleted included, or to a leaf-list's."""
+        if found is None:
+            empty = yaml.ScalarNode("tag:yaml.org,2002:null", "", name.start_mark, name.end_mark)
+            found = [self._append(parent, name, name.value[1:], empty, module)]
+        given = value.value if isinstance(value, yaml.SequenceNode) else [value]
+        if len(given) > len(found):
+            raise self._error(value, "there is more metadata than data")
+        for element, each in zip(found, given, strict=False):
+            if not (isinstance(each, yaml.ScalarNode) and self._text(each) is None):
+                self._annotate(element, each)
+
+    def _annotate(self, element: etree._Element, node: yaml.Node) -> None:
+        """Turn metadata (RFC 7952) into attributes, as ``ietf-netconf:operation`` into that of RFC 6241 7.2."""
+        if not isinstance(node, yaml.MappingNode):
+            raise self._error(node, "metadata is an object")
+        for name, value in node.value:
+            if not (isinstance(name, yaml.ScalarNode) and isinstance(value, yaml.ScalarNode)):
+                raise self._error(name, "metadata has names and plain values")
+            module, _, local = name.value.rpartition(":")
+            if not module:
+                raise self._error(name, f"{local} does not say which module it is of: write MODULE:{local}")
+            try:
+                element.set(f"{{{self._namespace(name, module)}}}{local}", self._text(value) or "")
+            except ValueError:
+                raise self._error(name, "this has characters that XML does not have") from None
+
+    def _append(
+        self, parent: etree._Element, name: yaml.ScalarNode, called: str, value: yaml.Node, outer: str | None
+    ) -> etree._Element:
+        """Append an element that is ``called`` by what stands at ``name``, and return it."""
+        prefix, _, local = called.rpartition(":")
+        module = prefix or outer
+        if module is None:
+            raise self._error(name, f"{local} does not say which module it is of: write MODULE:{local}")
         namespace = self._namespace(name, module)
         # An identity without a module's name is of the leaf's module.
         bindings: dict[str | None, str] = {None: namespace}
@@ -186,7 +236,7 @@ class _Writer:
         if identity is not None and identity[1] in self._modules:
             bindings[identity[1]] = self._modules[identity[1]]
         try:
-            element = etree.SubElement(parent, f"{{{namespace}}}{name.value.rpartition(':')[2]}", nsmap=bindings)
+            element = etree.SubElement(parent, f"{{{namespace}}}{local}", nsmap=bindings)
             element.text = text
         except ValueError:
             raise self._error(name, "this has characters that XML does not have") from None
@@ -196,6 +246,7 @@ class _Writer:
             self.append_all(element, value, module)
         elif not isinstance(value, yaml.ScalarNode):
             raise self._error(value, "a list inside of a list")
+        return element
 
     def _text(self, value: yaml.ScalarNode) -> str | None:
         if not value.style and value.value in ("", "~", "null"):

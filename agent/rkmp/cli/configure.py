@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import secrets
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 
 from lxml import etree
+from rich.console import Console
 
+from rkmp.cli.changes import Changes, compared
 from rkmp.cli.configuration_files import ConfigurationFile
 from rkmp.cli.documents import to_dictionary
-from rkmp.cli.session import CANDIDATE, CONFIRMED_COMMIT, EXIT_USAGE, Refusal, Session
+from rkmp.cli.session import (
+    CANDIDATE,
+    CONFIRMED_COMMIT,
+    EXIT_REFUSED,
+    EXIT_USAGE,
+    WRITABLE_RUNNING,
+    Refusal,
+    Session,
+)
+from rkmp.cli.show import subtree
 from rkmp.cli.views import RKMP
 from rkmp.errors import CommandError
 
@@ -25,60 +34,106 @@ tests/cli holds this set against the schema.
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Changes:
-    """What applying a file changes: lines of a diff, and whether the file holds secrets, which no diff can show."""
-
-    lines: list[str]
-    with_secrets: bool
-
-    def print_data(self, **more: object) -> None:
-        """Print them, and ``more``, for programs."""
-        data = {"changed": bool(self.lines), "diff": self.lines, "with-secrets": self.with_secrets, **more}
-        print(json.dumps(data, indent=2))
-
-    def print(self) -> None:
-        """Print them for people."""
-        for line in self.lines:
-            print(line)
-        if not self.lines:
-            print("nothing to change that is shown; secrets are not" if self.with_secrets else "nothing to change")
+REACH_SECONDS = 60
+"""How long the agent waits for us to reach it again after a change, before it goes back."""
 
 
 def apply(
-    session: Session, file: ConfigurationFile, *, as_json: bool, asks: bool = False, confirm_within: int | None = None
+    session: Session,
+    file: ConfigurationFile,
+    console: Console,
+    reach: Callable[[], AbstractContextManager[Session]],
+    *,
+    as_json: bool,
+    asks: bool | None = None,
+    confirm_within: int | None = None,
 ) -> None:
-    """Merge what ``file`` holds into running, through the candidate, all or nothing; say what changes before it does.
+    """Merge what ``file`` holds into running, all or nothing; say what changes before it does.
 
-    ``asks`` whoever is at the terminal first. With ``confirm_within`` seconds it is undone unless it is confirmed.
+    It goes through the candidate, and where the agent has confirmed commits it stays only if ``reach`` opens another
+    session afterwards; with ``confirm_within`` seconds it is undone unless somebody confirms it. An agent without a
+    candidate has running edited, and tells afterwards. ``asks`` whoever is at the terminal first; None if there is one.
     """
-    if confirm_within is not None and not session.supports(CONFIRMED_COMMIT):
-        raise CommandError("the agent has no confirmed commits", EXIT_USAGE)
+    if confirm_within is not None and not (session.supports(CANDIDATE) and session.supports(CONFIRMED_COMMIT)):
+        raise CommandError("the agent has no confirmed commits: leave --confirm-within away", EXIT_USAGE)
+    is_asked = _is_at_a_terminal(asks, is_default=not as_json)
+    if not session.supports(CANDIDATE):
+        _apply_directly(session, file, console, as_json=as_json, is_asked=is_asked)
+        return
     with _edited(session, file) as changes:
         if not as_json:
-            changes.print()
-        if asks and not _agrees():
-            raise CommandError("nothing was changed")
-        pending: dict[str, object] = {}
-        if confirm_within is None:
-            session.commit()
+            changes.print(console)
+        if changes.may_be_some:
+            _require_agreement(is_asked=is_asked and bool(changes.lines))
+            pending = _commit(session, reach, confirm_within)
         else:
-            token = secrets.token_hex(4)
-            session.commit_until_confirmed(confirm_within, token)
-            pending = {"confirm-within": confirm_within, "token": token}
-            print(f"undone in {confirm_within} seconds, unless you run `rkmp confirm {token}` before", file=sys.stderr)
+            pending = {}
         if as_json:
             changes.print_data(**pending)
 
 
-def diff(session: Session, file: ConfigurationFile, *, as_json: bool) -> None:
+def _commit(
+    session: Session, reach: Callable[[], AbstractContextManager[Session]], confirm_within: int | None
+) -> dict[str, object]:
+    """Make the candidate running; return what is still to be done for it to stay."""
+    if confirm_within is not None:
+        token = secrets.token_hex(4)
+        session.commit_until_confirmed(confirm_within, token)
+        print(f"undone in {confirm_within} seconds, unless you run `rkmp confirm {token}` before", file=sys.stderr)
+        return {"confirm-within": confirm_within, "token": token}
+    if not session.supports(CONFIRMED_COMMIT):
+        session.commit()
+        return {}
+    session.commit_until_confirmed(REACH_SECONDS)
+    try:
+        with reach() as again:
+            # A session that is one too many is refused when it asks for something, and not before.
+            again.get(subtree((f"{{{RKMP}}}rkmp", f"{{{RKMP}}}enabled")))
+        session.confirm()
+    except CommandError as error:
+        # Where this cannot be asked for either, the end of the session undoes it (RFC 6241 8.4.1).
+        with suppress(CommandError):
+            session.cancel()
+        raise CommandError(
+            f"it was undone, because nobody could have logged in afterwards: {error}; "
+            "--confirm-within keeps it for a time all the same",
+            EXIT_REFUSED,
+        ) from error
+    except KeyboardInterrupt:
+        print("rkmp: interrupted before it was known to be good: the agent undoes it", file=sys.stderr)
+        raise
+    return {}
+
+
+def _apply_directly(
+    session: Session, file: ConfigurationFile, console: Console, *, as_json: bool, is_asked: bool
+) -> None:
+    if not session.supports(WRITABLE_RUNNING):
+        raise CommandError("the agent's running configuration cannot be written, nor has it a candidate", EXIT_USAGE)
+    config = file.config(session.modules)
+    print("rkmp: the agent has no candidate: what changes can only be told afterwards", file=sys.stderr)
+    _require_agreement(is_asked=is_asked)
+    with session.locked("running"):
+        before = session.get_config("running")
+        with _told_by_lines(file, config):
+            session.edit_config("running", config)
+        changes = compared(before, session.get_config("running"), with_secrets=_has_secrets(config))
+    if as_json:
+        changes.print_data()
+    else:
+        changes.print(console)
+
+
+def diff(session: Session, file: ConfigurationFile, console: Console, *, as_json: bool) -> None:
     """Show what :func:`apply` would change; the agent validates it and changes nothing."""
+    if not session.supports(CANDIDATE):
+        raise CommandError("the agent has no candidate to try it in: only `rkmp apply` can tell", EXIT_USAGE)
     with _edited(session, file) as changes:
         session.validate("candidate")
         if as_json:
             changes.print_data()
         else:
-            changes.print()
+            changes.print(console)
 
 
 def confirm(session: Session, token: str, *, as_json: bool) -> None:
@@ -138,29 +193,42 @@ def _peer_instance(peer: str) -> etree._Element:
 @contextmanager
 def _edited(session: Session, file: ConfigurationFile) -> Iterator[Changes]:
     """Hold the candidate with what ``file`` holds merged into it; errors of the agent say where in the file."""
-    if not session.supports(CANDIDATE):
-        raise CommandError("the agent has no candidate datastore", EXIT_USAGE)
     config = file.config(session.modules)
-    with_secrets = any(etree.QName(element).localname in SECRETS for element in config.iter("*"))
     with session.clean_candidate():
-        before = _lines(session.get_config("running"))
-        try:
+        before = session.get_config("running")
+        with _told_by_lines(file, config):
             session.edit_config("candidate", config)
-            after = _lines(session.get_config("candidate"))
-            difference = difflib.unified_diff(before, after, lineterm="", n=2)
-            yield Changes([line for line in difference if not line.startswith(("---", "+++"))], with_secrets)
-        except Refusal as refusal:
-            told = [f"{file.place_of(config, path)}: {text}" for text, path in refusal.errors]
-            raise CommandError("\n".join(told), refusal.exit_status) from refusal
+            yield compared(before, session.get_config("candidate"), with_secrets=_has_secrets(config))
 
 
-def _agrees() -> bool:
-    """Ask whoever is at the terminal."""
-    if not sys.stdin.isatty():
+@contextmanager
+def _told_by_lines(file: ConfigurationFile, config: etree._Element) -> Iterator[None]:
+    try:
+        yield
+    except Refusal as refusal:
+        told = [f"{file.place_of(config, path)}: {text}" for text, path in refusal.errors]
+        raise CommandError("\n".join(told), refusal.exit_status) from refusal
+
+
+def _has_secrets(config: etree._Element) -> bool:
+    return any(etree.QName(element).localname in SECRETS for element in config.iter("*"))
+
+
+def _is_at_a_terminal(asks: bool | None, *, is_default: bool) -> bool:
+    """Whether to ask: if it is wished, which takes a terminal, or by default where one is on both ends."""
+    if asks and not sys.stdin.isatty():
         raise CommandError("--ask needs a terminal to ask at", EXIT_USAGE)
-    return input("commit this? [y/N] ").strip().lower() in ("y", "yes")
+    return asks if asks is not None else is_default and sys.stdin.isatty() and sys.stdout.isatty()
 
 
-def _lines(data: etree._Element) -> list[str]:
-    etree.indent(data)
-    return etree.tostring(data, encoding="unicode").splitlines()[1:-1]
+def _require_agreement(*, is_asked: bool) -> None:
+    """Ask whoever is at the terminal; raises :class:`CommandError` unless the answer is yes."""
+    if not is_asked:
+        return
+    try:
+        is_agreed = input("commit this? [y/N] ").strip().lower() in ("y", "yes")
+    except EOFError:
+        print()
+        is_agreed = False
+    if not is_agreed:
+        raise CommandError("nothing was changed")

@@ -24,6 +24,8 @@ YANG_1 = "urn:ietf:params:xml:ns:yang:1"
 YANG_LIBRARY = "urn:ietf:params:xml:ns:yang:ietf-yang-library"
 CANDIDATE = ":candidate"
 CONFIRMED_COMMIT = ":confirmed-commit"
+WRITABLE_RUNNING = ":writable-running"
+ROLLBACK_ON_ERROR = ":rollback-on-error"
 EXIT_REFUSED = 1
 EXIT_USAGE = 2
 
@@ -120,9 +122,10 @@ class Session:
         return self._data("get-config", operation_source, _filter(selections))
 
     def edit_config(self, target: str, config: etree._Element) -> None:
-        """Merge ``config``, an element ``config`` of RFC 6241, into ``target``."""
+        """Merge ``config``, an element ``config`` of RFC 6241, into ``target``, all or nothing where the agent can."""
+        option = "rollback-on-error" if self.supports(ROLLBACK_ON_ERROR) else None
         with _refusals():
-            self._manager.edit_config(target=target, config=config, error_option="rollback-on-error")
+            self._manager.edit_config(target=target, config=config, error_option=option)
 
     def commit(self) -> None:
         """Make the candidate the running configuration."""
@@ -135,19 +138,28 @@ class Session:
             self._manager.validate(source=source)
 
     @contextmanager
+    def locked(self, datastore: str) -> Iterator[None]:
+        """Hold the lock of ``datastore`` (RFC 6241 7.5)."""
+        with _refusals():
+            self._manager.lock(datastore)
+        try:
+            yield
+        finally:
+            with _refusals():
+                self._manager.unlock(datastore)
+
+    @contextmanager
     def clean_candidate(self) -> Iterator[None]:
         """Hold the candidate's lock with the candidate equal to running; what is left uncommitted is discarded.
 
         Changes that somebody else has not committed yet are theirs: the agent then denies the lock (RFC 6241 7.5).
         """
-        with _refusals():
-            self._manager.lock("candidate")
-        try:
-            yield
-        finally:
-            with _refusals():
-                self._manager.discard_changes()
-                self._manager.unlock("candidate")
+        with self.locked("candidate"):
+            try:
+                yield
+            finally:
+                with _refusals():
+                    self._manager.discard_changes()
 
     def modules(self) -> dict[str, str]:
         """Return the namespaces of the agent's modules by name, as its YANG library has them (RFC 8525)."""
@@ -159,21 +171,22 @@ class Session:
         }
         return {name: namespace for name, namespace in modules.items() if name and namespace}
 
-    def commit_until_confirmed(self, seconds: int, token: str) -> None:
+    def commit_until_confirmed(self, seconds: int, token: str | None = None) -> None:
         """Make the candidate the running configuration for ``seconds``, unless it is confirmed (RFC 6241 8.4).
 
-        Whoever has the ``token`` can confirm it, or undo it at once, in any session.
+        Whoever has the ``token`` can confirm it, or undo it at once, in any session; without one this session can, and
+        its end undoes it.
         """
         with _refusals():
             self._manager.commit(confirmed=True, timeout=str(seconds), persist=token)
 
-    def confirm(self, token: str) -> None:
-        """Make a commit final that is to be confirmed by ``token``."""
+    def confirm(self, token: str | None = None) -> None:
+        """Make a commit final that is to be confirmed by ``token``, or by this session."""
         with _refusals():
             self._manager.commit(persist_id=token)
 
-    def cancel(self, token: str) -> None:
-        """Undo a commit that is to be confirmed by ``token``."""
+    def cancel(self, token: str | None = None) -> None:
+        """Undo a commit that is to be confirmed by ``token``, or by this session."""
         with _refusals():
             self._manager.cancel_commit(persist_id=token)
 
