@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from rkmp.engine import AssociationState, AtExpiry, NegotiationFailure
+from rkmp.engine.association_keys import MOST_OPEN
 from rkmp.keytable import KeyEvent, KeyExpired, KeyExtended, KeyExtensionEnded, KeyRow, KeyTableChange, Lifetime
 from tests.engine.network import Network
 from tests.engine.simulation import BASE, BGP, LDP, MSDP, Simulation, configuration, peer, two_routers
@@ -252,3 +253,21 @@ def test_a_key_that_would_be_mistaken_for_another_keeps_its_end_and_no_other_doe
     assert extended is not None
     assert extended.extended_from == ldp.send_lifetime.end
     assert f"key {bgp.admin_key_name} ends as it would have" in caplog.text
+
+
+def test_agreements_of_which_the_other_side_never_hears_leave_it_room_for_another() -> None:
+    """Each leaves a key that is accepted, as the other side may have it, and has KeyIDs, of which there are 256."""
+    simulation = two_routers(**EXTENDING)
+    assert simulation.run_until(lambda: simulation.agree() and simulation.established(), 60)
+    answering, address = simulation["r2"].key_table, simulation["r2"].address
+    first = sending(simulation, "r1")
+    # RFC 7296 3.1: the exchange type is the 19th octet. What would tell r1 of a new key does not arrive.
+    simulation.network.filter = lambda source, _to, data: None if source == address and data[18] in (35, 36) else data
+    simulation.run(30_000)
+    assert sending(simulation, "r1") == first
+    # Those that may be extended, and those that are accepted for the rest of their lives.
+    assert MOST_OPEN <= len(answering.rows()) < 2 * MOST_OPEN
+    simulation.network.filter = lambda _source, _to, data: data
+    assert simulation.run_until(lambda: simulation.agree() and simulation.established(), 1500)
+    assert sending(simulation, "r1") != first
+    assert len(answering.rows()) == 1

@@ -20,6 +20,7 @@ from rkmp.engine.key_schedule import (
     lifetimes_of_new_key,
     margin,
     never_sent,
+    not_extended,
     realigned,
     sending_begins,
     superseded,
@@ -30,6 +31,8 @@ from rkmp.ike.purposes import spi_of
 from rkmp.keytable import Direction, KeyRow, KeyTable, Lifetime, Provenance
 
 END_OF_TIME = datetime.max.replace(tzinfo=UTC)
+MOST_OPEN = 16
+"""How many keys may be extended that no successor was confirmed of: KeyIDs are few, and the next key needs two."""
 
 
 class AssociationKeys:
@@ -133,6 +136,8 @@ class AssociationKeys:
             elif current is not None:
                 row = replace(row, direction=Direction.IN)
             change.install(row)
+            for old in self._too_many(row):
+                change.update(not_extended(old, self.configuration, wall))
         self._order[row.admin_key_name] = next(self._next_in_order)
         return row
 
@@ -224,6 +229,14 @@ class AssociationKeys:
         """Return every row that is not for ever, with the time from which on nothing that it protects is accepted."""
         rows = self._own_rows()
         return [(row.accept_lifetime.end, row) for row in rows if row.accept_lifetime.end is not None]
+
+    def _too_many(self, new: KeyRow) -> list[KeyRow]:
+        """Return which keys that may be extended must not be any more, now that there is ``new``.
+
+        The first of them is what surely works. Of the others the peer may have any, and most likely the last ones.
+        """
+        before = [row for row in self.rows() if row.admin_key_name != new.admin_key_name]
+        return [row for row in before if row.extended_from is not None][1 : 2 - MOST_OPEN]
 
     def _is_superseded(self, row: KeyRow, wall: datetime) -> bool:
         return row.accept_lifetime.end_or(END_OF_TIME) <= wall + acceptance(self.configuration)

@@ -111,6 +111,18 @@ def realigned(row: KeyRow, association: AssociationConfiguration, wall: datetime
     )
 
 
+def not_extended(row: KeyRow, association: AssociationConfiguration, wall: datetime) -> KeyRow:
+    """Return ``row`` with the ends that it has without an extension; what would be over already ends at ``wall``."""
+    if row.extended_from is None:
+        return row
+    return replace(
+        row,
+        send_lifetime=_ended_by(row.send_lifetime, row.extended_from),
+        accept_lifetime=_ended_by(row.accept_lifetime, max(row.extended_from + acceptance(association), wall)),
+        extended_from=None,
+    )
+
+
 def sending_begins(association: AssociationConfiguration, wall: datetime, replaced: KeyRow | None) -> datetime:
     """Return when to send with a key that may be sent with from ``wall`` on, in the place of ``replaced``."""
     if replaced is None:
