@@ -57,9 +57,7 @@ class KeyLog:
         try:
             fresh = self._open()
         except OSError as error:
-            _log.error(
-                "the key log %s cannot be opened anew: %s; the file of before is kept", self.path, error.strerror
-            )
+            _log.error("the key log %s is not opened anew, the one of before goes on: %s", self.path, error.strerror)
             return
         self.close()
         self._descriptor = fresh
