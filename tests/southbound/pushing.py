@@ -56,11 +56,20 @@ class Agent:
     table: KeyTable = field(default_factory=memory_table)
     changes: dict[str, object] = field(default_factory=dict)
     reports: list[ConsumerReport] = field(default_factory=list)
+    ahead: float = 0
     _is_stopped: bool = False
 
     def __post_init__(self) -> None:
-        self.southbound = Southbound(self.table, now, "rkmpd of a test")
+        self.southbound = Southbound(self.table, self.clock, "rkmpd of a test")
         self.southbound.subscribe(lambda event, _: self._take(event))
+
+    def clock(self) -> datetime:
+        return now() + timedelta(seconds=self.ahead)
+
+    def pass_time(self, seconds: float) -> None:
+        """Let so much time pass for the agent, and none for the router; its ``clock_tolerance`` should allow that."""
+        self.ahead += seconds
+        self.southbound.look()
 
     def _take(self, event: object) -> None:
         assert isinstance(event, ConsumerReport)
@@ -136,7 +145,7 @@ async def serving(router: Router, chain: str, **changes: object) -> AsyncIterato
 async def restarted(agent: Agent) -> AsyncIterator[Agent]:
     """End an agent as a crash does, and start it again with what is on its disk."""
     await agent.stop()
-    again = Agent(agent.router, agent.chain, agent.table, agent.changes)
+    again = Agent(agent.router, agent.chain, agent.table, agent.changes, ahead=agent.ahead)
     again.configure()
     try:
         yield again

@@ -23,14 +23,16 @@ async def test_a_rollover_goes_in_steps_and_foreign_keys_stay(router: Router, ca
         "</lifetime><crypto-algorithm>md5</crypto-algorithm></key></key-chain>"
     )
     with caplog.at_level(logging.DEBUG):
-        async with serving(router, "rolls") as agent:
+        async with serving(router, "rolls", clock_tolerance=200) as agent:
             agent.install(row(1))
             await agent.settled(1)
             assert agent.status.usage is not None
             assert agent.status.usage.sending == {"key-1"}
-            agent.install(row(2, 1.5, 7200))
+            agent.install(row(2, 100, 7200))
             await until(lambda: len(agent.status.holding.keys) == 2)
             assert agent.status.holding.preferred == "key-1"
+            assert key_id(2) not in (agent.shown().sending or ())
+            agent.pass_time(100)
             await agent.settled(1, 2)
             shown = agent.shown()
             assert shown.description == f"to the peer [rkmpd: {key_id(1)} {key_id(2)}]"
@@ -94,7 +96,7 @@ async def test_a_clock_that_is_off_changes_nothing(own_router: Router, skew: flo
     async with serving(own_router, "skewed", key_ids=KeyIds.SEND_ID) as agent:
         agent.install(row(1))
         await agent.settled(1)
-        agent.install(row(2, 1.5, 7200))
+        agent.install(row(2, 3, 7200))
         await until(lambda: len(agent.status.holding.keys) == 2)
         # Early: nobody sends with the new one yet. Late: it is sent with as soon as it is to be.
         assert (18 in (agent.shown().sending or ())) is False

@@ -83,7 +83,7 @@ async def test_a_server_that_hangs_is_given_up_in_time_and_stops_nobody(own_rout
             before = loop.time()
             await asyncio.sleep(0.02)
             longest = max(longest, loop.time() - before)
-        assert longest < 0.5
+        assert longest < 0.8
         os.kill(own_router.pid, signal.SIGCONT)
         await agent.settled(1, 2)
 
@@ -178,16 +178,17 @@ async def test_an_agent_that_was_killed_goes_on_from_what_the_router_has(
 ) -> None:
     own_router.kind = Kind(shows_strings=shows_strings)
     own_router.start()
-    async with serving(own_router, "survives") as agent:
+    async with serving(own_router, "survives", clock_tolerance=200) as agent:
         agent.install(row(1))
         await agent.settled(1)
-        agent.install(row(2, 2, 7200))
+        agent.install(row(2, 100, 7200))
         await until(lambda: len(agent.status.holding.keys) == 2)
         before = agent.shown()
         async with restarted(agent) as again:
             await until(lambda: len(again.status.holding.keys) == 2)
             assert again.status.holding.preferred == "key-1"
             assert again.shown().keys == before.keys
+            again.pass_time(100)
             await again.settled(1, 2)
             assert again.status.steps == 1
             assert again.reports == []
