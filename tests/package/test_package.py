@@ -116,6 +116,13 @@ def test_it_runs_without_root_and_may_do_what_it_has_to(machine: Machine) -> Non
         assert options.startswith("rw") == can_write, path
 
 
+def test_a_reload_restarts_nothing(machine: Machine) -> None:
+    before = main_pid(machine)
+    machine.run("systemctl reload rkmpd")
+    assert main_pid(machine) == before
+    assert machine.run("systemctl is-active rkmpd").strip() == "active"
+
+
 def test_ncclient_drives_it(machine: Machine) -> None:
     assert "by-ncclient" in machine.run("/usr/lib/rkmp/bin/python3 -", text=CLIENT)
     assert "by-ncclient" in configured(machine)
