@@ -35,8 +35,8 @@ from rkmp.ike.purposes import LDP_DISCOVERY
 from rkmp.secret import Secret
 from rkmp.wire import LdpAuthAlg
 from tests.engine.census import at_rest, leaks
-from tests.engine.chaos_kinds import EXPIRY_POLICIES, KEY_LIFETIME, KINDS, LEAD, SHORT_LEAD, SHORT_LIFE, Kind
-from tests.engine.network import Network, Translator
+from tests.engine.chaos_kinds import EXPIRY_POLICIES, KEY_LIFETIME, KINDS, LEAD, SHORT_LEAD, SHORT_LIFE, WAYS, Kind
+from tests.engine.network import Cut, Network, Translator
 from tests.engine.simulation import (
     AES,
     BGP,
@@ -109,8 +109,8 @@ class Chaos:
         """Cut the network for longer than a key lives; where both sides extend keys without an end nothing drops."""
         chance = self.chance
         self.lifetime, self.lead, self.overlap = SHORT_LIFE, SHORT_LEAD, chance.choice([12, 30, 60])
-        begins = chance.uniform(20, 2 * SHORT_LIFE)
-        self.network.cuts = [(begins, begins + chance.uniform(SHORT_LIFE, 4 * SHORT_LIFE))]
+        begins, way = chance.uniform(20, 2 * SHORT_LIFE), chance.choice(WAYS)
+        self.network.cuts = [(begins, begins + chance.uniform(SHORT_LIFE, 4 * SHORT_LIFE), *way)]
         if chance.random() < 0.7:
             self.at_expiry = [(AtExpiry.EXTEND, None)] * 2
         else:
@@ -135,9 +135,9 @@ class Chaos:
             for name in ("r1", "r2")
         }
 
-    def _cuts(self, number: int) -> list[tuple[float, float]]:
+    def _cuts(self, number: int) -> list[Cut]:
         """Return times without a network; between two of them there is one for as long as a rollover may take."""
-        cuts: list[tuple[float, float]] = []
+        cuts: list[Cut] = []
         drawn = [(self.chance.uniform(0, TROUBLE), self.chance.uniform(5, 90)) for _ in range(number)]
         for start, length in sorted(drawn):
             if not cuts or start > cuts[-1][1] + LEAD:

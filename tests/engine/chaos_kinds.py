@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 
 from rkmp.engine import AtExpiry
+from tests.engine.configurations import address_of
 
 KEY_LIFETIME = 1200
 LEAD = 300
@@ -28,3 +29,8 @@ class Kind(enum.Enum):
 KINDS = (*[Kind.TROUBLE] * 5, Kind.CUT_OFF, *[Kind.MEDDLING] * 2, Kind.TRANSLATED, Kind.HOPELESS)
 """By the last digit of the seed."""
 EXPIRY_POLICIES = ((AtExpiry.FAIL_CLOSED, None), (AtExpiry.EXTEND, None), (AtExpiry.EXTEND, 30))
+WAYS: tuple[tuple[()] | tuple[str, frozenset[int]], ...] = (
+    *[()] * 6,
+    *((address_of(name), frozenset(types)) for name in ("r1", "r2") for types in ((35, 36), (36,), (37,))),
+)
+"""What does not arrive while the network is cut for long: nothing at all, or what one side says in some exchanges."""

@@ -6,22 +6,33 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 Address = tuple[str, int]
+Cut = tuple[float, float] | tuple[float, float, str, frozenset[int]]
+"""From when to when nothing arrives; or nothing from a source of IKE's exchanges of some types (RFC 7296 3.1)."""
+EXCHANGE_TYPE = 18
+"""Which octet of a message that is."""
 
 
 @dataclass
 class Network:
     """How datagrams fare. ``loss`` and ``duplication`` are probabilities; delays are in seconds.
 
-    ``cuts`` are (from, until) times in which nothing arrives; ``filter`` may drop (return None) or change a datagram.
+    ``filter`` may drop (return None) or change a datagram.
     ``translator`` stands before the router whose address it hides.
     """
 
     loss: float = 0.0
     duplication: float = 0.0
     delay: tuple[float, float] = (0.01, 0.02)
-    cuts: list[tuple[float, float]] = field(default_factory=list)
+    cuts: list[Cut] = field(default_factory=list)
     filter: Callable[[str, str, bytes], bytes | None] = lambda _source, _destination, data: data
     translator: Translator | None = None
+
+    def is_cut(self, now: float, source: str, data: bytes) -> bool:
+        """Return whether what ``source`` has sent does not arrive now."""
+        for start, end, *way in self.cuts:
+            if start <= now < end and (not way or (source == way[0] and data[EXCHANGE_TYPE] in way[1])):
+                return True
+        return False
 
 
 @dataclass

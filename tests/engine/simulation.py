@@ -286,7 +286,7 @@ class Simulation:
                 heapq.heappush(self._in_flight, (arrives, next(self._order), datagram.local, datagram))
 
     def _deliver(self, source: Address, datagram: OutgoingDatagram) -> None:
-        if any(start <= self.now < end for start, end in self.network.cuts):
+        if self.network.is_cut(self.now, source[0], datagram.data):
             return
         data = self.network.filter(source[0], datagram.remote[0], datagram.data)
         translator, to = self.network.translator, datagram.remote

@@ -52,6 +52,7 @@ def test_a_seed_is_the_whole_story(seed: int) -> None:
 def test_without_an_extension_a_network_that_is_cut_for_long_drops_what_worked() -> None:
     chaos = Chaos(5)
     assert chaos.kind is Kind.CUT_OFF
+    chaos.network.cuts = [(60.0, 900.0)]
     chaos.at_expiry, chaos.simulation.lets_keys_end = [(AtExpiry.FAIL_CLOSED, None)] * 2, False
     with pytest.raises(Violation, match="not accepted"):
         chaos.run()
