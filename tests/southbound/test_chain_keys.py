@@ -227,3 +227,32 @@ def test_keys_of_others_are_read_however_they_are_written(lifetime: str) -> None
     assert read.keys[7].secret is None
     assert read.keys[7].algorithm == f"{{{KEY_CHAIN_NAMESPACE}}}md5"
     assert read.owned == frozenset()
+
+
+LEAVES = ("key-id", "crypto-algorithm", "start-date-time", "end-date-time", "duration", "hexadecimal-string")
+TEXTS = st.text(st.characters(min_codepoint=32, max_codepoint=0x2FF), max_size=20) | st.sampled_from(
+    ["7", "0001-01-01T00:00:00-14:00", "2026-13-01T00:00:00Z", "9" * 30, "00:0g", "x:y", "-1"]
+)
+
+
+@given(texts=st.dictionaries(st.sampled_from(LEAVES), TEXTS), description=TEXTS)
+def test_whatever_a_router_shows_is_read_or_refused(texts: dict[str, str], description: str) -> None:
+    def leaf(name: str) -> str:
+        element = etree.Element(name)
+        element.text = texts.get(name, "")
+        return etree.tostring(element, encoding="unicode") if name in texts else ""
+
+    document = (
+        f'<data xmlns="{KEY_CHAIN_NAMESPACE}"><key-chain><name>c</name><description/><key>{leaf("key-id")}<lifetime>'
+        f"<send-lifetime>{leaf('start-date-time')}{leaf('end-date-time')}{leaf('duration')}</send-lifetime></lifetime>"
+        f"{leaf('crypto-algorithm')}<key-string>{leaf('hexadecimal-string')}</key-string></key></key-chain></data>"
+    )
+    root = etree.fromstring(document)
+    root[0][1].text = f"{description}[rkmpd: 7]"
+    try:
+        read = read_chain(root, "c")
+    except SouthboundError as error:
+        assert "key-id" in str(error)  # noqa: PT017 - what else is raised is not for here
+    else:
+        assert read is not None
+        assert read.owned == {7}

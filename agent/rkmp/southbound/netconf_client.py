@@ -45,6 +45,12 @@ _RSA = ("rsa-sha2-512", "rsa-sha2-256", "ssh-rsa")
 _CAPABILITY = re.compile(r"(?P<namespace>[^?]+)\?(?:.*&)?module=(?P<module>[^&]+)")
 _FEATURES = re.compile(r"[?&]features=([^&]*)")
 
+BROKEN = (NCClientError, SSHException, OSError, EOFError, etree.LxmlError, AttributeError, ValueError)
+"""What comes of a session that ends while it is used, or of a server that says what cannot be read.
+
+ncclient then stumbles over what it has cleared already, and over octets that are no text.
+"""
+
 Plan = Callable[[RemoteChain | None, ChainTerms], ChainEdit]
 
 
@@ -171,7 +177,7 @@ class RouterClient:
             return
         try:
             getattr(self._ask(), operation)(*arguments)
-        except (NCClientError, SouthboundError):
+        except (*BROKEN, SouthboundError):
             self.close()
 
     def _chain(self, chain: str) -> RemoteChain | None:
@@ -281,10 +287,10 @@ class RouterClient:
             raise SouthboundError(f"{where} does not answer within {self._configuration.timeout:g} s") from None
         except MissingCapabilityError as error:
             raise SouthboundError(f"the server lacks what it takes: {error}") from None
-        except (NCClientError, SSHException, OSError, EOFError, etree.LxmlError) as error:
+        except BROKEN as error:
             self.close()
             # The words of ncclient may quote what was received; those of the socket do not.
-            said = f": {error.strerror or error}" if isinstance(error, OSError) else ""
+            said = f": {error.strerror or error}" if isinstance(error, OSError) else f" ({type(error).__name__})"
             if isinstance(error, SSHError) and str(error).startswith("Could not open socket"):
                 said = ": nobody answers there"
             raise SouthboundError(f"the session with {where} cannot be had or has broken{said}") from None

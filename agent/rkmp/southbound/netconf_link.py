@@ -74,7 +74,10 @@ class RouterLink:
                 raise
             self.last_error = None
             self.status = LinkStatus.CONNECTED
-            return result
+        if not client.is_open:
+            # Lost while nobody could be told of it.
+            self._note_loss(client)
+        return result
 
     def pushed(self) -> None:
         """Note that the router has taken a change."""
