@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tests.docs.pages import REPOSITORY, Page
@@ -43,6 +44,7 @@ class Shell:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            start_new_session=True,
         )
         # With job control, as at a prompt: agents are jobs.
         self._say("set -em")
@@ -70,12 +72,16 @@ class Shell:
         self._process.stdin.flush()
 
     def close(self) -> None:
-        """End the jobs and the shell."""
-        try:
-            self._process.communicate("kill $(jobs -p) 2> /dev/null; exit\n", timeout=15)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.communicate()
+        """End the shell and all that runs in its session, of which each job is a group of its own."""
+        for process in Path("/proc").iterdir():
+            with suppress(OSError, ValueError, IndexError):
+                pid = int(process.name)
+                # After the name, which may have anything in it: state, parent, group, session.
+                session = int((process / "stat").read_text().rpartition(")")[2].split()[3])
+                if session == self._process.pid and pid != session:
+                    os.kill(pid, signal.SIGTERM)
+        self._process.kill()
+        self._process.communicate()
 
 
 @contextmanager
