@@ -6,13 +6,14 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 from rkmp.cli.command_line import parser
 from rkmp.cli.commands import COMMANDS
-from rkmp.cli.completion import SCRIPTS, candidates
+from rkmp.cli.completion import SCRIPTS, candidates, names_at_agent
 from tests.real_parts import program
 
 
@@ -26,30 +27,51 @@ def two_profiles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("line", "found"),
     [
+        (["--profile=r"], ["--profile=r1", "--profile=r2"]),
+        (["--profile", "=", "r2"], ["r2"]),
+        (["--profile", "="], ["r1", "r2"]),
+        (["--host", ""], []),
+        (["--key", ""], None),
+        (["rekey", ""], ["peer of 192.0.2.1"]),
+        (["rekey", "peer"], ["peer of 192.0.2.1"]),
+        (["--host", "192.0.2.7", "rekey", "r2", ""], ["protocol of r2"]),
+        (["keys", "export", "a", ""], ["name of 192.0.2.1"]),
         (["sh"], ["show"]),
         (["show", ""], ["peers", "keys", "associations", "config", "events"]),
         (["show", "k"], ["keys"]),
         (["--host", "192.0.2.1", "--json", "show", "a"], ["associations"]),
         (["--host=192.0.2.1", "keys", ""], ["export", "timeline"]),
         (["keys", "timeline", "--s"], ["--svg"]),
-        (["keys", "timeline", "--svg", ""], []),
+        (["keys", "timeline", "--svg", ""], None),
         (["show", "config", "--source", "c"], ["candidate"]),
         (["show", "events", "--"], ["--help", "--hours", "--json", "--xml"]),
         (["--profile", ""], ["r1", "r2"]),
         (["--profile", "r2", "w"], ["watch"]),
         (["completion", ""], ["bash", "zsh", "fish"]),
-        (["apply", ""], []),
+        (["apply", ""], None),
         (["nothing", ""], []),
         (["--no-strict"], ["--no-strict-host-key"]),
     ],
 )
-def test_what_can_come_next(line: list[str], found: list[str]) -> None:
-    assert candidates(parser(), line) == found
+def test_what_can_come_next(line: list[str], found: list[str] | None) -> None:
+    assert candidates(parser(), line, names) == found
+
+
+def names(argument: str, given: Mapping[str, str]) -> list[str]:
+    """Stand for an agent: say what was asked."""
+    of = given.get("peer", "192.0.2.1")
+    return [f"{argument} of {of}"] if argument in ("peer", "protocol", "name") else []
+
+
+def test_an_agent_that_does_not_answer_has_no_names() -> None:
+    assert names_at_agent("peer", {"host": "127.0.0.1", "port": "1"}) == []
+    assert names_at_agent("peer", {"port": "x"}) == []
+    assert names_at_agent("peer", {"profile": "nobody"}) == []
 
 
 def test_every_command_is_offered_and_can_be_run() -> None:
-    assert set(candidates(parser(), [""])) == set(COMMANDS)
-    assert candidates(parser(), []) == candidates(parser(), [""])
+    assert set(candidates(parser(), [""], names) or ()) == set(COMMANDS)
+    assert candidates(parser(), [], names) == candidates(parser(), [""], names)
 
 
 @pytest.mark.parametrize(("words", "found"), [("rkmp show k", "keys"), ("rkmp --profile r1 keys e", "export")])

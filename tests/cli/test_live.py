@@ -95,3 +95,17 @@ def test_a_rollover_whose_time_has_come_is_due() -> None:
     shown = lines(screen, NOON + timedelta(hours=1))
     (association,) = [line for line in shown if line.startswith("r2") and " bgp " in line and "k1" in line]
     assert " due " in association
+
+
+def test_long_tables_leave_each_other_room() -> None:
+    screen = Screen("r1")
+    screen.note_state({"rkmp": {"peer": [{"name": f"r{number}", "association": []} for number in range(400)]}})
+    screen.note_event(event(7))
+    screen.note_gone("nobody is there")
+    shown = lines(screen, height=30)
+    assert len(shown) <= 30
+    assert shown[1] == "not connected, trying again: nobody is there"
+    assert sum(line.rstrip() == "and 386 more" for line in shown) == 1, shown
+    assert shown[-1].endswith("=k7")
+    screen.note_state({})
+    assert not any("not connected" in line for line in lines(screen))

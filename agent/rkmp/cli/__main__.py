@@ -64,10 +64,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     if words[:2] == ["complete", "--"]:
         # Asked by a shell, about words that are no command line yet.
-        from rkmp.cli.completion import candidates
+        from rkmp.cli.completion import complete
 
-        print("\n".join(candidates(parser(), words[2:])))
-        return DONE
+        return complete(parser(), words[2:])
     arguments = parser().parse_args(words)
     try:
         status = run(arguments)

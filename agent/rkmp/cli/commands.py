@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,13 @@ class Call:
     console: Console
     as_json: bool
     connect: Callable[..., Session]
+
+    def waiting(self, for_what: str) -> AbstractContextManager[object]:
+        """Say on a terminal that something takes its time, until it is there."""
+        from rich.console import Console
+
+        console = Console(stderr=True)
+        return console.status(f"{for_what} (Ctrl-C leaves it to the agent)") if console.is_terminal else nullcontext()
 
 
 Command = Callable[[Call], int | None]
@@ -64,11 +72,11 @@ def _show(call: Call) -> None:
 def _watch(call: Call) -> None:
     from rkmp.cli import live, watch
 
+    if call.console.is_terminal and not (call.as_json or call.arguments.lines):
+        live.watch(call.connect, call.console, f"{call.arguments.host} port {call.arguments.port}")
+        return
     with call.connect() as session:
-        if call.console.is_terminal and not (call.as_json or call.arguments.lines):
-            live.watch(session, call.console, f"{call.arguments.host} port {call.arguments.port}")
-        else:
-            watch.watch(session, as_json=call.as_json)
+        watch.watch(session, as_json=call.as_json)
 
 
 def _apply(call: Call) -> None:
@@ -110,8 +118,10 @@ def _settle(call: Call) -> None:
 def _rekey(call: Call) -> None:
     from rkmp.cli import configure
 
+    peer, protocol = call.arguments.peer, call.arguments.protocol
+    waiting = call.waiting(f"waiting for {peer} to agree on a new key for {protocol}")
     with call.connect() as session:
-        configure.rekey(session, call.arguments.peer, call.arguments.protocol, as_json=call.as_json)
+        configure.rekey(session, peer, protocol, waiting, as_json=call.as_json)
 
 
 def _act(call: Call) -> None:

@@ -148,9 +148,12 @@ def cancel(session: Session, token: str, *, as_json: bool) -> None:
     print(json.dumps({"ok": True}) if as_json else "ok")
 
 
-def rekey(session: Session, peer: str, protocol: str, *, as_json: bool) -> None:
-    """Replace the key of one association now; print the new key's name."""
-    reply = to_dictionary(session.action(rekey_instance(peer, protocol)))
+def rekey(
+    session: Session, peer: str, protocol: str, waiting: AbstractContextManager[object], *, as_json: bool
+) -> None:
+    """Replace the key of one association now, ``waiting`` meanwhile; print the new key's name."""
+    with waiting:
+        reply = to_dictionary(session.action(rekey_instance(peer, protocol)))
     if as_json:
         print(json.dumps({"admin-key-name": reply["admin-key-name"]}, indent=2))
     else:

@@ -13,6 +13,11 @@ from rkmp.cli.profiles import Profile
 from rkmp.cli.session import Session, Target
 from rkmp.errors import CommandError
 
+PATIENCE = 30.0
+"""Seconds to wait for an agent."""
+IMPATIENCE = 2.0
+"""Seconds where somebody waits for something else."""
+
 
 class Connections:
     """Opens sessions; whoever has to be asked for a password or a passphrase is asked once.
@@ -52,6 +57,7 @@ class Connections:
                 key=None if named is None else self._keys[named],
                 password=self._password,
                 strict_host_key=strict or not self._asks,
+                timeout=PATIENCE if self._asks else IMPATIENCE,
             )
         )
 

@@ -93,7 +93,11 @@ class Session:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self.close()
+        if isinstance(error, KeyboardInterrupt):
+            # An agent that is still at work would answer nothing else before.
+            self._manager._session.close()  # noqa: SLF001 - ncclient's manager has no other name for it
+        else:
+            self.close()
 
     def close(self) -> None:
         """End the session; one that is already gone is fine."""

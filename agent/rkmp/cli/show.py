@@ -37,13 +37,22 @@ def show(session: Session, subject: str, console: Console, *, as_json: bool, as_
 
 
 def render_table(
-    view: View, data: Mapping[str, Any], *, title: str | None = None, now: datetime | None = None
+    view: View,
+    data: Mapping[str, Any],
+    *,
+    title: str | None = None,
+    now: datetime | None = None,
+    most: int | None = None,
 ) -> Table:
-    """Return ``data`` as the table of ``view`` at ``now``, by default the present."""
+    """Return ``data`` as the table of ``view`` at ``now``, by default the present, with ``most`` rows at most."""
     table = Table(*view.columns, title=title or view.title, title_justify="left", box=None, pad_edge=False)
-    for row in view.rows(data, now or datetime.now(UTC)):
+    rows = view.rows(data, now or datetime.now(UTC))
+    left_out = 0 if most is None or len(rows) <= most else len(rows) - most + 1
+    for row in rows[: len(rows) - left_out]:
         # As it is: what peers and operators have written is no markup.
         table.add_row(*(Text(cell, STYLES.get(cell.partition(" ")[0], "")) for cell in row))
+    if left_out:
+        table.add_row(Text(f"and {left_out} more", "dim"))
     return table
 
 
