@@ -23,8 +23,6 @@ REASONS: dict[tuple[str, str], str] = {
     ("README.md", "sh command: test"): "CI runs it, word for word (.ci/run)",
     ("CONTRIBUTING.md", "sh"): "CI runs the same commands (.ci/run)",
     ("docs/cli.md", "yaml"): "tests/e2e/test_commands.py applies the same in every notation",
-    ("docs/how-to/fleet.md", "yaml"): "tests/e2e/test_fleet.py makes a fleet of its own inventory",
-    ("docs/how-to/fleet.md", "sh"): "tests/e2e/test_fleet.py makes a fleet of its own inventory",
     ("docs/how-to/give-keys-to-bird.md", "xml"): "tests/guest configures the same with paths of its own",
     ("docs/how-to/give-keys-to-bird.md", "json"): "tests/southbound/test_hook.py runs a hook of its own",
     ("docs/how-to/telemetry.md", "sh"): "its options are checked, and tests/e2e/test_push.py runs the collector",

@@ -133,12 +133,23 @@ def _add_keys(keys: argparse.ArgumentParser, machine: argparse.ArgumentParser) -
 
 
 def _add_init_fleet(fleet: argparse.ArgumentParser) -> None:
-    fleet.add_argument("inventory", type=Path, help="routers and the links between them, as YAML")
+    fleet.add_argument(
+        "inventory",
+        type=Path,
+        help="routers and links, as YAML, JSON, TOML, or what `ansible-inventory --list` prints; - for standard input",
+    )
     fleet.add_argument(
         "--output", type=Path, required=True, metavar="DIR", help="where secrets and configurations are kept (0700)"
     )
     fleet.add_argument("--rotate", action="store_true", help="make the secrets anew that are there")
     fleet.add_argument("--push", action="store_true", help="bring the configurations to the routers, to all or to none")
+    fleet.add_argument("--dry-run", action="store_true", help="say what would change, and change nothing")
+    fleet.add_argument(
+        "--authority-passphrase-file",
+        type=Path,
+        metavar="FILE",
+        help="what the key of the authority is encrypted with (default: it is not)",
+    )
     fleet.add_argument(
         "--confirm-within",
         type=_seconds,

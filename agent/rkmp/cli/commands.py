@@ -183,6 +183,8 @@ def _init_fleet(call: Call) -> None:
         output=arguments.output,
         rotate=arguments.rotate,
         push=arguments.push,
+        dry_run=arguments.dry_run,
+        passphrase_file=arguments.authority_passphrase_file,
         confirm_within=arguments.confirm_within,
         wait=arguments.wait,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import tempfile
 from pathlib import Path
 
@@ -30,3 +31,19 @@ def write_private(path: Path, content: bytes) -> None:
             raise
     except OSError as error:
         raise CommandError(f"cannot write {path}: {error.strerror}", EXIT_FILE) from error
+
+
+def read_private(path: Path) -> bytes | None:
+    """Return what is in a file with secrets, None where there is none.
+
+    Raises :class:`CommandError` where it cannot be read, and where others than its owner can, as ssh does of a key.
+    """
+    try:
+        with path.open("rb") as file:
+            if stat.S_IMODE(os.fstat(file.fileno()).st_mode) & 0o077:
+                raise CommandError(f"others than you can read or change {path}: make it 0600 (chmod 600)", EXIT_FILE)
+            return file.read()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise CommandError(f"cannot read {path}: {error.strerror}", EXIT_FILE) from error
