@@ -5,7 +5,9 @@
 
 Subscribes to ``/key-table`` on change, keeps a copy of it up to date, and writes a line to standard output for each
 key that is there or has changed: as line protocol, which Telegraf's execd input reads, or as a JSON object. A key that
-is gone is written with the state ``removed``. Ends after ``--count`` lines, or when the session does (status 1).
+is gone is written with the state ``removed``. Where the session ends, another is opened, after a wait that doubles up
+to a minute; what has changed meanwhile is written then, as the copy is kept. Ends after ``--count`` lines; with status
+1 where the router refuses the login or the subscription, and, with ``--once``, where the session ends.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import argparse
 import copy
 import json
 import sys
+import time
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
@@ -21,7 +24,9 @@ from urllib.parse import unquote
 
 from lxml import etree
 from ncclient.manager import Manager
+from ncclient.operations.errors import OperationError
 from ncclient.operations.rpc import RPCError
+from ncclient.transport.errors import AuthenticationError, SSHUnknownHostError, TransportError
 
 from ncclient import manager
 
@@ -37,6 +42,9 @@ ESTABLISH = f"""
   <yp:datastore-subtree-filter><key-table xmlns="{KEY_TABLE}"><key/></key-table></yp:datastore-subtree-filter>
   <yp:on-change><yp:dampening-period>{{dampening}}</yp:dampening-period></yp:on-change>
 </establish-subscription>"""
+
+LONGEST_WAIT = 60.0
+"""Seconds until a router that does not answer is tried again, at most."""
 
 TAGS = ("protocol", "direction", "alg-id", "peer")
 """What a key is told apart by, besides its name."""
@@ -156,24 +164,56 @@ def subscribe(session: Manager, dampening: int) -> None:
         sys.exit(f"{error.app_tag or error.tag}: {error.message} {error.info or ''}".strip())
 
 
-def collect(session: Manager, router: str, form: str, count: int | None) -> int:
-    """Write lines until there were ``count``; return the exit status."""
-    table, written = KeyTable(), 0
-    while count is None or written < count:
-        notification = session.take_notification(timeout=1)  # type: ignore[no-untyped-call]
-        if notification is None:
-            if not session.connected:
-                print("the session has ended", file=sys.stderr)
-                return 1
-            continue
-        at, event = notification.notification_ele
-        if event.tag == f"{{{SUBSCRIBED}}}subscription-terminated":
-            print(f"the subscription has ended: {event.findtext('sn:reason', '', NAMES)}", file=sys.stderr)
+class Collector:
+    """Writes lines of one router's keys, over as many sessions as it takes."""
+
+    def __init__(self, router: str, form: str, count: int | None) -> None:
+        self._router, self._form, self._count = router, form, count
+        self._table, self._written = KeyTable(), 0
+
+    @property
+    def is_done(self) -> bool:
+        return self._count is not None and self._written >= self._count
+
+    def collect(self, session: Manager) -> str:
+        """Write lines until there were enough or the session ends; return why it has."""
+        while not self.is_done:
+            notification = session.take_notification(timeout=1)  # type: ignore[no-untyped-call]
+            if notification is None:
+                if not session.connected:
+                    return "the session has ended"
+                continue
+            at, event = notification.notification_ele
+            if event.tag == f"{{{SUBSCRIBED}}}subscription-terminated":
+                return f"the subscription has ended: {event.findtext('sn:reason', '', NAMES)}"
+            for name, key in self._table.receive(event):
+                print(FORMATS[self._form](self._router, name, key, datetime.fromisoformat(at.text)), flush=True)
+                self._written += 1
+        return ""
+
+
+def run(collector: Collector, options: argparse.Namespace) -> int:
+    """Collect over one session after the other; return the exit status."""
+    wait = 1.0
+    while True:
+        try:
+            with connect(options) as session:
+                subscribe(session, options.dampening)
+                wait = 1.0
+                why = collector.collect(session)
+        except (AuthenticationError, SSHUnknownHostError) as error:
+            print(f"{options.host}: {error}", file=sys.stderr)
             return 1
-        for name, key in table.receive(event):
-            print(FORMATS[form](router, name, key, datetime.fromisoformat(at.text)), flush=True)
-            written += 1
-    return 0
+        except (TransportError, OperationError, OSError) as error:
+            why = f"there is no session: {error}"
+        if collector.is_done:
+            return 0
+        # Telegraf logs what comes on standard error.
+        print(why if options.once else f"{why}; trying again in {wait:.0f} s", file=sys.stderr, flush=True)
+        if options.once:
+            return 1
+        time.sleep(wait)
+        wait = min(2 * wait, LONGEST_WAIT)
 
 
 def main() -> int:
@@ -188,10 +228,9 @@ def main() -> int:
     parser.add_argument("--format", choices=FORMATS, default="line")
     parser.add_argument("--dampening", type=int, default=0, help="centiseconds between two updates at least")
     parser.add_argument("--count", type=int, help="end after so many lines")
+    parser.add_argument("--once", action="store_true", help="end when the session does; do not open another")
     options = parser.parse_args()
-    with connect(options) as session:
-        subscribe(session, options.dampening)
-        return collect(session, options.router or options.host, options.format, options.count)
+    return run(Collector(options.router or options.host, options.format, options.count), options)
 
 
 if __name__ == "__main__":

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from line_protocol_parser import parse_line  # type: ignore[attr-defined]
 from lxml import etree
 from ncclient.manager import Manager
 from ncclient.operations.rpc import RPCError
@@ -128,36 +131,81 @@ def test_the_collector_writes_down_what_becomes_of_keys(running: tuple[AgentProc
     arguments = ["--host", "127.0.0.1", "--port", str(r1.netconf_port), "--user", USER, "--key", str(r1.user_key)]
     collectors = [
         subprocess.Popen(
-            [sys.executable, str(COLLECTOR), *arguments, "--any-host-key", "--router", "r1", "--format", form],
+            [sys.executable, str(COLLECTOR), *arguments, "--any-host-key", "--router", "r 1,=", "--format", form],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
         )
         for form in ("json", "line")
     ]
+    written: list[str] = []
+
+    def line(collector: subprocess.Popen[str]) -> str:
+        assert collector.stdout is not None
+        written.append(collector.stdout.readline())
+        return written[-1]
+
     try:
+        as_json, as_line = collectors
         with r1.connect() as session:
             session.edit_config(target="running", config=peer_configuration("r1", "r2", port=r2.ike_port))
-            as_json, as_line = (collector.stdout for collector in collectors)
-            assert as_json is not None
-            assert as_line is not None
-            key = json.loads(as_json.readline())
-            assert (key["router"], key["protocol"], key["state"]) == ("r1", "bgp", "active")
+            key = json.loads(line(as_json))
+            assert (key["router"], key["protocol"], key["state"]) == ("r 1,=", "bgp", "active")
             data = r1.get(session, f'<key-table xmlns="{KEY_TABLE}"/>')
             assert [key["fingerprint"]] == data.xpath("//ckt:key/ckt:fingerprint/text()", namespaces=NAMESPACES)
-            assert re.fullmatch(
-                rf'rkmp_key,router=r1,key={re.escape(key["key"])},protocol=bgp,.*state="active",.*'
-                rf'fingerprint="{key["fingerprint"]}".* \d{{19}}\n',
-                as_line.readline(),
-            )
+            # What another implementation of the line protocol makes of it.
+            parsed = parse_line(line(as_line).rstrip("\n"))
+            assert parsed["measurement"] == "rkmp_key"
+            tags = {name: parsed["tags"][name] for name in ("router", "key", "protocol")}
+            assert tags == {name: key[name] for name in tags}
+            assert parsed["fields"]["state"] == "active"
+            assert parsed["fields"]["fingerprint"] == key["fingerprint"]
+            assert isinstance(parsed["fields"]["selected-for-sending"], bool)
+            assert abs(parsed["time"] / 1e9 - time.time()) < 120, "nanoseconds"
+
+        # Another session, once the router is there again: what is as it was is not told twice.
+        r1.kill()
+        r1.start()
+        for collector in collectors:
+            assert collector.stderr is not None
+            assert "trying again in 1 s" in collector.stderr.readline()
+        with r1.connect() as session:
             peer = f'<peer xmlns:nc="{NETCONF}" nc:operation="delete"><name>r2</name></peer>'
             session.edit_config(target="running", config=configuration(f'<rkmp xmlns="{RKMP}">{peer}</rkmp>'))
-            while (last := json.loads(as_json.readline()))["state"] != "removed":
-                pass
-            assert last["key"] == key["key"]
-        r1.stop()
-        assert [collector.wait(timeout=PATIENCE) for collector in collectors] == [1, 1]
+        while (last := json.loads(line(as_json)))["state"] != "removed":
+            pass
+        assert last["key"] == key["key"]
+        while (parsed := parse_line(line(as_line).rstrip("\n")))["fields"]["state"] != "removed":
+            pass
+        assert parsed["tags"]["key"] == key["key"]
+        assert not re.search(r"hexadecimal|keystring|secret|\b[0-9a-f]{32,}\b", "".join(written))
     finally:
         for collector in collectors:
             collector.kill()
             collector.communicate()
+
+
+def test_the_collector_ends_where_it_is_told_to(running: tuple[AgentProcess, AgentProcess], tmp_path: Path) -> None:
+    r1, _ = running
+    where = ["--host", "127.0.0.1", "--port", str(r1.netconf_port), "--user", USER]
+
+    def ended(*arguments: str) -> tuple[int, str]:
+        done = subprocess.run(
+            [sys.executable, str(COLLECTOR), *where, *arguments],
+            env=dict(os.environ, HOME=str(tmp_path)),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        return done.returncode, done.stderr
+
+    status, told = ended("--key", str(r1.user_key))
+    assert status == 1
+    assert "Unknown host key" in told
+    stranger = tmp_path / "stranger"
+    stranger.mkdir()
+    assert ended("--key", str(make_user_key(stranger)), "--any-host-key")[0] == 1
+    where[3] = "1"
+    status, told = ended("--key", str(r1.user_key), "--any-host-key", "--once")
+    assert (status, told.startswith("there is no session: ")) == (1, True)
