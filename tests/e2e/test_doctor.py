@@ -23,6 +23,7 @@ from rkmp.storage import Database
 from tests.crypto.authorities import make_authority
 from tests.e2e.agents import NETCONF, RKMP, AgentProcess, make_user_key, peer_configuration
 
+AGENT = "urn:rkmp:yang:rkmp-agent"
 ACM = "urn:ietf:params:xml:ns:yang:ietf-netconf-acm"
 VIEWER = "viewer"
 
@@ -173,6 +174,36 @@ def test_a_certificate_from_the_future_means_a_clock(routers: Routers) -> None:
     (finding,) = [each for each in routers.doctor() if each["cause"] == "clock-skew"]
     assert finding["subject"] == "agent trust-anchor ca"
     assert "not valid before" in finding["seen"]
+
+
+def test_an_expired_certificate_is_told_from_a_clock(routers: Routers) -> None:
+    routers.arrange(Case(""))
+    yesterday = datetime.now(UTC) - timedelta(days=1)
+    authority = make_authority("root", not_before=yesterday - timedelta(days=9), not_after=yesterday)
+    anchor = f"<trust-anchor><name>old</name><certificate>{authority.pem.decode()}</certificate></trust-anchor>"
+    config = f'<config xmlns="{NETCONF}"><rkmp xmlns="{RKMP}"><credentials>{anchor}</credentials></rkmp></config>'
+    with routers.r1.connect() as session:
+        session.edit_config(target="running", config=config)
+    (finding,) = [each for each in routers.doctor() if each["cause"] == "certificate-expired"]
+    assert finding["subject"] == "agent trust-anchor old"
+    assert "it was valid until" in finding["seen"]
+
+
+def test_a_consumer_that_does_not_take_its_keys_is_named(routers: Routers) -> None:
+    routers.arrange(Case(""))
+    hook = f"""<agent xmlns="{AGENT}"><southbound><hook nc:operation="%s"><name>broken</name>
+        <command>/bin/false</command>
+        <neighbor><address>127.0.0.1</address><protocol>bgp</protocol></neighbor></hook></southbound></agent>"""
+    config = f'<config xmlns="{NETCONF}" xmlns:nc="{NETCONF}">{hook}</config>'
+    with routers.r1.connect() as session:
+        session.edit_config(target="running", config=config % "create")
+    deadline = time.monotonic() + 30
+    while not (found := [each for each in routers.doctor() if each["cause"] == "consumer-failed"]):
+        assert time.monotonic() < deadline
+    assert found[0]["subject"].startswith("agent agent southbound hook broken")
+    assert "keys do not reach their user" in found[0]["advice"]
+    with routers.r1.connect() as session:
+        session.edit_config(target="running", config=config % "remove")
 
 
 def test_access_control_is_named(routers: Routers) -> None:
