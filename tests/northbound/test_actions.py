@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from lxml import etree
 
@@ -9,7 +11,7 @@ from rkmp.errors import EngineRefusal, RpcError
 from rkmp.netconf import Client
 from rkmp.netconf.access_control import AccessControl
 from rkmp.netconf.handlers import Invocation, PathStep
-from rkmp.northbound.actions import Actions
+from rkmp.northbound.actions import REKEY_ANSWERS_WITHIN, Actions
 from rkmp.northbound.names import Rkmp
 from tests.northbound.world import FakeEngine, schema
 
@@ -52,6 +54,20 @@ async def test_rekey_answers_with_the_name_of_the_new_key() -> None:
     output = await Actions(FakeEngine()).handlers[PATHS["rekey"]](invocation("rekey"))
     assert output is not None
     assert [(leaf.tag, leaf.text) for leaf in output] == [(str(Rkmp.ADMIN_KEY_NAME), "the-new-key")]
+
+
+async def test_a_silent_peer_is_told_of_before_clients_give_up() -> None:
+    class Silent(FakeEngine):
+        async def rekey(self, peer: str, protocol: int) -> str:
+            await asyncio.Event().wait()
+            raise AssertionError(peer, protocol)
+
+    with pytest.raises(RpcError) as late:
+        await Actions(Silent(), patience=0.01).handlers[PATHS["rekey"]](invocation("rekey"))
+    assert late.value.tag == "operation-failed"
+    assert "r2 has not answered in 0.01 seconds; the agent goes on trying" in str(late.value.message)
+    # ncclient's default is 30 seconds.
+    assert REKEY_ANSWERS_WITHIN < 30
 
 
 @pytest.mark.parametrize("action", PATHS)

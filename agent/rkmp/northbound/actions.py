@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 
 from lxml import etree
@@ -13,12 +14,16 @@ from rkmp.northbound.engine_access import EngineAccess
 from rkmp.northbound.names import RKMP_NAMESPACE, Rkmp
 from rkmp.northbound.values import routing_protocol_number
 
+REKEY_ANSWERS_WITHIN = 25.0
+"""Seconds. Clients commonly wait 30 for an answer; whether a silent peer is there takes longer to find out."""
+
 
 class Actions:
-    """The handlers, by the path of their action in :attr:`handlers`."""
+    """The handlers, by the path of their action in :attr:`handlers`; ``patience`` is in seconds."""
 
-    def __init__(self, engine: EngineAccess) -> None:
+    def __init__(self, engine: EngineAccess, patience: float = REKEY_ANSWERS_WITHIN) -> None:
         self._engine = engine
+        self._patience = patience
         peer = (Rkmp.RKMP, Rkmp.PEER)
         self.handlers: Mapping[tuple[str, ...], Handler] = {
             (*peer, Rkmp.INITIATE_NOW): self.initiate_now,
@@ -27,10 +32,18 @@ class Actions:
         }
 
     async def rekey(self, invocation: Invocation) -> Sequence[etree._Element]:
-        """Replace a key and answer with the new one's name; raises RpcError when there is none."""
-        protocol = invocation.key(Rkmp.ASSOCIATION, Rkmp.PROTOCOL)
+        """Replace a key and answer with the new one's name; raises RpcError when there is none, or not yet."""
+        peer, protocol = _peer(invocation), invocation.key(Rkmp.ASSOCIATION, Rkmp.PROTOCOL)
         try:
-            name = await self._engine.rekey(_peer(invocation), routing_protocol_number(protocol))
+            name = await asyncio.wait_for(
+                self._engine.rekey(peer, routing_protocol_number(protocol)), timeout=self._patience
+            )
+        except TimeoutError as late:
+            raise RpcError(
+                "operation-failed",
+                f"{peer} has not answered in {self._patience:g} seconds; the agent goes on trying, and the "
+                "association's state and last-error tell what comes of it",
+            ) from late
         except EngineRefusal as refusal:
             raise _refused(refusal) from refusal
         output = etree.Element("output", nsmap={None: RKMP_NAMESPACE})
