@@ -142,3 +142,25 @@ def test_an_agent_takes_how_peers_are_met(page: Page, shell: Shell) -> None:
 @pytest.mark.page("docs/how-to/manage-the-agent.md", "xml")
 def test_an_agent_takes_how_it_is_managed(page: Page, shell: Shell) -> None:
     diffed(shell, page, "xml")
+
+
+@pytest.mark.page("docs/how-to/give-keys-to-bird.md", "xml")
+def test_an_agent_takes_who_gets_keys(page: Page, shell: Shell) -> None:
+    diffed(shell, page, "xml")
+
+
+@pytest.mark.page("docs/key-api.md", "xml")
+def test_an_agent_takes_who_may_read_keys(page: Page, shell: Shell) -> None:
+    diffed(shell, page, "xml")
+
+
+@pytest.mark.page("docs/cli.md", "yaml")
+def test_an_agent_takes_other_notations(page: Page, shell: Shell) -> None:
+    shell.run(OLD_POLICY)
+    diffed(shell, page, "yaml")
+
+
+# What the document deletes has to be there.
+OLD_POLICY = """echo '<rkmp xmlns="urn:rkmp:yang:rkmp"><ike-policy><name>old</name></ike-policy></rkmp>' > lab/old.xml
+r1 apply lab/old.xml
+"""
