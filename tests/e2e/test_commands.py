@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import asyncssh
 import pytest
 from lxml import etree
 
@@ -240,7 +241,17 @@ def test_a_changed_host_key_is_refused_and_an_unknown_one_where_asked(agent: Age
     other = make_user_key(tmp_path).with_suffix(".pub").read_text().split()[1]
     known = tmp_path / ".config" / "rkmp" / "known_hosts"
     known.write_text(f"[127.0.0.1]:{agent.netconf_port} ssh-ed25519 {other}\n")
-    assert "has changed" in done(agent.run_client("show", "peers", home=tmp_path), 3)
+    printed = done(agent.run_client("show", "peers", home=tmp_path), 3)
+    assert "has changed to SHA256:" in printed
+    # Also where a key of another kind is shown: that is what somebody in between would have.
+    ecdsa = asyncssh.generate_private_key("ecdsa-sha2-nistp256").export_public_key().decode().strip()
+    known.write_text(f"[127.0.0.1]:{agent.netconf_port} {ecdsa}\n")
+    assert "has changed to one of another kind" in done(agent.run_client("show", "peers", home=tmp_path), 3)
+    # What is said to help does.
+    remedy = printed.split("`")[1]
+    assert remedy == f"ssh-keygen -f {known} -R '[127.0.0.1]:{agent.netconf_port}'"
+    subprocess.run(["ssh-keygen", "-f", known, "-R", f"[127.0.0.1]:{agent.netconf_port}"], check=True, timeout=30)
+    assert "learnt" in done(agent.run_client("show", "peers", home=tmp_path), 0)
 
 
 def test_watch_ends_with_the_agent(make_agent: Callable[[str], AgentProcess]) -> None:

@@ -27,14 +27,23 @@ def known_hosts_file() -> Path:
     return Path(base) / "rkmp" / "known_hosts"
 
 
-def present_host_key(host: str, port: int, timeout: float) -> asyncssh.SSHKey:
-    """Return the host key that ``host`` shows, without authenticating.
+def present_host_key(
+    host: str, port: int, timeout: float, known: Sequence[asyncssh.SSHKey] = ()
+) -> asyncssh.SSHKey | None:
+    """Return the host key that ``host`` shows, without authenticating; of the kinds of ``known`` where there are some.
 
-    Raises :class:`CommandError` when nothing answers there or what answers is not SSH.
+    None is a host that has none of these kinds. Raises :class:`CommandError` when nothing answers there or what
+    answers is not SSH.
     """
     try:
         # An empty configuration: this client does not read the operator's ~/.ssh/config.
-        key = asyncio.run(asyncio.wait_for(asyncssh.get_server_host_key(host, port, config=None), timeout))
+        kinds = list(dict.fromkeys(kind.decode("ascii") for key in known for kind in key.sig_algorithms))
+        asked = asyncssh.get_server_host_key(host, port, config=None, server_host_key_algs=kinds or ())
+        key = asyncio.run(asyncio.wait_for(asked, timeout))
+    except asyncssh.KeyExchangeFailed as error:
+        if known:
+            return None
+        raise CommandError(f"{host} port {port} has no way to talk in common: {error}", EXIT_CONNECTION) from error
     except TimeoutError as error:
         raise CommandError(f"{host} port {port} does not answer; is TCP to it blocked?", EXIT_CONNECTION) from error
     except socket.gaierror as error:
@@ -48,8 +57,6 @@ def present_host_key(host: str, port: int, timeout: float) -> asyncssh.SSHKey:
         ) from error
     except asyncssh.Error as error:
         raise CommandError(f"{host} port {port} does not speak SSH: {error}", EXIT_CONNECTION) from error
-    if key is None:
-        raise CommandError(f"{host} port {port} shows no host key", EXIT_CONNECTION)
     return key
 
 
@@ -58,19 +65,25 @@ def verified_host_key(host: str, port: int, *, timeout: float, strict: bool) -> 
 
     Raises :class:`CommandError` when the key differs from the one on record.
     """
-    presented = present_host_key(host, port, timeout)
-    encoded = presented.export_public_key("openssh").split()[1].decode("ascii")
     name = host if port == SSH_PORT else f"[{host}]:{port}"
     path = known_hosts_file()
-    known = [key for file in (Path.home() / ".ssh" / "known_hosts", path) for key in _recorded(file, host, port)]
-    if presented in known:
-        return encoded
-    if any(key.get_algorithm() == presented.get_algorithm() for key in known):
+    on_record = {file: _recorded(file, host, port) for file in (Path.home() / ".ssh" / "known_hosts", path)}
+    known = [key for keys in on_record.values() for key in keys]
+    presented = present_host_key(host, port, timeout, known)
+    if known and presented not in known:
+        # Of another kind than those on record, too: whoever is in between has one of every kind.
+        shown = "one of another kind" if presented is None else presented.get_fingerprint()
+        remedies = " and ".join(f"`ssh-keygen -f {file} -R '{name}'`" for file, keys in on_record.items() if keys)
         raise CommandError(
-            f"the host key of {name} has changed to {presented.get_fingerprint()}; if that is intended, "
-            f"remove the old entry from {path}",
+            f"the host key of {name} has changed to {shown}: another agent, or somebody in between. If that is "
+            f"intended, forget the old one with {remedies}",
             EXIT_CONNECTION,
         )
+    if presented is None:
+        raise CommandError(f"{host} port {port} shows no host key", EXIT_CONNECTION)
+    encoded = presented.export_public_key("openssh").split()[1].decode("ascii")
+    if known:
+        return encoded
     if strict:
         raise CommandError(
             f"the host key of {name} ({presented.get_fingerprint()}) is not known; connect once without "
