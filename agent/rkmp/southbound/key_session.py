@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import datetime
 
@@ -44,11 +44,19 @@ class _Subscriber:
 
     timeout = ACKNOWLEDGEMENT_SECONDS
 
-    def __init__(self, name: str, number: int, holding: Holding, send: Callable[[bytes], None]) -> None:
+    def __init__(
+        self,
+        name: str,
+        number: int,
+        holding: Holding,
+        send: Callable[[bytes], None],
+        has_room: Callable[[], Awaitable[None]],
+    ) -> None:
         self.name = name
         self._number = number
         self._holding = holding
         self._send = send
+        self._has_room = has_room
         self._sequence = 0
         self._acknowledged: asyncio.Future[None] | None = None
         self._usage: Usage | None = None
@@ -59,7 +67,8 @@ class _Subscriber:
         return self._holding
 
     async def apply(self, step: Step, result: Holding) -> None:
-        """Tell the program, and wait until it has acknowledged."""
+        """Tell the program, once it reads what it was told before, and wait until it has acknowledged."""
+        await self._has_room()
         self._sequence += 1
         key = written_key(step.key) if isinstance(step, Add) else step.name
         kind = type(step).__name__.lower()
@@ -144,8 +153,11 @@ class KeySession:
                 self._end(number)
 
     def end(self) -> None:
-        """Have the program come again, since it may read other keys now; until then it keeps what it has."""
-        self._writer.close()
+        """Have the program come again, since it may read other keys now; until then it keeps what it has.
+
+        What it has not read yet it does not get any more.
+        """
+        self._writer.transport.abort()
 
     async def _line(self) -> bytes:
         try:
@@ -156,6 +168,11 @@ class KeySession:
     def _send(self, line: bytes) -> None:
         if not self._writer.is_closing():
             self._writer.write(line)
+
+    async def _has_room(self) -> None:
+        """Return when the program reads: what one that does not was told again and again would need ever more room."""
+        with contextlib.suppress(OSError):
+            await self._writer.drain()
 
     def _take(self, message: Message) -> None:
         match message["type"]:
@@ -211,7 +228,7 @@ class KeySession:
             self._send(encoded("error", id=number, code=ErrorCode.TOO_MANY, reason=reason))
             return
         holding = self._said(message)
-        subscriber = _Subscriber(self._name, number, holding, self._send)
+        subscriber = _Subscriber(self._name, number, holding, self._send, self._has_room)
         feed = KeyFeed(
             consumer=subscriber,
             table=self._table,
@@ -258,8 +275,7 @@ class KeySession:
 
     def _end(self, number: int) -> None:
         _, _, task = self._feeds.pop(number)
-        with contextlib.suppress(asyncio.CancelledError):
-            task.cancel()
+        task.cancel()
 
 
 def _name(line: bytes) -> str:

@@ -114,13 +114,11 @@ class KeySocket:
                 await self._converse(self._make_session(reader, writer, permitted))
             await self._part(reader, writer)
         finally:
-            writer.close()
-            with contextlib.suppress(OSError):
-                await writer.wait_closed()
+            await _close(writer)
 
     async def _part(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Let a program hear the last answer, unless so many do not want to that descriptors run out."""
-        if self._parting >= MOST_PARTING:
+        if self._parting >= MOST_PARTING or writer.is_closing():
             return
         self._parting += 1
         try:
@@ -143,6 +141,17 @@ async def _hear_out(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) 
             writer.write_eof()
             while await reader.read(MOST_OCTETS):
                 pass
+
+
+async def _close(writer: asyncio.StreamWriter) -> None:
+    """Let go of a connection, and soon even where the program does not read what it was sent."""
+    try:
+        writer.close()
+        with contextlib.suppress(OSError, TimeoutError):
+            async with asyncio.timeout(LAST_WORDS_SECONDS):
+                await writer.wait_closed()
+    finally:
+        writer.transport.abort()
 
 
 def _inode(path: Path) -> tuple[int, int] | None:
