@@ -27,6 +27,7 @@ from rkmp.engine.events import (
 )
 from rkmp.keytable import KeyState
 from rkmp.metrics import CertificateEnd, ConsumerState, Latencies, Metrics, MetricsConfiguration, Sources
+from rkmp.metrics.http import CLIENTS
 from rkmp.southbound.feed import FeedState
 from tests.metrics.snapshots import NOW, association, keyed_peer
 
@@ -274,3 +275,37 @@ async def test_rooms_are_read_where_they_may_be() -> None:
     async with serving(sources(peers=peers)) as metrics:
         await scrape(metrics)
     assert asked_in == {threading.get_ident()}
+
+
+async def test_nobody_is_asked_for_the_name_of_the_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    """DNS that does not answer would hold up all that the agent does."""
+    asked: list[object] = []
+
+    def ask(name: str = "") -> str:
+        asked.append(name)
+        return name
+
+    monkeypatch.setattr(socket, "getfqdn", ask)
+    async with serving(sources(keyed_peer())) as metrics:
+        await scrape(metrics)
+    assert asked == []
+
+
+def answering() -> int:
+    return sum(thread.name.endswith("(process_request_thread)") for thread in threading.enumerate())
+
+
+async def test_silent_clients_take_few_threads_and_give_them_back(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    async with serving(sources(keyed_peer())) as metrics:
+        await scrape(metrics)
+        silent = [socket.create_connection(("127.0.0.1", metrics.port)) for _ in range(4 * CLIENTS)]
+        # Those who are turned away are told at once; the others have been let in before them.
+        assert [await asyncio.to_thread(each.recv, 1) for each in silent[CLIENTS:]] == [b""] * 3 * CLIENTS
+        assert answering() == CLIENTS
+        for each in silent:
+            each.close()
+        await eventually(lambda: answering() == 0)
+        assert at("rkmp_scrape_failed") in await scrape(metrics)
+    assert capfd.readouterr() == ("", ""), "nobody outside writes there"

@@ -1,6 +1,6 @@
 """Serves the metrics over HTTP as configuration has it: off, or on one address, tried again while it cannot be had.
 
-prometheus_client serves in threads of its own. The agent's rooms may be read on the event loop only, so there they are,
+HTTP is served in threads of its own. The agent's rooms may be read on the event loop only, so there they are,
 and a scrape that the loop has no time for fails instead of waiting for long; what is made of it is made in the thread,
 since with ten thousand peers that takes a third of a second, in which a loop has other things to do.
 """
@@ -14,13 +14,13 @@ import os
 import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Protocol
 
-from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client import CollectorRegistry
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from rkmp.metrics.collector import AgentCollector, Sources
+from rkmp.metrics.http import MetricsServer
 from rkmp.metrics.latencies import Latencies
 
 _log = logging.getLogger(__name__)
@@ -48,13 +48,6 @@ class MetricsStatus:
     last_error: str | None = None
 
 
-class _HttpServer(Protocol):
-    server_port: int
-
-    def shutdown(self) -> None: ...
-    def server_close(self) -> None: ...
-
-
 class _OnEventLoop(Collector):
     """Looks at sources on the event loop for a thread that is not; when that fails, this is all there is to see."""
 
@@ -71,7 +64,12 @@ class _OnEventLoop(Collector):
 
         collected: list[Metric] = []
         try:
-            taken = asyncio.run_coroutine_threadsafe(look(), self._loop).result(SCRAPE_SECONDS)
+            looking = asyncio.run_coroutine_threadsafe(look(), self._loop)
+            try:
+                taken = looking.result(SCRAPE_SECONDS)
+            finally:
+                # A loop that comes to it later has enough to do.
+                looking.cancel()
             collected = list(AgentCollector(taken).collect())
         except Exception as error:  # noqa: BLE001 - a bug, or a loop without time, costs one scrape
             # Never the exception's own words, which may repeat what it saw.
@@ -92,7 +90,7 @@ class Metrics:
         self._retry_seconds = retry_seconds
         self._wanted = MetricsConfiguration()
         self._status = MetricsStatus("disabled")
-        self._served: tuple[_HttpServer, threading.Thread] | None = None
+        self._served: tuple[MetricsServer, threading.Thread] | None = None
         self._wake = asyncio.Event()
         self._settled = asyncio.Event()
         self._settled.set()
@@ -154,13 +152,16 @@ class Metrics:
 
     def _open(self, wanted: MetricsConfiguration) -> bool:
         try:
-            self._served = start_http_server(wanted.port, wanted.address, self._registry)
+            server = MetricsServer(wanted.address, wanted.port, self._registry)
         except (OSError, OverflowError) as error:
             reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else str(error)
             if reason != self._status.last_error:
                 _log.error("metrics cannot be served on %s port %d: %s", wanted.address, wanted.port, reason)
             self._status = MetricsStatus("failed", reason)
             return False
+        thread = threading.Thread(target=server.serve_forever, name="metrics", daemon=True)
+        thread.start()
+        self._served = server, thread
         self._status = MetricsStatus("listening")
         return True
 
