@@ -11,6 +11,7 @@ other as a peer; the script waits until both hold the same TCP-AO key and prints
 from __future__ import annotations
 
 import argparse
+import functools
 import secrets
 import sys
 import time
@@ -71,15 +72,14 @@ def router(text: str) -> Router:
     return Router(name, (netconf_host, int(netconf_port)), (ike_host, int(ike_port)))
 
 
-def connect(to: Router, user: str, key: str) -> Manager:
+def connect(to: Router, user: str, key: str, *, any_host_key: bool) -> Manager:
     host, port = to.netconf
-    # A lab script: outside of a lab, give hostkey_b64 or keep hostkey_verify on.
     return manager.connect(
         host=host,
         port=port,
         username=user,
         key_filename=key,
-        hostkey_verify=False,
+        hostkey_verify=not any_host_key,
         allow_agent=False,
         look_for_keys=False,
     )
@@ -113,6 +113,7 @@ def main() -> int:
     parser.add_argument("--router", type=router, action="append", required=True, metavar="NAME,NETCONF,IKE")
     parser.add_argument("--user", required=True)
     parser.add_argument("--key", required=True, help="SSH private key file")
+    parser.add_argument("--any-host-key", action="store_true", help="do not look for host keys in known_hosts")
     parser.add_argument("--timeout", type=float, default=30.0, help="seconds to wait for the key")
     arguments = parser.parse_args()
     if len(arguments.router) != 2:
@@ -120,7 +121,8 @@ def main() -> int:
     first, second = arguments.router
 
     psk = secrets.token_urlsafe(48)
-    with connect(first, arguments.user, arguments.key) as one, connect(second, arguments.user, arguments.key) as two:
+    login = functools.partial(connect, user=arguments.user, key=arguments.key, any_host_key=arguments.any_host_key)
+    with login(first) as one, login(second) as two:
         configure(one, first, second, psk)
         configure(two, second, first, psk)
         keys = [

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tests.docs.pages import REPOSITORY, Page
 
-PORTS = ("8301", "8302", "5001", "5002")
+PORTS = ("8301", "8302", "8303", "5001", "5002", "5003")
 """What the agents of the tutorial listen on; free ones of the machine take their places."""
 _END = "the block has ended"
 

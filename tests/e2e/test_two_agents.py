@@ -45,7 +45,7 @@ def test_the_ncclient_example_gives_both_routers_the_same_key(pair: tuple[AgentP
     for agent in pair:
         arguments += ["--router", f"{agent.name},127.0.0.1:{agent.netconf_port},127.0.0.1:{agent.ike_port}"]
     done = subprocess.run(
-        [sys.executable, str(EXAMPLES / "ncclient" / "two_routers.py"), *arguments],
+        [sys.executable, str(EXAMPLES / "ncclient" / "two_routers.py"), "--any-host-key", *arguments],
         capture_output=True,
         text=True,
         timeout=60,
