@@ -7,16 +7,19 @@ import gc
 import json
 import socket
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import uvloop
 
-from rkmp.southbound import KeyPermission
+from rkmp.southbound import KeyClient, KeyPermission, Remove
 from rkmp.southbound import feed as feed_module
 from rkmp.southbound import key_session as key_session_module
-from tests.keytable.rows import PEER
-from tests.southbound.test_key_api import ME, World, row, until
+from rkmp.southbound.feed import KeyFeed
+from rkmp.southbound.feeds import Feeds
+from tests.keytable.rows import NOON, PEER
+from tests.southbound.test_key_api import ME, World, in_thread, row, take, until
 
 SUBSCRIPTIONS = 400
 """Their keys are some 100,000 octets, which a socket's buffers hold twice."""
@@ -76,6 +79,43 @@ async def test_an_agent_stops_though_a_program_reads_nothing(world: World) -> No
     session._writer.write(b" " * 1_000_000)
     await asyncio.wait_for(world.stop(), 5)
     connection.close()
+
+
+async def test_a_key_that_moves_to_another_neighbor_leaves_the_first_at_once(world: World) -> None:
+    world.install(row(1))
+    with KeyClient(str(world.path), "bgpd") as client:
+        client.subscribe("bgp", PEER)
+        await take(client)
+        world.install(replace(row(1), peers=("192.0.2.99",)))
+        told = await in_thread(client.wait, 2.0)
+        assert [each.step for each in told] == [Remove("key-1")]
+
+
+async def test_a_key_wakes_the_feeds_of_its_neighbor_and_no_others(world: World) -> None:
+    woken: list[str] = []
+
+    class Noted(KeyFeed):
+        def wake(self) -> None:
+            woken.append(self.neighbor)
+
+    def feed(neighbor: str) -> KeyFeed:
+        return Noted(None, world.table, neighbor, "bgp", lambda: NOON, lambda _: None)  # type: ignore[arg-type]
+
+    feeds = Feeds()
+    world.table.subscribe(feeds.wake)
+    of_peer, other = feed(PEER), feed("2001:DB8::1")
+    feeds.add(of_peer)
+    feeds.add(other)
+    world.install(row(1))
+    assert set(woken) == {PEER}
+    woken.clear()
+    world.install(replace(row(1), peers=("2001:db8:0::1",)))
+    assert set(woken) == {PEER, "2001:DB8::1"}
+    woken.clear()
+    feeds.discard(of_peer)
+    world.install(row(2))
+    assert woken == []
+    assert list(feeds) == [other]
 
 
 def test_a_program_that_has_to_come_again_is_no_fault_of_the_loop_of_the_daemon(tmp_path: Path) -> None:

@@ -51,7 +51,13 @@ class KeyInstalled(KeyEvent):
 
 @dataclass(frozen=True, slots=True)
 class KeyUpdated(KeyEvent):
-    """A row was changed: read it again. A replaced key, for one, has its lifetimes shortened."""
+    """A row was changed: read it again. A replaced key, for one, has its lifetimes shortened.
+
+    It was a key of ``former_protocol`` with ``former_peers``, who may be others than now: a manual key can move.
+    """
+
+    former_protocol: str
+    former_peers: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -224,7 +224,8 @@ class KeyTable:
             if change.before is None:
                 yield KeyInstalled.of(row, wall)
             elif change.before != row:
-                yield KeyUpdated.of(row, wall)
+                former = {"former_protocol": change.before.protocol, "former_peers": change.before.peers}
+                yield KeyUpdated.of(row, wall, **former)
             yield from self._schedule.put(row, wall)
 
     def _tell(self, events: Iterable[KeyEvent]) -> None:

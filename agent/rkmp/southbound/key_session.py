@@ -17,6 +17,7 @@ from rkmp.keytable import KeyTable, fingerprint
 from rkmp.keytable.rules import canonical_peer
 from rkmp.secret import Secret
 from rkmp.southbound.feed import ConsumerReport, FeedStatus, KeyFeed
+from rkmp.southbound.feeds import Feeds
 from rkmp.southbound.keys import Selection, consumer_key, local_key_name, unknown_key, wanted_keys
 from rkmp.southbound.messages import (
     FROM_CLIENT,
@@ -116,6 +117,7 @@ class KeySession:
         report: Callable[[ConsumerReport], None],
         permitted: Permitted,
         refused: Callable[[KeyAccessRefused], None],
+        all_feeds: Feeds,
     ) -> None:
         self.permitted = permitted
         self._reader = reader
@@ -125,16 +127,13 @@ class KeySession:
         self._clock = clock
         self._report = report
         self._refused = refused
+        self._all_feeds = all_feeds
         self._name = ""
         self._feeds: dict[int, tuple[KeyFeed, _Subscriber, asyncio.Task[None]]] = {}
 
-    def feeds(self) -> list[KeyFeed]:
-        """Return the subscriptions."""
-        return [feed for feed, _, _ in self._feeds.values()]
-
     def statuses(self) -> list[FeedStatus]:
         """Return how far each subscription is."""
-        return [feed.status for feed in self.feeds()]
+        return [feed.status for feed, _, _ in self._feeds.values()]
 
     async def run(self) -> None:
         """Serve until the program goes away or says what it must not."""
@@ -232,7 +231,6 @@ class KeySession:
         feed = KeyFeed(
             consumer=subscriber,
             table=self._table,
-            # As events of the key table write addresses.
             neighbor=canonical_peer(message["neighbor"]),
             protocol=message["protocol"],
             clock=self._clock,
@@ -242,6 +240,7 @@ class KeySession:
         )
         subscriber.wake = feed.wake
         self._send(encoded("subscribed", subscription=number))
+        self._all_feeds.add(feed)
         self._feeds[number] = feed, subscriber, feed.start()
 
     def _may_read(self, message: Message) -> bool:
@@ -274,7 +273,8 @@ class KeySession:
         return HeldKey(unknown_key(name) if key is None else replace(key, secret=Secret(b"")))
 
     def _end(self, number: int) -> None:
-        _, _, task = self._feeds.pop(number)
+        feed, _, task = self._feeds.pop(number)
+        self._all_feeds.discard(feed)
         task.cancel()
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from rkmp.keytable import KeyEvent, KeyTable
+from rkmp.keytable import KeyTable
 from rkmp.log_context import about
 from rkmp.southbound.bird import BirdConsumer
 from rkmp.southbound.bird_control import Reloading
@@ -22,6 +22,7 @@ from rkmp.southbound.configuration import (
     SouthboundConfiguration,
 )
 from rkmp.southbound.feed import Consumer, ConsumerReport, FeedStatus, KeyFeed
+from rkmp.southbound.feeds import Feeds
 from rkmp.southbound.hook import HookConsumer
 from rkmp.southbound.key_chain import KeyChainConsumer
 from rkmp.southbound.key_session import KeySession
@@ -61,13 +62,14 @@ class Southbound:
         self._clock = clock
         self._agent = agent
         self._feeds: dict[_Place, tuple[KeyFeed, asyncio.Task[None]]] = {}
+        self._all_feeds = Feeds()
         self._reloadings: dict[str, Reloading] = {}
         self._links: dict[str, RouterLink] = {}
         self._key_socket: KeySocket | None = None
         self._refusals = Refusals()
         self._closing: set[asyncio.Task[None]] = set()
         self._subscribers: list[Subscriber] = []
-        self._unsubscribe = table.subscribe(self._key_changed)
+        self._unsubscribe = table.subscribe(self._all_feeds.wake)
 
     def subscribe(self, subscriber: Subscriber) -> None:
         """Call ``subscriber`` when a consumer stops doing what it is asked to, when it does so again, and when a
@@ -79,7 +81,7 @@ class Southbound:
         """Serve those in ``configuration`` and no others; what did not change goes on undisturbed."""
         wanted = set(_places(configuration))
         for place in [place for place in self._feeds if place not in wanted]:
-            self._feeds.pop(place)[1].cancel()
+            self._end(place).cancel()
         self._connect(configuration.netconf_servers)
         for place in wanted - self._feeds.keys():
             self._start(place)
@@ -128,14 +130,13 @@ class Southbound:
 
     def look(self) -> None:
         """Look at the key table now: the clock has been set."""
-        for feed in self._all_feeds():
+        for feed in self._all_feeds:
             feed.wake()
 
     async def close(self) -> None:
         """Let go of every consumer; what each has it keeps."""
         self._unsubscribe()
-        tasks = [task for _, task in self._feeds.values()]
-        self._feeds.clear()
+        tasks = [self._end(place) for place in tuple(self._feeds)]
         for task in tasks:
             task.cancel()
         self._connect({})
@@ -158,7 +159,14 @@ class Southbound:
             feed.keep, feed.fresh = consumer.keep, FRESH_BIRD
         else:
             feed.fresh = FRESH_HOOK
+        self._all_feeds.add(feed)
         self._feeds[place] = feed, feed.start()
+
+    def _end(self, place: _Place) -> asyncio.Task[None]:
+        """Forget a feed; return its task, which is to be cancelled."""
+        feed, task = self._feeds.pop(place)
+        self._all_feeds.discard(feed)
+        return task
 
     def _connect(self, servers: Mapping[str, NetconfServerConfiguration]) -> None:
         wanted = {server.name: server for server in servers.values() if server.enabled}
@@ -206,23 +214,22 @@ class Southbound:
         self._key_socket = KeySocket(wanted, self._session, self._refuse) if wanted is not None else None
 
     def _session(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, permitted: Permitted) -> KeySession:
-        return KeySession(reader, writer, self._agent, self._table, self._clock, self._report, permitted, self._refuse)
+        return KeySession(
+            reader=reader,
+            writer=writer,
+            agent=self._agent,
+            table=self._table,
+            clock=self._clock,
+            report=self._report,
+            permitted=permitted,
+            refused=self._refuse,
+            all_feeds=self._all_feeds,
+        )
 
     def _refuse(self, refusal: KeyAccessRefused) -> None:
         if self._refusals.is_news(refusal):
             _log.warning("key socket: %s", refusal.reason)
             self._tell(refusal)
-
-    def _key_changed(self, event: KeyEvent) -> None:
-        for feed in self._all_feeds():
-            if feed.protocol == event.protocol and feed.neighbor in event.peers:
-                feed.wake()
-
-    def _all_feeds(self) -> Iterator[KeyFeed]:
-        yield from (feed for feed, _ in self._feeds.values())
-        if self._key_socket is not None:
-            for session in self._key_socket.sessions:
-                yield from session.feeds()
 
     def _statuses(self, kind: str) -> list[tuple[str, FeedStatus]]:
         return [(place.made_from.name, feed.status) for place, (feed, _) in self._feeds.items() if place.kind == kind]
