@@ -211,3 +211,22 @@ def test_a_key_that_the_service_alone_has_is_left_out_of_a_backup_knowingly(
     assert not backup.exists()
     assert main([*command, "--without-key"]) == 0
     assert backup.exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can act for another user")
+def test_a_backup_that_root_makes_before_the_first_start_leaves_nothing_that_keeps_the_agent_out(
+    directory: StateDirectory, tmp_path: Path
+) -> None:
+    owner = 12345
+    for path in (directory.path, *directory.path.iterdir()):
+        os.chown(path, owner, owner)
+    back_up(directory, tmp_path / "backup", with_key=True, now=NOW)
+    assert {path.name: path.stat().st_uid for path in directory.path.iterdir() if path.stat().st_uid != owner} == {}
+
+
+def test_the_lock_is_never_a_link_to_something_else(directory: StateDirectory, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    (directory.path / "lock").symlink_to(elsewhere)
+    with pytest.raises(CommandError, match="cannot use"), directory.locked():
+        pass
+    assert not elsewhere.exists()

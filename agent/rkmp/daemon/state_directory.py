@@ -193,7 +193,7 @@ class StateDirectory:
         Raises :class:`CommandError` when another process holds it or it cannot be written.
         """
         try:
-            descriptor = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            descriptor = self._open_lock()
         except OSError as error:
             raise self._unusable(error) from error
         try:
@@ -204,6 +204,22 @@ class StateDirectory:
             yield
         finally:
             os.close(descriptor)
+
+    def _open_lock(self) -> int:
+        """Return a descriptor of the lock, made if it is not there.
+
+        Root may be the first to want it, to make a backup; it is the owner's of the directory nevertheless, whom it
+        would keep out otherwise. The owner may have put a link there, by which root shall not be led elsewhere.
+        """
+        lock, flags = self.path / "lock", os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
+        try:
+            descriptor = os.open(lock, flags | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:
+            return os.open(lock, flags)
+        if os.geteuid() == 0:
+            owner = self.path.stat()
+            os.fchown(descriptor, owner.st_uid, owner.st_gid)
+        return descriptor
 
     def _unusable(self, error: OSError) -> CommandError:
         return CommandError(f"cannot use {self.path} as the user that rkmpd runs as: {error.strerror}", EXIT_STATE)
