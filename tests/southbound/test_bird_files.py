@@ -100,6 +100,16 @@ def test_only_the_owner_of_the_directory_reads_the_file(tmp_path: Path) -> None:
     assert [each.name for each in tmp_path.iterdir()] == ["nb.conf"]
 
 
+def test_a_directory_may_let_its_group_read_the_file(tmp_path: Path) -> None:
+    group = 12345 if os.geteuid() == 0 else os.getegid()
+    os.chown(tmp_path, -1, group)
+    tmp_path.chmod(0o2750)
+    write(tmp_path / "nb.conf", "new")
+    status = (tmp_path / "nb.conf").stat()
+    assert stat.S_IMODE(status.st_mode) == 0o640
+    assert (status.st_uid, status.st_gid) == (os.geteuid(), group)
+
+
 def test_a_directory_that_is_not_there_is_said_so(tmp_path: Path) -> None:
     with pytest.raises(SouthboundError, match="No such file or directory"):
         write(tmp_path / "missing" / "nb.conf", "new")

@@ -2,7 +2,9 @@
 
 It says ``authentication ao`` and has the ``keys`` block of BIRD 2.17 or 3.1 and later; without keys it disables the
 protocol, so that a session is never unprotected. It belongs to whoever owns its directory, and nobody else may read
-it. Behind each key stands its AdminKeyName; a key without one was written by an operator and is adopted.
+it but the directory's group, where the directory has the set-group-ID bit: so an agent without root gives keys to a
+BIRD that is another user. Behind each key stands its AdminKeyName; a key without one was written by an operator and is
+adopted.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import json
 import os
 import re
 import secrets
+import stat
 from pathlib import Path
 
 from rkmp.errors import SouthboundError
@@ -99,13 +102,13 @@ def read(path: Path) -> Holding | None:
 
 
 def write(path: Path, text: str) -> None:
-    """Put ``text`` in the place of the file at once, readable for the owner of its directory alone."""
+    """Put ``text`` in the place of the file at once, for the owner of its directory and, by its bit, the group."""
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         try:
             with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                _give_to_owner_of(path.parent, file.fileno())
+                _give_as(path.parent.stat(), file.fileno())
                 file.write(text)
                 file.flush()
                 os.fsync(file.fileno())
@@ -118,10 +121,13 @@ def write(path: Path, text: str) -> None:
         raise SouthboundError(f"cannot write {path}: {error.strerror}") from error
 
 
-def _give_to_owner_of(directory: Path, descriptor: int) -> None:
-    owner = directory.stat()
-    if (owner.st_uid, owner.st_gid) != (os.geteuid(), os.getegid()):
-        os.fchown(descriptor, owner.st_uid, owner.st_gid)
+def _give_as(directory: os.stat_result, descriptor: int) -> None:
+    # Where the system has seen to owner and group already, nothing is asked of it that only root may.
+    made = os.fstat(descriptor)
+    if (made.st_uid, made.st_gid) != (directory.st_uid, directory.st_gid):
+        os.fchown(descriptor, directory.st_uid, directory.st_gid)
+    if directory.st_mode & stat.S_ISGID:
+        os.fchmod(descriptor, 0o640)
 
 
 def _line(held: HeldKey, preferred: str | None) -> str:
