@@ -145,6 +145,18 @@ def asked(folder: Path) -> int:
     return (folder / "steps").read_text().count('"usage"')
 
 
+async def test_a_neighbor_that_comes_leaves_those_that_are_there_alone(tmp_path: Path) -> None:
+    world = World(tmp_path / "unused")
+    world.install(row(1))
+    southbound = await hooked(world, tmp_path)
+    await until(lambda: southbound.hooks()[0][1].state is FeedState.SYNCHRONISED)
+    (_, before), *_ = southbound.hooks()
+    more = replace(configuration(tmp_path), neighbors=((PEER, "bgp"), ("192.0.2.77", "bgp")))
+    southbound.configure(SouthboundConfiguration(hooks={"frr": more}))
+    assert {feed.neighbor: feed.steps for _, feed in southbound.hooks()} == {PEER: before.steps, "192.0.2.77": 0}
+    await southbound.close()
+
+
 async def test_a_program_that_fails_is_reported_and_run_again(tmp_path: Path) -> None:
     world = World(tmp_path / "unused")
     world.install(row(1))

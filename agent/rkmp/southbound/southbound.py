@@ -6,7 +6,7 @@ import asyncio
 import functools
 import logging
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -40,7 +40,9 @@ Subscriber = Callable[[ConsumerReport | KeyAccessRefused, datetime], None]
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """One consumer's share: ``made_from`` is its part of the configuration, which makes another one when it changes."""
+    """One consumer's share: ``made_from`` is its configuration with this neighbor alone, which makes another one when
+    it changes; other neighbors may come and go.
+    """
 
     kind: str
     neighbor: str
@@ -169,7 +171,8 @@ class Southbound:
         return task
 
     def _connect(self, servers: Mapping[str, NetconfServerConfiguration]) -> None:
-        wanted = {server.name: server for server in servers.values() if server.enabled}
+        # With the neighbors left out: the session is one for all of them.
+        wanted = {server.name: replace(server, neighbors=()) for server in servers.values() if server.enabled}
         for name in [name for name, link in self._links.items() if wanted.get(name) != link.configuration]:
             self._links.pop(name).close()
         for name in wanted.keys() - self._links.keys():
@@ -185,11 +188,8 @@ class Southbound:
         if isinstance(place.made_from, HookConfiguration):
             return HookConsumer(place.made_from, place.neighbor, place.protocol, self._table)
         if isinstance(place.made_from, NetconfServerConfiguration):
-            router = place.made_from
-            neighbor = next(
-                each for each in router.neighbors if (each.address, each.protocol) == (place.neighbor, place.protocol)
-            )
-            return KeyChainConsumer(neighbor, self._links[router.name], self._table, self._clock)
+            (neighbor,) = place.made_from.neighbors
+            return KeyChainConsumer(neighbor, self._links[place.made_from.name], self._table, self._clock)
         bird = place.made_from
         return BirdConsumer(
             name=bird.name,
@@ -252,10 +252,13 @@ class Southbound:
 def _places(configuration: SouthboundConfiguration) -> Iterator[_Place]:
     for bird in configuration.birds.values():
         if bird.enabled:
-            yield from (_Place("bird", neighbor, "bgp", bird) for neighbor in bird.neighbors)
+            for neighbor, name in bird.neighbors.items():
+                yield _Place("bird", neighbor, "bgp", replace(bird, neighbors={neighbor: name}))
     for hook in configuration.hooks.values():
         if hook.enabled:
-            yield from (_Place("hook", neighbor, protocol, hook) for neighbor, protocol in hook.neighbors)
+            for neighbor, protocol in hook.neighbors:
+                yield _Place("hook", neighbor, protocol, replace(hook, neighbors=((neighbor, protocol),)))
     for router in configuration.netconf_servers.values():
         if router.enabled:
-            yield from (_Place("key-chain", each.address, each.protocol, router) for each in router.neighbors)
+            for each in router.neighbors:
+                yield _Place("key-chain", each.address, each.protocol, replace(router, neighbors=(each,)))
