@@ -43,6 +43,9 @@ def test_it_starts_rkmpd_with_a_command_line_that_rkmpd_reads() -> None:
     assert serve_parser().parse_args(words).state_dir == Path("/var/lib") / service["StateDirectory"]
     assert service["Type"] == "notify"
     assert service["LoadCredentialEncrypted"] == KEY_CREDENTIAL
+    with pytest.raises(SystemExit) as wrong:
+        serve_parser().parse_args([*words, "--no-such-option"])
+    assert service["RestartPreventExitStatus"] == str(wrong.value.code), "trying again does not help"
 
 
 def test_systemd_finds_nothing_wrong_with_it(systemd_analyze: str, tmp_path: Path) -> None:

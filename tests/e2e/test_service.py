@@ -64,6 +64,24 @@ def test_the_service_manager_hears_and_a_hangup_ends_nothing(tmp_path: Path, mon
             agent.kill()
 
 
+def test_a_hangup_does_not_end_an_agent_that_starts(tmp_path: Path) -> None:
+    agent = AgentProcess("r1", tmp_path / "r1", make_user_key(tmp_path))
+    agent.initialise()
+    command = [sys.executable, "-m", "rkmp.daemon", "--state-dir", str(agent.directory), "--log-format", "json"]
+    addresses = ["--netconf-listen", "127.0.0.1:0", "--ike-listen", "127.0.0.1:0"]
+    with subprocess.Popen([*command, *addresses], stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            for line in process.stdout:
+                if " starts, with the state in " in line:
+                    process.send_signal(signal.SIGHUP)
+                if "rkmpd ready" in line:
+                    process.terminate()
+            assert process.wait(60) == 0
+        finally:
+            process.kill()
+
+
 def test_a_hangup_that_finds_no_file_to_open_keeps_the_one_of_before(tmp_path: Path) -> None:
     folder = tmp_path / "keys"
     folder.mkdir()

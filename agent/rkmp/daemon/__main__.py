@@ -142,7 +142,6 @@ def _run(main: Coroutine[Any, Any, None]) -> None:
 async def _serve(directory: StateDirectory, arguments: argparse.Namespace) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    _log.info("rkmpd %s starts, with the state in %s", rkmp.__version__, directory.path)
 
     def told_to_stop(number: signal.Signals) -> None:
         _log.info("told to stop by %s", number.name)
@@ -162,6 +161,9 @@ async def _serve(directory: StateDirectory, arguments: argparse.Namespace) -> No
     def make_agent() -> Agent:
         return Agent(directory, netconf=arguments.netconf_listen, ike=arguments.ike_listen, watching=watching)
 
+    # Whoever moves files need not know that the agent is still starting, and shall not end it.
+    loop.add_signal_handler(signal.SIGHUP, watching.reopen)
+    _log.info("rkmpd %s starts, with the state in %s", rkmp.__version__, directory.path)
     agent = make_agent()
     try:
         try:
