@@ -79,6 +79,23 @@ def test_a_file_of_something_else_is_left_alone(tmp_path: Path, text: str) -> No
         read(path)
 
 
+def test_what_somebody_else_has_put_in_the_place_of_a_file_is_not_read(tmp_path: Path) -> None:
+    write(tmp_path / "other.conf", written(Holding((HeldKey(ONE),)), "other"))
+    (tmp_path / "link.conf").symlink_to(tmp_path / "other.conf")
+    with pytest.raises(SouthboundError, match=r"link\.conf: it is a symbolic link"):
+        read(tmp_path / "link.conf")
+    os.mkfifo(tmp_path / "pipe.conf")
+    with pytest.raises(SouthboundError, match=r"pipe\.conf: it is no regular file"):
+        read(tmp_path / "pipe.conf")
+
+
+def test_a_file_without_end_takes_no_memory(tmp_path: Path) -> None:
+    with (tmp_path / "nb.conf").open("wb") as sparse:
+        sparse.truncate(1 << 40)
+    with pytest.raises(SouthboundError, match="too long"):
+        read(tmp_path / "nb.conf")
+
+
 def test_what_bird_has_no_words_for_is_refused() -> None:
     with pytest.raises(SouthboundError, match="leaves TCP options out"):
         written(Holding((HeldKey(replace(ONE, ignore_tcp_options=True)),)), "nb")

@@ -10,6 +10,7 @@ adopted.
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import re
@@ -88,17 +89,31 @@ def parsed(text: str) -> Holding:
 def read(path: Path) -> Holding | None:
     """Return what the file at ``path`` holds, None where there is none; raises :class:`SouthboundError`."""
     try:
-        octets = path.read_bytes()[: MOST_OCTETS + 1]
+        octets = _octets(path)
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise SouthboundError(f"cannot read {path}: {error.strerror}") from error
+        reason = "it is a symbolic link" if error.errno == errno.ELOOP else error.strerror
+        raise SouthboundError(f"cannot read {path}: {reason}") from error
     if len(octets) > MOST_OCTETS:
         raise SouthboundError(f"{path} is too long for a file of keys, so it is left as it is")
     try:
         return parsed(octets.decode())
     except (SouthboundError, UnicodeDecodeError) as error:
         raise SouthboundError(f"{path}: {error}") from None
+
+
+def _octets(path: Path) -> bytes:
+    """Return what a file begins with; of more than MOST_OCTETS one more. Raises OSError.
+
+    Whoever owns the directory may be another user than ours. A link of theirs is not followed, since the keys that it
+    leads to would be theirs; neither a pipe nor a device is waited for.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "it is no regular file")
+        return file.read(MOST_OCTETS + 1)
 
 
 def write(path: Path, text: str) -> None:
