@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from rkmp.southbound import Credentials, KeyApiRefusal, KeyClient, KeyPermission
+from rkmp.southbound import key_socket as key_socket_module
 from rkmp.southbound.permissions import MOST_REFUSALS_KNOWN, KeyAccessRefused, Permitted, Refusals
 from tests.keytable.rows import PEER
 from tests.southbound.test_key_api import ME, World, in_thread, row, take, until
@@ -136,6 +137,24 @@ async def test_a_socket_that_moves_and_comes_back_is_there(world: World, tmp_pat
     await asyncio.sleep(0.1)
     with KeyClient(str(world.path), "bgpd") as client:
         assert (await in_thread(client.look_up, "bgp", PEER))[1] == "key-1"
+
+
+def test_a_link_in_the_place_of_the_socket_opens_no_file_to_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret, path = tmp_path / "secret", tmp_path / "keys.sock"
+    secret.touch(mode=0o600)
+    bind = socket.socket.bind
+
+    def bind_and_lose(self: socket.socket, address: str) -> None:
+        bind(self, address)
+        path.unlink()
+        path.symlink_to(secret)
+
+    monkeypatch.setattr(socket, "socket", type("Lost", (socket.socket,), {"bind": bind_and_lose}))
+    with pytest.raises(OSError, match="something else"):
+        key_socket_module._bound(path)
+    assert secret.stat().st_mode & 0o777 == 0o600
 
 
 async def test_groups_permit_too(world: World) -> None:

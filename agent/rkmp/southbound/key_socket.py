@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import logging
+import os
 import socket
 import stat
 from collections.abc import Callable
@@ -168,6 +170,20 @@ def _remove(path: Path) -> None:
             path.unlink()
 
 
+def _open_to_all(path: Path) -> None:
+    """Have everybody ask: who is answered is decided by credentials. Raises OSError.
+
+    What is no socket any more is left as it is: whoever may write to the directory could put a link in its place.
+    """
+    descriptor = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        if not stat.S_ISSOCK(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EEXIST, "something else has taken its place")
+        Path(f"/proc/self/fd/{descriptor}").chmod(0o666)
+    finally:
+        os.close(descriptor)
+
+
 def _bound(path: Path) -> socket.socket:
     """Return a listening socket at ``path``, in the place of one that an earlier process left; raises OSError."""
     _remove(path)
@@ -175,8 +191,7 @@ def _bound(path: Path) -> socket.socket:
     try:
         bound.setblocking(False)
         bound.bind(str(path))
-        # Everybody may ask; who is answered is decided by credentials.
-        path.chmod(0o666)
+        _open_to_all(path)
     except OSError:
         bound.close()
         raise
