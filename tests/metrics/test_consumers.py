@@ -36,3 +36,12 @@ async def test_counters_of_tcp_ao_are_shown_for_each_neighbor() -> None:
     # BIRD does not count them, which is not none.
     assert at("rkmp_consumer_dropped_icmps_total", **bird) not in samples
     assert samples[at("rkmp_key_access_refusals_total")] == 7
+
+
+async def test_a_name_that_cannot_be_written_costs_no_scrape() -> None:
+    consumers = [ConsumerState("a\ud800\x00\n", "192.0.2.2", "bgp", WELL, Usage(frozenset(), 1, good=1))]
+    async with serving(sources(consumers=lambda: consumers)) as metrics:
+        samples = await scrape(metrics)
+    shown = {"consumer": "a\ufffd\ufffd\ufffd", "neighbor": "192.0.2.2", "protocol": "bgp"}
+    assert samples[at("rkmp_consumer_responding", **shown)] == 1
+    assert samples[at("rkmp_consumer_segments_total", **shown, result="good")] == 1

@@ -53,6 +53,12 @@ class ConsumerState:
     usage: Usage | None = None
     """What it reports of its connections."""
 
+    @property
+    def row(self) -> tuple[str, str, str]:
+        """The values of its labels. A program chooses its name, which must not make the whole scrape unreadable."""
+        name = "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in self.consumer)
+        return name, self.neighbor, self.protocol
+
 
 @dataclass(frozen=True, slots=True)
 class Sources:
@@ -193,7 +199,7 @@ def _consumers(consumers: Iterable[ConsumerState]) -> Iterator[Metric]:
     responding: dict[tuple[str, ...], float] = {}
     states: Counter[FeedState] = Counter()
     for each in consumers:
-        row = (each.consumer, each.neighbor, each.protocol)
+        row = each.row
         # Programs choose their names themselves; where several have one, the worst of them counts.
         responding[row] = min(responding.get(row, 1.0), float(each.state is not FeedState.NOT_RESPONDING))
         states[each.state] += 1
@@ -211,7 +217,7 @@ def _segments(consumers: Iterable[ConsumerState]) -> Iterator[Metric]:
     for each in consumers:
         if each.usage is None:
             continue
-        row = (each.consumer, each.neighbor, each.protocol)
+        row = each.row
         usage = each.usage
         for result, count in zip(RESULTS, (usage.good, usage.bad, usage.key_not_found, usage.unsigned), strict=True):
             if count is not None:
