@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from rkmp.errors import SouthboundError
+from rkmp.keytable import KeyTable
 from rkmp.southbound import FeedState, Holding, HookConfiguration, Southbound, SouthboundConfiguration, Usage
 from rkmp.southbound import southbound as southbound_module
 from rkmp.southbound.hook import HookConsumer
@@ -42,6 +43,10 @@ def configuration(folder: Path, timeout: float = 20) -> HookConfiguration:
 def told(folder: Path) -> list[dict[str, Any]]:
     lines = (folder / "steps").read_text().splitlines() if (folder / "steps").exists() else []
     return [each for line in lines if (each := json.loads(line))["step"] not in ("holds", "usage")]
+
+
+def consumer_of(configured: HookConfiguration, table: KeyTable) -> HookConsumer:
+    return HookConsumer(configured, PEER, "bgp", table, asyncio.Semaphore(1))
 
 
 async def hooked(world: World, folder: Path) -> Southbound:
@@ -157,6 +162,27 @@ async def test_a_neighbor_that_comes_leaves_those_that_are_there_alone(tmp_path:
     await southbound.close()
 
 
+async def test_thousands_of_neighbors_are_no_thousands_of_processes(tmp_path: Path) -> None:
+    (tmp_path / "now").mkdir()
+    (tmp_path / "seen").mkdir()
+    script = tmp_path / "counting"
+    lines = ("touch now/$$", "sleep 0.2", "ls now | wc -l >seen/$$", "rm now/$$")
+    script.write_text("\n".join(("#!/bin/sh", f"cd {tmp_path}", *lines)) + "\n")
+    script.chmod(0o755)
+    neighbors = tuple((f"192.0.2.{number}", "bgp") for number in range(1, 61))
+    world = World(tmp_path / "unused")
+    southbound = Southbound(world.table, lambda: world.now, "rkmpd of a test")
+    counting = HookConfiguration("frr", (str(script),), 20, neighbors)
+    southbound.configure(SouthboundConfiguration(hooks={"frr": counting}))
+    await until(lambda: len(seen_at_once(tmp_path)) >= 32)
+    await southbound.close()
+    assert max(seen_at_once(tmp_path)) <= 16
+
+
+def seen_at_once(folder: Path) -> list[int]:
+    return [int(text) for each in (folder / "seen").iterdir() if (text := each.read_text())]
+
+
 async def test_a_program_that_fails_is_reported_and_run_again(tmp_path: Path) -> None:
     world = World(tmp_path / "unused")
     world.install(row(1))
@@ -185,7 +211,7 @@ async def test_a_program_that_fails_is_reported_and_run_again(tmp_path: Path) ->
 )
 async def test_answers_that_mean_nothing_are_faults_of_the_program(tmp_path: Path, question: str, answer: str) -> None:
     (tmp_path / question).write_text(answer)
-    consumer = HookConsumer(configuration(tmp_path), PEER, "bgp", memory_table())
+    consumer = consumer_of(configuration(tmp_path), memory_table())
     with pytest.raises(SouthboundError, match=f"answers {question} with something else"):
         await (consumer.holding() if question == "holds" else consumer.usage(Holding()))
 
@@ -198,7 +224,7 @@ async def test_a_key_in_the_place_of_its_name_is_neither_taken_nor_shown(
     world = World(tmp_path / "unused")
     world.install(row(1))
     (tmp_path / question).write_text(json.dumps([name] if question == "holds" else {"sending": [name]}))
-    consumer = HookConsumer(configuration(tmp_path), PEER, "bgp", world.table)
+    consumer = consumer_of(configuration(tmp_path), world.table)
     with pytest.raises(SouthboundError, match="a key in the place of a name") as refused:
         await (consumer.holding() if question == "holds" else consumer.usage(Holding()))
     assert name not in str(refused.value)
@@ -208,7 +234,7 @@ async def test_an_answer_without_end_is_cut_off_and_the_program_ended(tmp_path: 
     script = tmp_path / "endless"
     script.write_text(f"#!/bin/sh\necho $$ >{tmp_path}/pid\nexec yes\n")
     script.chmod(0o755)
-    consumer = HookConsumer(HookConfiguration("endless", (str(script),), 20, ()), PEER, "bgp", memory_table())
+    consumer = consumer_of(HookConfiguration("endless", (str(script),), 20, ()), memory_table())
     with pytest.raises(SouthboundError, match="prints more than 65536 octets for holds"):
         await consumer.holding()
     assert not running(int((tmp_path / "pid").read_text()))
@@ -218,7 +244,7 @@ async def test_what_is_printed_for_a_step_goes_nowhere_and_no_step_has_to_be_rea
     script = tmp_path / "noisy"
     script.write_text("#!/bin/sh\nhead -c 1000000 /dev/zero\n")
     script.chmod(0o755)
-    consumer = HookConsumer(HookConfiguration("noisy", (str(script),), 20, ()), PEER, "bgp", memory_table())
+    consumer = consumer_of(HookConfiguration("noisy", (str(script),), 20, ()), memory_table())
     await consumer.apply(Remove("x" * 200_000), Holding())
 
 
@@ -226,9 +252,9 @@ async def test_a_program_that_takes_too_long_is_ended_with_all_that_it_started(t
     script = tmp_path / "slow"
     script.write_text(f"#!/bin/sh\nsleep 60 &\necho $! >{tmp_path}/pid\nwait\n")
     script.chmod(0o755)
-    consumer = HookConsumer(HookConfiguration("slow", (str(script),), 0.5, ()), PEER, "bgp", memory_table())
-    with pytest.raises(TimeoutError):
-        await asyncio.wait_for(consumer.holding(), 1)
+    consumer = consumer_of(HookConfiguration("slow", (str(script),), 0.5, ()), memory_table())
+    with pytest.raises(SouthboundError, match=r"no answer within 0.5 s"):
+        await consumer.holding()
     pid = int((tmp_path / "pid").read_text())
     await until(lambda: not running(pid))
 
@@ -241,6 +267,6 @@ def running(pid: int) -> bool:
 
 
 async def test_a_program_that_is_not_there_is_said_so() -> None:
-    consumer = HookConsumer(HookConfiguration("no", ("/there-is-no-such-program",), 1, ()), PEER, "bgp", memory_table())
+    consumer = consumer_of(HookConfiguration("no", ("/there-is-no-such-program",), 1, ()), memory_table())
     with pytest.raises(SouthboundError, match="cannot run"):
         await consumer.holding()

@@ -30,6 +30,8 @@ from rkmp.southbound.messages import VERSION, MessageError, counters, written_ke
 from rkmp.southbound.steps import Add, HeldKey, Holding, Step, Usage
 
 MOST_OCTETS = 65536
+MOST_AT_ONCE = 16
+"""Processes of one hook: each takes descriptors and memory of the agent, and there may be thousands of neighbors."""
 LAST_WORDS_SECONDS = 1.0
 """Within which the pipes of a program that was killed are closed, if nobody else holds them."""
 _LIKE_A_KEY = re.compile(r"[0-9A-Fa-f]{32}")
@@ -38,14 +40,26 @@ _ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin
 
 
 class HookConsumer:
-    """The program of ``configuration`` for one neighbor and protocol."""
+    """The program of ``configuration`` for one neighbor and protocol; ``turns`` are shared by all its neighbors."""
 
-    def __init__(self, configuration: HookConfiguration, neighbor: str, protocol: str, table: KeyTable) -> None:
+    def __init__(
+        self,
+        configuration: HookConfiguration,
+        neighbor: str,
+        protocol: str,
+        table: KeyTable,
+        turns: asyncio.Semaphore,
+    ) -> None:
         self.name = configuration.name
-        self.timeout = configuration.timeout
+        self._seconds = configuration.timeout
+        self._turns = turns
         self._command = configuration.command
         self._scope = {"neighbor": neighbor, "protocol": protocol}
         self._table = table
+
+    @property
+    def timeout(self) -> None:
+        """The time is that of a process, which may have to wait for its turn before."""
 
     async def holding(self) -> Holding:
         """Ask for the names of what the daemon has; nothing is preferred before it is said again."""
@@ -102,8 +116,16 @@ class HookConsumer:
 
     async def _run(self, fields: dict[str, object], *, is_question: bool = False) -> bytes:
         """Run the program and return what it answers to a question; raises :class:`SouthboundError` unless it exits
-        with 0, and where it prints more than an answer.
+        with 0 in time, and where it prints more than an answer.
         """
+        async with self._turns:
+            try:
+                async with asyncio.timeout(self._seconds):
+                    return await self._run_now(fields, is_question=is_question)
+            except TimeoutError:
+                raise SouthboundError(f"no answer within {self._seconds:g} s") from None
+
+    async def _run_now(self, fields: dict[str, object], *, is_question: bool) -> bytes:
         message = json.dumps({"version": VERSION, **fields, **self._scope}).encode()
         try:
             process = await asyncio.create_subprocess_exec(

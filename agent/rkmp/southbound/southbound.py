@@ -23,7 +23,7 @@ from rkmp.southbound.configuration import (
 )
 from rkmp.southbound.feed import Consumer, ConsumerReport, FeedStatus, KeyFeed
 from rkmp.southbound.feeds import Feeds
-from rkmp.southbound.hook import HookConsumer
+from rkmp.southbound.hook import MOST_AT_ONCE, HookConsumer
 from rkmp.southbound.key_chain import KeyChainConsumer
 from rkmp.southbound.key_session import KeySession
 from rkmp.southbound.key_socket import KeySocket
@@ -66,6 +66,7 @@ class Southbound:
         self._feeds: dict[_Place, tuple[KeyFeed, asyncio.Task[None]]] = {}
         self._all_feeds = Feeds()
         self._reloadings: dict[str, Reloading] = {}
+        self._turns: dict[str, asyncio.Semaphore] = {}
         self._links: dict[str, RouterLink] = {}
         self._key_socket: KeySocket | None = None
         self._refusals = Refusals()
@@ -186,7 +187,8 @@ class Southbound:
 
     def _consumer(self, place: _Place) -> Consumer:
         if isinstance(place.made_from, HookConfiguration):
-            return HookConsumer(place.made_from, place.neighbor, place.protocol, self._table)
+            turns = self._turns.setdefault(place.made_from.name, asyncio.Semaphore(MOST_AT_ONCE))
+            return HookConsumer(place.made_from, place.neighbor, place.protocol, self._table, turns)
         if isinstance(place.made_from, NetconfServerConfiguration):
             (neighbor,) = place.made_from.neighbors
             return KeyChainConsumer(neighbor, self._links[place.made_from.name], self._table, self._clock)
