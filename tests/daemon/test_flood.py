@@ -60,6 +60,14 @@ def test_other_kinds_other_peers_and_a_worse_level_are_not_held_up() -> None:
     assert log.write("%s", "authentication-failure", level=logging.ERROR, event="authentication-failure", peer="r2")
 
 
+def test_a_user_who_does_much_hides_nothing_that_another_does() -> None:
+    log = Log()
+    for _ in range(BURST + 1):
+        log.write("%s has changed %s", "mallory", "it", event="running-changed", user="mallory")
+    assert log.write("%s has changed %s", "mallory", "it", event="running-changed", user="mallory") is None
+    assert log.write("%s has changed %s", "alice", "it", event="running-changed", user="alice")
+
+
 def test_a_trace_is_complete() -> None:
     log = Log()
     assert all(log.write("%s", "IKE_AUTH", logger="rkmp.trace") for _ in range(3 * BURST))

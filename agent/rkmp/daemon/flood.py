@@ -1,7 +1,7 @@
 """Keeps the log from filling the disk: what repeats itself without end, because somebody outside makes it, is thinned.
 
-Lines of one kind, about one peer where it is known, may come in a burst, and then one at a time; the next one that is
-let through says how many were left out. Who asked for a trace gets all of it.
+Lines of one kind, about one peer or user where it is known, may come in a burst, and then one at a time; the next one
+that is let through says how many were left out. Who asked for a trace gets all of it.
 """
 
 from __future__ import annotations
@@ -59,7 +59,8 @@ class FloodFilter(logging.Filter):
     def _kind(self, record: logging.LogRecord) -> _Kind:
         fields = getattr(record, EVENT, {})
         # What an event says is in its fields, and its words are made of them; of all others, words are the kind.
-        named = (fields.get("event") or record.msg, fields.get("peer"), record.levelno)
+        # And nobody shall hide what another does behind a crowd of deeds of their own.
+        named = (fields.get("event") or record.msg, fields.get("peer"), fields.get("user"), record.levelno)
         kind = self._kinds.get(named)
         if kind is None:
             kind = self._kinds[named] = _Kind(BURST, self._clock())
