@@ -10,7 +10,7 @@ import pytest
 from rkmp.errors import SouthboundError, TcpAoUnavailable
 from rkmp.southbound import Holding, Usage, require_tcp_ao
 from rkmp.southbound.bird import BirdConsumer
-from rkmp.southbound.bird_control import Reloading, SessionKeys, command, session_keys
+from rkmp.southbound.bird_control import ControlSocket, SessionKeys, command, session_keys
 from rkmp.southbound.steps import HeldKey
 from tests.southbound.test_steps import key
 
@@ -36,6 +36,7 @@ class Bird:
     def __init__(self, path: Path, *replies: str) -> None:
         self.path = path
         self.asked: list[str] = []
+        self.at_once = self.most_at_once = 0
         self._replies = list(replies)
 
     async def __aenter__(self) -> Bird:
@@ -46,10 +47,13 @@ class Bird:
         self._server.close()
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.at_once += 1
+        self.most_at_once = max(self.most_at_once, self.at_once)
         greeting, _, rest = self._replies.pop(0).partition("\n")
         writer.write(f"{greeting}\n".encode())
         self.asked.append((await reader.readline()).decode().strip())
         await asyncio.sleep(0.01)
+        self.at_once -= 1
         writer.write(rest.encode())
         writer.close()
 
@@ -80,7 +84,7 @@ async def test_a_session_that_bird_has_given_up_is_said_so_with_what_the_kernel_
         assert session_keys([line]).fault is None
     reply = "0001 BIRD ready.\n" + "".join(f"1002-{line}\n" for line in GIVEN_UP.splitlines()) + "0000 \n"
     async with Bird(tmp_path / "ctl", reply) as bird:
-        consumer = BirdConsumer("main", "nb", bird.path, tmp_path, Reloading(bird.path))
+        consumer = BirdConsumer("main", "nb", tmp_path, ControlSocket(bird.path))
         held = Holding((HeldKey(key(1)),))
         await consumer.keep(held)
         assert await consumer.usage(held) == Usage(connections=0)
@@ -125,7 +129,16 @@ async def test_a_bird_that_is_not_there_is_said_so(tmp_path: Path) -> None:
 
 async def test_many_changes_at_once_are_read_in_two_goes(tmp_path: Path) -> None:
     async with Bird(tmp_path / "ctl", *["0001 BIRD ready.\n0003 Reconfigured\n"] * 20) as bird:
-        reloading = Reloading(bird.path)
-        await asyncio.gather(*(reloading.reload() for _ in range(20)))
+        control = ControlSocket(bird.path)
+        await asyncio.gather(*(control.reload() for _ in range(20)))
     # The first may have begun before the others had written.
     assert 1 <= len(bird.asked) <= 2
+
+
+async def test_many_neighbors_ask_few_at_a_time(tmp_path: Path) -> None:
+    async with Bird(tmp_path / "ctl", *[ESTABLISHED] * 40) as bird:
+        control = ControlSocket(bird.path)
+        consumers = [BirdConsumer("main", f"nb{number}", tmp_path, control) for number in range(40)]
+        usages = await asyncio.gather(*(consumer.usage(Holding()) for consumer in consumers))
+    assert [usage and usage.good for usage in usages] == [6] * 40
+    assert bird.most_at_once <= 4

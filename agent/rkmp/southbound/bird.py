@@ -11,7 +11,7 @@ from pathlib import Path
 
 from rkmp.errors import SouthboundError, TcpAoUnavailable
 from rkmp.southbound import bird_files
-from rkmp.southbound.bird_control import Reloading, command, session_keys
+from rkmp.southbound.bird_control import ControlSocket, session_keys
 from rkmp.southbound.steps import Add, Holding, Step, Usage
 from rkmp.southbound.tcp_ao import require_tcp_ao
 
@@ -20,16 +20,15 @@ BIRD_SECONDS = 30.0
 
 
 class BirdConsumer:
-    """The BGP protocol ``protocol`` of the BIRD named ``name``; ``reloading`` is shared by its protocols."""
+    """The BGP protocol ``protocol`` of the BIRD named ``name``; ``control`` is shared by its protocols."""
 
     timeout = BIRD_SECONDS
 
-    def __init__(self, name: str, protocol: str, control_socket: Path, directory: Path, reloading: Reloading) -> None:
+    def __init__(self, name: str, protocol: str, directory: Path, control: ControlSocket) -> None:
         self.name = name
         self._protocol = protocol
-        self._control_socket = control_socket
         self._path = directory / f"{protocol}.conf"
-        self._reloading = reloading
+        self._control = control
         # What BIRD has read for certain.
         self._text: str | None = None
         self._fault: str | None = None
@@ -40,7 +39,7 @@ class BirdConsumer:
         if holding is None:
             holding = Holding()
             bird_files.write(self._path, bird_files.written(holding, self._protocol))
-        await self._reloading.reload()
+        await self._control.reload()
         self._text = None
         return holding
 
@@ -52,12 +51,12 @@ class BirdConsumer:
         if text != self._text:
             self._text = None
             bird_files.write(self._path, text)
-            await self._reloading.reload()
+            await self._control.reload()
             self._text = text
 
     async def usage(self, holding: Holding, /) -> Usage | None:
         """Return what BIRD shows of the session."""
-        seen = session_keys(await command(self._control_socket, f"show protocols all {self._protocol}"))
+        seen = session_keys(await self._control.ask(f"show protocols all {self._protocol}"))
         self._fault = seen.fault
         if not seen.is_established:
             return Usage(connections=0)

@@ -17,6 +17,8 @@ from rkmp.errors import SouthboundError
 _CODED = re.compile(r"(\d{4})([- ])(.*)")
 FIRST_ERROR = 8000
 MOST_LINES = 10_000
+MOST_QUESTIONS = 4
+"""At once: few connections wait for BIRD to accept them, and more are refused."""
 PAUSE_SECONDS = 0.1
 """Between two configurations of one BIRD."""
 
@@ -75,17 +77,26 @@ async def _reply(reader: asyncio.StreamReader) -> list[str]:
     raise SouthboundError("BIRD answers without end")
 
 
-class Reloading:
-    """Has the BIRD behind one control socket read its configuration, once for all who have asked for that meanwhile."""
+class ControlSocket:
+    """The BIRD behind one control socket, for all of its protocols."""
 
     def __init__(self, socket_path: Path) -> None:
         self._socket_path = socket_path
+        self._questions = asyncio.Semaphore(MOST_QUESTIONS)
         self._turn = asyncio.Lock()
         self._asked = 0
         self._served = 0
 
+    async def ask(self, question: str) -> list[str]:
+        """Return the lines of the reply to a command that changes nothing; raises :class:`SouthboundError`."""
+        async with self._questions:
+            return await command(self._socket_path, question)
+
     async def reload(self) -> None:
-        """Return when BIRD has read what was written before this was called; raises :class:`SouthboundError`."""
+        """Return when BIRD has read what was written before this was called; raises :class:`SouthboundError`.
+
+        It reads once for all who have asked for that meanwhile.
+        """
         self._asked += 1
         ticket = self._asked
         async with self._turn:

@@ -13,7 +13,7 @@ from pathlib import Path
 from rkmp.keytable import KeyTable
 from rkmp.log_context import about
 from rkmp.southbound.bird import BirdConsumer
-from rkmp.southbound.bird_control import Reloading
+from rkmp.southbound.bird_control import ControlSocket
 from rkmp.southbound.configuration import (
     BirdConfiguration,
     HookConfiguration,
@@ -65,7 +65,7 @@ class Southbound:
         self._agent = agent
         self._feeds: dict[_Place, tuple[KeyFeed, asyncio.Task[None]]] = {}
         self._all_feeds = Feeds()
-        self._reloadings: dict[str, Reloading] = {}
+        self._controls: dict[str, ControlSocket] = {}
         self._turns: dict[str, asyncio.Semaphore] = {}
         self._links: dict[str, RouterLink] = {}
         self._key_socket: KeySocket | None = None
@@ -196,9 +196,8 @@ class Southbound:
         return BirdConsumer(
             name=bird.name,
             protocol=bird.neighbors[place.neighbor],
-            control_socket=Path(bird.control_socket),
             directory=Path(bird.include_directory),
-            reloading=self._reloadings.setdefault(bird.control_socket, Reloading(Path(bird.control_socket))),
+            control=self._controls.setdefault(bird.control_socket, ControlSocket(Path(bird.control_socket))),
         )
 
     def _listen(self, wanted: KeySocketConfiguration | None) -> None:
