@@ -39,14 +39,14 @@ async def test_it_wakes_up_when_the_time_has_come_and_looks_when_the_clock_is_se
         told.append(element.findtext(AgentNames.SECONDS_LEFT))
         tells.set()
 
-    clock = Clock(END - HOUR - timedelta(seconds=0.1))
+    clock = Clock(END - HOUR - timedelta(seconds=1))
     alarm = CertificateClock(NetconfCertificates(publish), clock)
     try:
         alarm.watch({ENTRY: SERVER.certificate}, (HOUR,))
         assert told == []
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await tells.wait()
-        assert told in (["3600"], ["3599"])
+        assert [3590 <= int(left or 0) <= 3600 for left in told] == [True], "not before, and soon"
         clock.set(END + HOUR)
         alarm.look()
         assert told[1:] == ["0"]
