@@ -56,6 +56,25 @@ def test_scripts_can_be_read_by_their_shells(script: str) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.mark.parametrize("is_link", [False, True])
+def test_a_purge_leaves_no_key_wherever_the_state_is(tmp_path: Path, is_link: bool) -> None:
+    state, kept = tmp_path / "state", tmp_path / "kept"
+    (kept if is_link else state).mkdir()
+    if is_link:
+        state.symlink_to(kept)
+    (state / "deep").mkdir()
+    (state / "deep" / "key").touch()
+    script = (PACKAGING / "debian" / "postrm").read_text(encoding="utf-8")
+    for path, instead in (("/var/lib/rkmp", state), ("/etc/", tmp_path / "etc"), ("/run/", tmp_path / "run")):
+        assert path in script
+        script = script.replace(path, f"{instead}/" if path.endswith("/") else str(instead))
+    done = subprocess.run(["sh", "-s", "purge"], input=script, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "with every key" in done.stdout
+    assert not list(kept.iterdir() if is_link else state.glob("*"))
+    assert state.exists() == is_link
+
+
 def options(parser: argparse.ArgumentParser) -> Iterator[str]:
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
