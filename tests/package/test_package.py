@@ -21,6 +21,15 @@ BUILD, INSTALL, BACKUP = (Page(SERVICE, ()).blocks(f"sh {name}")[0] for name in 
 RKMP = "rkmp --user ops --key operator"
 POLICY = "<ike-policy><name>{}</name></ike-policy>"
 ROUTER = '<rkmp xmlns="urn:rkmp:yang:rkmp">{}</rkmp>'
+CONSUMERS = """<agent xmlns="urn:rkmp:yang:rkmp-agent"><southbound>
+  <key-socket><path>/run/rkmp/keys.sock</path></key-socket>
+  <bird>
+    <name>main</name>
+    <control-socket>/run/bird/bird.ctl</control-socket>
+    <include-directory>/etc/bird/keys</include-directory>
+    <neighbor><address>192.0.2.2</address><protocol>nb</protocol></neighbor>
+  </bird>
+</southbound></agent>"""
 
 CLIENT = """
 from ncclient import manager
@@ -265,7 +274,8 @@ def test_the_key_encryption_key_is_a_credential_that_backups_leave_out(machine: 
 
 @pytest.mark.page("docs/how-to/service.md", "ini")
 def test_a_drop_in_gives_it_what_a_routing_daemon_takes_keys_by(machine: Machine, page: Page) -> None:
-    machine.run("groupadd -g 950 bird; mkdir -p /run/bird /etc/bird/keys")
+    (directory,) = re.findall(r"`(install -d -o [^`]+)`", page.text)
+    machine.run(f"groupadd -g 950 bird; useradd -u 950 -g bird bird; mkdir -p /run/bird /etc/bird; {directory}")
     drop_in = "/run/systemd/system/rkmpd.service.d/bird.conf"
     machine.run(f"mkdir -p $(dirname {drop_in}); cat > {drop_in}; systemctl daemon-reload", text=page.blocks("ini")[0])
     machine.run("systemctl restart rkmpd")
@@ -273,6 +283,12 @@ def test_a_drop_in_gives_it_what_a_routing_daemon_takes_keys_by(machine: Machine
     for path in ("/run/bird", "/etc/bird/keys"):
         options = machine.run(f"nsenter -t {main_pid(machine)} -m -- findmnt -n -o OPTIONS -T {path}")
         assert options.startswith("rw"), path
+
+    machine.put("consumers.xml", CONSUMERS)
+    machine.run(f"{RKMP} apply consumers.xml; until [ -S /run/rkmp/keys.sock ]; do sleep 0.1; done")
+    machine.run("until [ -e /etc/bird/keys/nb.conf ]; do sleep 0.1; done")
+    assert "disabled yes;" in machine.run("runuser -u bird -- cat /etc/bird/keys/nb.conf")
+    assert "Permission denied" in machine.fail("runuser -u nobody -- cat /etc/bird/keys/nb.conf")
 
 
 def test_removal_keeps_the_state_and_a_purge_does_not(machine: Machine) -> None:
