@@ -10,7 +10,7 @@ import pytest
 from ncclient.manager import Manager
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.e2e.agents import NETCONF, AgentProcess, peer_configuration, wait_for
+from tests.e2e.agents import NETCONF, RKMP, AgentProcess, peer_configuration, wait_for
 
 AGENT = "urn:rkmp:yang:rkmp-agent"
 
@@ -72,6 +72,17 @@ def test_a_scrape_shows_peers_keys_and_how_long_things_took(pair: tuple[AgentPro
         assert samples["rkmp_netconf_operation_seconds_count"][row(operation="edit-config")] == 2
         assert samples["rkmp_netconf_sessions"][row(transport="netconf-ssh")] == 1
         wait_for("a look at the event loop", lambda: scrape(port)["rkmp_event_loop_lag_seconds_count"][row()] > 0)
+
+        # What an operator has disabled is nothing to be told of.
+        disabled = "<protocol>bgp</protocol><enabled>false</enabled>"
+        peer = f"<peer><name>r2</name><association>{disabled}</association></peer>"
+        one.edit_config(
+            target="running", config=f'<config xmlns="{NETCONF}"><rkmp xmlns="{RKMP}">{peer}</rkmp></config>'
+        )
+        samples = scrape(port)
+        assert samples["rkmp_scrape_failed"][row()] == 0
+        assert samples["rkmp_peers"][row(state="idle")] == 1
+        assert "rkmp_association_keyed" not in samples
 
         configure_metrics(one, "<enabled>false</enabled>")
         wait_for("served no longer", lambda: metrics_status(r1, one) == ("disabled", None))

@@ -24,7 +24,7 @@ from rkmp.daemon.good_copies import GoodCopies
 from rkmp.daemon.key_clock import KeyClock
 from rkmp.daemon.listen_address import ListenAddress
 from rkmp.daemon.management import RunningManagement
-from rkmp.daemon.monitored import certificate_ends, consumer_states
+from rkmp.daemon.monitored import certificate_ends, consumer_states, without_disabled
 from rkmp.daemon.state_directory import KEY_TABLE_PURPOSE, StateDirectory
 from rkmp.daemon.users import Users
 from rkmp.daemon.watching import WATCHES_NOTHING, Watching
@@ -72,6 +72,7 @@ def _require_default_listener(driver: EngineDriver, refusal: EngineRefusal) -> N
 
 
 def _metrics(
+    engine: Engine,
     driver: EngineDriver,
     key_table: KeyTable,
     server: NetconfServer,
@@ -83,7 +84,7 @@ def _metrics(
         Sources(
             version=rkmp.__version__,
             clock=_wall_clock,
-            peers=driver.peers,
+            peers=lambda: without_disabled(driver.peers(), engine.configuration),
             engine_statistics=driver.statistics,
             key_counts=key_table.counts,
             keys_extended=key_table.extended,
@@ -180,7 +181,7 @@ class Agent:
         self._southbound = Southbound(key_table, _wall_clock, f"rkmpd {rkmp.__version__}")
         bind_southbound(datastores, self._southbound, server)
         netconf_certificates = NetconfCertificates(server.publish)
-        self._metrics = _metrics(self._driver, key_table, server, self._southbound, netconf_certificates)
+        self._metrics = _metrics(engine, self._driver, key_table, server, self._southbound, netconf_certificates)
         bind_metrics(datastores, self._metrics, server)
         copies = GoodCopies(lambda: LastGood(self._directory.database).keep(database))
         self._closing.callback(copies.close)
