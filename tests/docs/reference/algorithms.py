@@ -17,7 +17,8 @@ def page() -> str:
     """Return the page."""
     return document(
         "Algorithms",
-        "The names are those of configuration and state; the numbers are transform IDs of IANA's IKEv2 registries.",
+        "The names are those of configuration and state; for IKE SAs the numbers are transform IDs of IANA's IKEv2 "
+        "registries, for keys those of the draft.",
         "## Of IKE SAs",
         "An `ike-policy` without proposals of its own offers and accepts these, the first that fits both sides:",
         table(
