@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -44,3 +46,18 @@ def test_the_journal_is_known_by_what_systemd_says_of_the_stream(tmp_path: Path)
 def test_a_line_of_json_has_the_fields_of_its_event() -> None:
     line = JsonFormatter().format(record(logging.INFO, "ike-sa-up peer=r2", **{EVENT: {"peer": "r2"}}))
     assert json.loads(line).items() >= {"level": "info", "message": "ike-sa-up peer=r2", "peer": "r2"}.items()
+
+
+def test_a_collector_that_has_gone_makes_no_flood_of_tracebacks() -> None:
+    script = """
+import logging, os
+from rkmp.daemon import log
+log.configure("json")
+os.close(1)
+os.dup2(os.open("/dev/full", os.O_WRONLY), 1)
+for number in range(10):
+    logging.error("line %d", number)
+os._exit(0)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("", "")

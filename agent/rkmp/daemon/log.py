@@ -17,6 +17,7 @@ import os
 import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import TextIO
 
 from rkmp.daemon.flood import FloodFilter
 from rkmp.log_context import EVENT
@@ -71,10 +72,19 @@ def tell_why(reason: object) -> None:
     print("\n".join(f"{prefix}{line}" for line in f"rkmpd: {reason}".splitlines()), file=sys.stderr)
 
 
+class _Handler(logging.StreamHandler[TextIO]):
+    """Leaves out what its stream does not take: a collector has gone, or a disk is full."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - its name there
+        """Show a fault of ours; of the stream's, a traceback a line would be the next flood."""
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handleError(record)
+
+
 def configure(log_format: str, level: int = logging.INFO) -> None:
     """Send the whole process's log where ``log_format`` goes, a member of :data:`FORMATS`."""
     is_json = log_format == "json"
-    handler = logging.StreamHandler(sys.stdout if is_json else sys.stderr)
+    handler = _Handler(sys.stdout if is_json else sys.stderr)
     handler.addFilter(FloodFilter())
     formatter: logging.Formatter
     if is_journal(1 if is_json else 2, os.environ):
