@@ -39,9 +39,11 @@ def _nspawn(root: Path, binds: Mapping[Path, str]) -> list[str]:
 
 def run_once(root: Path, script: str, *, binds: Mapping[Path, str], environment: Mapping[str, str]) -> tuple[int, str]:
     """Run a script in the system, which does not boot and has the network of whoever asks; return status and output."""
-    variables = [f"--setenv={name}={value}" for name, value in environment.items()]
+    # By name only: anybody may read a command line, and an index of packages may have a password.
+    variables = [f"--setenv={name}" for name in environment]
     done = subprocess.run(
         [*_nspawn(root, binds), "--as-pid2", *variables, "bash", "-euo", "pipefail", "-c", script],
+        env={**os.environ, **environment},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
