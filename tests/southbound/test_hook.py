@@ -201,6 +201,7 @@ async def test_a_program_that_fails_is_reported_and_run_again(tmp_path: Path) ->
     [
         ("holds", "{}"),
         ("holds", "[1]"),
+        ("holds", '["a name\\nand a line of the log"]'),
         ("holds", "[" * 10000),
         ("usage", "[]"),
         ("usage", "{}"),

@@ -246,6 +246,17 @@ async def test_a_step_that_is_refused_is_reported_and_comes_again(world: World) 
         assert world.reports[1:] == [ConsumerReport("bgpd", PEER, "bgp", None)]
 
 
+async def test_the_words_of_a_refusal_are_one_line_without_the_key(world: World) -> None:
+    world.install(row(1))
+    with KeyClient(str(world.path), "bgpd") as client:
+        client.subscribe("bgp", PEER)
+        (told,) = await in_thread(client.wait, 5.0)
+        secret = row(1).key.reveal()
+        client.refuse(told, f"bad line:\n  key {secret.hex().upper()}\n  or {secret.hex(':')}\x07\udfff")
+        await until(lambda: len(world.reports) == 1)
+        assert world.reports[0].reason == "refused: bad line: key (the key) or (the key)"
+
+
 async def test_a_client_that_does_not_answer_is_reported(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(key_session_module._Subscriber, "timeout", 0.1)
     world.install(row(1))
@@ -286,6 +297,13 @@ async def test_the_last_key_is_taken_away_at_the_end_of_its_accept_lifetime(worl
         (b'{"type":"usage","subscription":1,"sending":[],"unsigned":"many"}\n', "'unsigned' is not a whole number"),
         (b'{"type":"usage","subscription":1,"sending":[],"bad":18446744073709551616}\n', "more than a counter holds"),
         (b'{"type":"hello","version":1,"name":"again"}\n', "a hello already"),
+        (b'{"type":"subscribe","id":1,"protocol":"bgp","neighbor":"x\\n1970-01-01 ERROR"}\n', "'neighbor' is not text"),
+        (b'{"type":"subscribe","id":1,"protocol":"bgp","neighbor":"\\ud800"}\n', "'neighbor' is not text"),
+        (b'{"type":"usage","subscription":1,"sending":["a\\nb"]}\n', "'sending' lists names"),
+        (
+            b'{"type":"subscribe","id":1,"protocol":"bgp","neighbor":"x","holds":[{"name":"\\n","fingerprint":"0"}]}\n',
+            "'holds' lists objects",
+        ),
         (b"[" * 60000 + b"\n", "no JSON object"),
         (b"x" * 70000 + b"\n", "too long"),
     ],

@@ -26,7 +26,7 @@ from rkmp.errors import SouthboundError
 from rkmp.keytable import KeyTable
 from rkmp.southbound.configuration import HookConfiguration
 from rkmp.southbound.keys import ConsumerKey, consumer_key, unknown_key
-from rkmp.southbound.messages import VERSION, MessageError, counters, written_key
+from rkmp.southbound.messages import VERSION, MessageError, counters, is_name, written_key
 from rkmp.southbound.steps import Add, HeldKey, Holding, Step, Usage
 
 MOST_OCTETS = 65536
@@ -105,7 +105,7 @@ class HookConsumer:
 
     def _names(self, said: object, question: str) -> list[str]:
         """Return names of keys that the program says; one that may be a key itself would be shown and logged."""
-        if not isinstance(said, list) or not all(isinstance(name, str) for name in said):
+        if not isinstance(said, list) or not all(is_name(name) for name in said):
             raise SouthboundError(f"{self._command[0]} answers {question} with something else than names")
         rows = self._table.rows_for(self._scope["neighbor"], self._scope["protocol"])
         known = {row.key.reveal().hex() for row in rows}

@@ -18,6 +18,7 @@ from rkmp.keytable.rules import canonical_peer
 from rkmp.secret import Secret
 from rkmp.southbound.feed import ConsumerReport, FeedStatus, KeyFeed
 from rkmp.southbound.feeds import Feeds
+from rkmp.southbound.foreign_words import shown
 from rkmp.southbound.keys import Selection, consumer_key, local_key_name, unknown_key, wanted_keys
 from rkmp.southbound.messages import (
     FROM_CLIENT,
@@ -28,6 +29,7 @@ from rkmp.southbound.messages import (
     counters,
     decoded,
     encoded,
+    is_name,
     written_key,
 )
 from rkmp.southbound.permissions import KeyAccessRefused, Permitted
@@ -60,6 +62,7 @@ class _Subscriber:
         self._has_room = has_room
         self._sequence = 0
         self._acknowledged: asyncio.Future[None] | None = None
+        self._secrets: tuple[Secret, ...] = ()
         self._usage: Usage | None = None
         self.wake: Callable[[], None] = lambda: None
 
@@ -73,6 +76,8 @@ class _Subscriber:
         self._sequence += 1
         key = written_key(step.key) if isinstance(step, Add) else step.name
         kind = type(step).__name__.lower()
+        known = (*self._holding.keys, *result.keys)
+        self._secrets = tuple(held.key.secret for held in known if len(held.key.secret))
         self._acknowledged = asyncio.get_running_loop().create_future()
         self._send(encoded(kind, subscription=self._number, sequence=self._sequence, key=key))
         try:
@@ -90,7 +95,7 @@ class _Subscriber:
         if message["sequence"] != self._sequence or self._acknowledged is None or self._acknowledged.done():
             return
         if message["type"] == "refuse":
-            self._acknowledged.set_exception(SouthboundError(f"refused: {message['reason'][:200]}"))
+            self._acknowledged.set_exception(SouthboundError(f"refused: {shown(message['reason'], self._secrets)}"))
         else:
             self._acknowledged.set_result(None)
 
@@ -259,7 +264,7 @@ class KeySession:
         """Return what the program says that it holds: keys of the table where name and fingerprint are the same."""
         keys = []
         for claim in message.get("holds") or []:
-            if not isinstance(claim, dict) or not all(isinstance(claim.get(n), str) for n in ("name", "fingerprint")):
+            if not isinstance(claim, dict) or not all(is_name(claim.get(n)) for n in ("name", "fingerprint")):
                 raise MessageError("'holds' lists objects with name and fingerprint")
             keys.append(self._claimed(claim["name"], claim["fingerprint"]))
         return Holding(tuple(keys), message.get("preferred"))
@@ -291,7 +296,7 @@ def _name(line: bytes) -> str:
 def _selection(message: Message) -> Selection:
     """Return what a lookup or subscription says besides protocol and neighbor."""
     algorithms = message.get("algorithms") or []
-    if not all(isinstance(name, str) for name in algorithms):
+    if not all(is_name(name) for name in algorithms):
         raise MessageError("'algorithms' lists names of algorithms")
     interface = message.get("interface")
     if interface is not None and len(interface) > MOST_CHARACTERS:
@@ -301,6 +306,6 @@ def _selection(message: Message) -> Selection:
 
 def _usage(message: Message) -> Usage:
     sending = message["sending"]
-    if not all(isinstance(name, str) for name in sending):
+    if not all(is_name(name) for name in sending):
         raise MessageError("'sending' lists names of keys")
     return Usage(frozenset(sending), **counters(message))

@@ -14,6 +14,7 @@ from typing import Any
 from rkmp.errors import SouthboundError
 from rkmp.keytable import LDP_ALG_IDS, TCP_AO_ALGORITHMS
 from rkmp.secret import Secret
+from rkmp.southbound.foreign_words import CONTROL
 from rkmp.southbound.keys import ConsumerKey, HelloKey, MasterKeyTuple
 
 VERSION = 1
@@ -183,6 +184,11 @@ def counters(fields: Mapping[str, Any]) -> dict[str, int]:
     return {name.replace("-", "_"): fields[name] for name in present}
 
 
+def is_name(value: object) -> bool:
+    """Whether ``value`` may be a name: text without control characters, as in the key table."""
+    return isinstance(value, str) and CONTROL.search(value) is None
+
+
 def _require(fields: Mapping[str, Any], name: str, wanted: type) -> None:
     value: Any = fields[name]
     # JSON's truth values are numbers in Python.
@@ -190,6 +196,8 @@ def _require(fields: Mapping[str, Any], name: str, wanted: type) -> None:
         raise MessageError(f"{name!r} is not {_WORDS[wanted]}")
     if isinstance(value, int) and value < 0:
         raise MessageError(f"{name!r} is negative")
+    if isinstance(value, str) and name != "reason" and not is_name(value):
+        raise MessageError(f"{name!r} is not text without control characters")
 
 
 _WORDS = {str: "text", int: "a whole number", list: "a list", dict: "an object", bool: "true or false"}

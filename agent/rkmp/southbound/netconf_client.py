@@ -32,15 +32,14 @@ from rkmp.errors import SouthboundError
 from rkmp.secret import Secret
 from rkmp.southbound import chain_documents, chain_plan
 from rkmp.southbound.chain_documents import NETCONF_NAMESPACE, ChainEdit, RemoteChain
-from rkmp.southbound.chain_keys import AES_KEY_WRAP, KEY_CHAIN_NAMESPACE, TCP_NAMESPACE, ChainTerms, is_text
+from rkmp.southbound.chain_keys import AES_KEY_WRAP, KEY_CHAIN_NAMESPACE, TCP_NAMESPACE, ChainTerms
 from rkmp.southbound.configuration import NetconfServerConfiguration
+from rkmp.southbound.foreign_words import shown
 
 KEEPALIVE_SECONDS = 30
 CONFIRM_SECONDS = 30
 """How much longer than a change may take a router waits before it goes back to the keys of before."""
 _PARSER = etree.XMLParser(resolve_entities=False, no_network=True)
-MOST_CHARACTERS = 1000
-"""Of what a server says is wrong."""
 _RSA = ("rsa-sha2-512", "rsa-sha2-256", "ssh-rsa")
 _CAPABILITY = re.compile(r"(?P<namespace>[^?]+)\?(?:.*&)?module=(?P<module>[^&]+)")
 _FEATURES = re.compile(r"[?&]features=([^&]*)")
@@ -274,7 +273,7 @@ class RouterClient:
         try:
             yield
         except RPCError as error:
-            raise SouthboundError(_without(secrets, f"the server refuses: {_described(error)}")) from None
+            raise SouthboundError(shown(f"the server refuses: {_described(error)}", secrets)) from None
         except SouthboundError:
             raise
         except AuthenticationError:
@@ -381,12 +380,3 @@ def _described(error: RPCError) -> str:
         who = f" by session {session[1]}" if session and one.tag == "lock-denied" else ""
         said.append(f"{one.tag}: {(one.message or 'no reason given').strip()}{who}{f' at {path}' if path else ''}")
     return "; ".join(said)
-
-
-def _without(secrets: Sequence[Secret], text: str) -> str:
-    """Return ``text`` as one line that is not too long, without any key that a server may have quoted."""
-    for secret in secrets:
-        octets = secret.reveal()
-        for form in (octets.hex(":"), octets.hex(), *([octets.decode("ascii")] if is_text(secret) else [])):
-            text = re.sub(re.escape(form), "(the key)", text, flags=re.IGNORECASE)
-    return " ".join(text.split())[:MOST_CHARACTERS]
