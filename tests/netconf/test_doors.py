@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import socket
 from collections.abc import AsyncIterator
 
@@ -19,6 +20,7 @@ from tests.netconf.conversation import PATIENCE
 from tests.netconf.over_ssh import HOST_KEY, Users, Wire, connect, eventually
 from tests.netconf.test_tls import IDENTITY
 
+RETRY = 0.05
 OTHER_HOST_KEY = Secret(asyncssh.generate_private_key("ssh-ed25519").export_private_key())
 
 
@@ -36,7 +38,7 @@ class House:
     def __init__(self, agent: Agent) -> None:
         self.agent = agent
         self.last_port = free_port()
-        self.doors = Doors(self._make, agent.server.retire, door("last", self.last_port), retry_seconds=0.05)
+        self.doors = Doors(self._make, agent.server.retire, door("last", self.last_port), retry_seconds=RETRY)
 
     def _make(self, identity: Identity) -> TransportServer:
         if isinstance(identity, SshIdentity):
@@ -121,6 +123,19 @@ async def test_a_door_that_cannot_be_opened_says_why_and_is_tried_again(
             squatter.close()
             await eventually(lambda: built.ports == [port])
             assert built.doors.status("one") == (DoorStatus.LISTENING, None)
+
+
+async def test_the_last_resort_stays_open_while_another_is_tried_again(
+    schema: Schema, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    async with house(schema) as built:
+        # An address that is not there yet, and the port of the last resort.
+        await built.change(DoorSettings("one", "192.0.2.77", built.last_port, SshIdentity()))
+        assert built.doors.status("one")[0] is DoorStatus.FAILED
+        await asyncio.sleep(10 * RETRY)
+        assert caplog.text.count("NETCONF endpoint one cannot be opened") == 1
+        assert caplog.text.count("NETCONF endpoint last listens") == 1, "it was closed and opened again"
 
 
 async def test_one_that_fails_is_in_no_others_way(schema: Schema) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -60,23 +61,34 @@ class _Door:
         self.server = server
         self.status = DoorStatus.OPENING
         self.error: str | None = None
+        self.is_taken = False
+        """Whether somebody else has the address, which may be the door of last resort."""
+        self._failure: str | None = None
 
-    async def open(self, *, is_last_word: bool = True) -> bool:
-        """Listen; return whether that could be done. A failure is logged once, unless something is left to try."""
+    async def open(self) -> bool:
+        """Listen; return whether that could be done. Where it could not, :meth:`tell` says so."""
         settings = self.settings
         try:
             await self.server.listen(settings.address, settings.port)
         except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or str(error)
+            self._failure = getattr(error, "strerror", None) or str(error)
+            self.is_taken = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
             self.status = DoorStatus.FAILED
-            if is_last_word and reason != self.error:
-                _log.error("NETCONF endpoint %s cannot be opened: %s; trying again", settings.name, reason)
-                self.error = reason
             return False
         self.status, self.error = DoorStatus.LISTENING, None
         host, port = self.server.address
         _log.info("NETCONF endpoint %s listens on %s port %d", settings.name, host, port)
         return True
+
+    def tell(self) -> None:
+        """Log why it cannot be opened, once."""
+        if self._failure != self.error:
+            _log.error("NETCONF endpoint %s cannot be opened: %s; trying again", self.settings.name, self._failure)
+            self.error = self._failure
+
+    def may_be_in_the_way_of(self, other: _Door) -> bool:
+        """Whether ``other`` may have failed for this one, which listens where it wants to."""
+        return other.is_taken and self.server.address[1] == other.settings.port
 
 
 class Doors:
@@ -170,10 +182,15 @@ class Doors:
             self._doors[name] = door
             if door.status is DoorStatus.LISTENING:
                 continue
-            if not await door.open(is_last_word=self._last is None) and self._last is not None:
-                # The address may be that of the last resort, which is not needed once this one is open.
+            if await door.open():
+                continue
+            last = self._last
+            if last is not None and last.status is DoorStatus.LISTENING and last.may_be_in_the_way_of(door):
+                # The last resort is not needed once this one is open.
                 self._drop_last()
-                await door.open()
+                if await door.open():
+                    continue
+            door.tell()
         if any(door.status is DoorStatus.LISTENING for door in self._doors.values()):
             self._drop_last()
         elif self._last is None or self._last.status is DoorStatus.FAILED:
@@ -182,6 +199,8 @@ class Doors:
             if await last.open():
                 # Whoever knows the port that was picked finds it again.
                 self._last_resort = replace(self._last_resort, port=last.server.address[1])
+            else:
+                last.tell()
 
     def _drop_last(self) -> None:
         if self._last is not None:
