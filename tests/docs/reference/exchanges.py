@@ -6,6 +6,7 @@ A page has a line ``<!-- drawing: NAME -->`` before each drawing; what stands be
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -38,7 +39,9 @@ EXPLANATION = Path(__file__).parents[3] / "docs" / "explanation"
 
 _PLACE = re.compile(r"<!-- drawing: ([a-z-]+) -->\n```mermaid\n.*?```\n", re.DOTALL)
 _POLICY = IkePolicy("p", proposals=HYBRID_IKE_PROPOSALS, liveness_interval=0)
-_IN_A_LINE = 3
+_COLUMNS = 44
+"""As wide as a line may be over an arrow: wider drawings are shrunk until nobody can read them."""
+_TOGETHER = "\0"
 _NOTATION = {PayloadType.ID_I: "IDi", PayloadType.ID_R: "IDr", PayloadType.TS_I: "TSi", PayloadType.TS_R: "TSr"}
 """RFC 7296's, where it is not the name."""
 
@@ -132,11 +135,12 @@ def _arrow(message: ObservedMessage) -> str:
     ends = ("r1", "r2") if message.is_outgoing else ("r2", "r1")
     line = "-->>" if message.is_response else "->>"
     kind = "response" if message.is_response else "request"
-    payloads = list(map(_payload, message.payloads)) or ["empty"]
-    rows = [", ".join(payloads[first : first + _IN_A_LINE]) for first in range(0, len(payloads), _IN_A_LINE)]
+    # The words of one payload stay together.
+    payloads = ", ".join(_payload(payload).replace(" ", _TOGETHER) for payload in message.payloads) or "empty"
+    rows = textwrap.wrap(payloads, _COLUMNS, break_long_words=False, break_on_hyphens=False)
     pieces = f" in {message.datagrams} fragments" if message.datagrams > 1 else ""
     name = ExchangeType(message.exchange_type).name
-    return f"{ends[0]}{line}{ends[1]}: {name} {kind}{pieces}<br/>{',<br/>'.join(rows)}"
+    return f"{ends[0]}{line}{ends[1]}: {name} {kind}{pieces}<br/>{'<br/>'.join(rows).replace(_TOGETHER, ' ')}"
 
 
 def _payload(payload: Payload) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from rkmp.engine.association_states import TRANSITIONS as ASSOCIATION_TRANSITIONS
 from rkmp.engine.association_states import AssociationState
@@ -23,16 +23,20 @@ def page() -> str:
         "Drawn from the tables that the code goes by. What is not drawn changes no state.",
         "## An association",
         _drawing(AssociationState.IDLE.value, told),
+        table(
+            ("from", "to", "when"),
+            ((code(before), code(after), ", or ".join(happenings)) for (before, after), happenings in told.items()),
+        ),
         "## An IKE SA",
         "A request that is under way is an exchange and not a state, so the states are few.",
         _drawing(
             IkeSaState.NEW.value,
-            {
-                (before.value, after.value): []
+            [
+                (before.value, after.value)
                 for before, following in IKE_SA_TRANSITIONS.items()
                 for after in sorted(following, key=list(IkeSaState).index)
                 if before is not after
-            },
+            ],
         ),
         "What each state makes of what comes in; everything else it does not take:",
         table(
@@ -53,13 +57,11 @@ def _taken(actions: Mapping[str, Action]) -> Iterable[str]:
     )
 
 
-def _drawing(first: str, arrows: Mapping[tuple[str, str], list[str]]) -> str:
+def _drawing(first: str, arrows: Collection[tuple[str, str]]) -> str:
     names = dict.fromkeys([first, *(name for ends in arrows for name in ends)])
     lines = [f'    state "{name}" as {_name(name)}' for name in names if name != _name(name)]
     lines.append(f"    [*] --> {_name(first)}")
-    for (before, after), happenings in arrows.items():
-        words = f": {', '.join(happenings)}" if happenings else ""
-        lines.append(f"    {_name(before)} --> {_name(after)}{words}")
+    lines += [f"    {_name(before)} --> {_name(after)}" for before, after in arrows]
     return "\n".join(["```mermaid", "stateDiagram-v2", *lines, "```"])
 
 
