@@ -171,12 +171,10 @@ class KeyFeed:
 
     def start(self) -> asyncio.Task[None]:
         """Return the task that serves until it is cancelled."""
-        task = asyncio.get_running_loop().create_task(self.run())
-        task.add_done_callback(_log_fault)
-        return task
+        return asyncio.get_running_loop().create_task(self.run())
 
     async def run(self) -> None:
-        """Serve until cancelled."""
+        """Serve until cancelled, whatever happens: who gets no keys any more loses its sessions when they end."""
         while True:
             try:
                 self._is_doubted = False
@@ -184,9 +182,14 @@ class KeyFeed:
                 await self._serve()
             except SouthboundError as error:
                 self._fail(str(error))
-                # A key that comes meanwhile does not make a consumer answer, so nothing but time ends this.
-                await asyncio.sleep(self._retry * _random.uniform(*RETRY_JITTER))
-                self._retry = min(self._retry * 2, LAST_RETRY)
+            except Exception as error:  # noqa: BLE001 - it is logged, and told of as one of the consumer's
+                _log.critical("consumer %s: a fault of the agent", self.consumer.name, exc_info=True)
+                self._fail(f"a fault of the agent, which its log has: {type(error).__name__}")
+            else:
+                continue
+            # A key that comes meanwhile does not make a consumer answer, so nothing but time ends this.
+            await asyncio.sleep(self._retry * _random.uniform(*RETRY_JITTER))
+            self._retry = min(self._retry * 2, LAST_RETRY)
 
     async def _serve(self) -> None:
         """Do steps as they come, until there is doubt about what the consumer has.
@@ -257,8 +260,3 @@ class KeyFeed:
         if self._last_error is not None:
             self._last_error = None
             self.report(ConsumerReport(self.consumer.name, self.neighbor, self.protocol, None))
-
-
-def _log_fault(task: asyncio.Task[None]) -> None:
-    if not task.cancelled() and task.exception() is not None:
-        _log.critical("a feed of keys has ended by a fault of the agent", exc_info=task.exception())
