@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 
 from rkmp.cli.doctor.causes import BY_SENTENCE, Cause, Finding, cause_of
 from rkmp.cli.doctor.diagnosis import diagnose
-from rkmp.cli.doctor.facts import Event, Facts
+from rkmp.cli.doctor.facts import Event, Facts, Lock
 from rkmp.engine.reasons import (
     AUTHENTICATION_FAILURES,
     CHILD_REFUSALS,
@@ -193,3 +194,14 @@ def test_a_kernel_without_tcp_ao_matters_where_its_keys_go_there() -> None:
 def test_every_cause_has_a_name_of_its_own_and_advice() -> None:
     assert len({cause.label for cause in Cause}) == len(Cause)
     assert all(cause.advice and cause.label == cause.name.lower().replace("_", "-") for cause in Cause)
+
+
+def test_a_lock_that_is_held_long_is_wrong_and_any_other_only_to_be_known() -> None:
+    lock = Lock("candidate", False, "7", NOON - timedelta(minutes=6), "ops", "192.0.2.9")
+    (finding,) = diagnose([replace(agent(peer(WELL)), locks=[lock])])
+    assert (finding.cause, finding.subject, finding.is_note) == (Cause.LOCKED, "agent candidate", False)
+    assert finding.seen == "session 7 of ops at 192.0.2.9 has held its lock since 2026-03-01T11:54:00+00:00"
+    fresh = Lock("running", True, "0", NOON - timedelta(minutes=4), None, None)
+    (note,) = diagnose([replace(agent(peer(WELL)), locks=[fresh])])
+    assert note.is_note
+    assert note.seen == "session 0 of somebody has held the lock of a part of it since 2026-03-01T11:56:00+00:00"

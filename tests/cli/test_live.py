@@ -52,7 +52,7 @@ def lines(screen: Screen, now: datetime = NOON, height: int = 40) -> list[str]:
 def test_the_screen_shows_state_time_left_and_events() -> None:
     screen = Screen("r1 port 830")
     assert any("none yet" in line for line in lines(screen))
-    screen.note_state(DATA)
+    screen.note_state(DATA, NOON)
     screen.note_event(event(7))
     shown = lines(screen)
     assert shown[0].startswith("r1 port 830   2026-03-01 12:00:00 UTC")
@@ -66,7 +66,7 @@ def test_the_screen_shows_state_time_left_and_events() -> None:
 
 def test_the_newest_events_have_what_room_there_is() -> None:
     screen = Screen("r1")
-    screen.note_state(DATA)
+    screen.note_state(DATA, NOON)
     for number in range(300):
         screen.note_event(event(number))
     for height in (24, 50, 120):
@@ -79,11 +79,11 @@ def test_an_extended_key_is_plain_to_see() -> None:
     since = (NOON - timedelta(hours=3)).isoformat()
     key = {**DATA["key-table"]["key"][0], "selected-for-sending": "true"}  # type: ignore[index]
     screen = Screen("r1")
-    screen.note_state({"key-table": {"key": [{**key, "extended-from": since, "extended": "true"}]}})
+    screen.note_state({"key-table": {"key": [{**key, "extended-from": since, "extended": "true"}]}}, NOON)
     (line,) = [line for line in lines(screen) if line.startswith("k1")]
     assert "extended *" in line
     assert "3h00m over" in line
-    screen.note_state({"key-table": {"key": [{**key, "extended-from": (NOON + timedelta(hours=3)).isoformat()}]}})
+    screen.note_state({"key-table": {"key": [{**key, "extended-from": (NOON + timedelta(hours=3)).isoformat()}]}}, NOON)
     (line,) = [line for line in lines(screen) if line.startswith("k1")]
     assert "active *" in line
     assert "3h00m" in line
@@ -91,7 +91,7 @@ def test_an_extended_key_is_plain_to_see() -> None:
 
 def test_a_rollover_whose_time_has_come_is_due() -> None:
     screen = Screen("r1")
-    screen.note_state(DATA)
+    screen.note_state(DATA, NOON)
     shown = lines(screen, NOON + timedelta(hours=1))
     (association,) = [line for line in shown if line.startswith("r2") and " bgp " in line and "k1" in line]
     assert " due " in association
@@ -99,13 +99,13 @@ def test_a_rollover_whose_time_has_come_is_due() -> None:
 
 def test_long_tables_leave_each_other_room() -> None:
     screen = Screen("r1")
-    screen.note_state({"rkmp": {"peer": [{"name": f"r{number}", "association": []} for number in range(400)]}})
+    screen.note_state({"rkmp": {"peer": [{"name": f"r{number}", "association": []} for number in range(400)]}}, NOON)
     screen.note_event(event(7))
     screen.note_gone("nobody is there")
     shown = lines(screen, height=30)
     assert len(shown) <= 30
-    assert shown[1] == "not connected, trying again: nobody is there"
+    assert shown[1] == "no answer since 2026-03-01 12:00:00 UTC, trying again: nobody is there"
     assert sum(line.rstrip() == "and 386 more" for line in shown) == 1, shown
     assert shown[-1].endswith("=k7")
-    screen.note_state({})
-    assert not any("not connected" in line for line in lines(screen))
+    screen.note_state({}, NOON)
+    assert not any("no answer since" in line for line in lines(screen))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import sys
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ from rkmp.cli.views import KEY_TABLE
 from rkmp.errors import CommandError
 from tests.capture.files import ETHERNET, ethernet, pcap, pcapng, timed
 from tests.capture.sessions import SHA1, Session, octets_of, rfc_9235_key, rfc_9235_sessions
+from tests.terminal import Terminal
 
 
 def exported(*keys: VerificationKey) -> dict[str, Any]:
@@ -185,3 +188,38 @@ def test_no_key_is_ever_printed(keys: Path, capture: Path, capsys: pytest.Captur
     for text in (printed.out, printed.err):
         assert octets_of(SHA1).decode() not in text
         assert octets_of(SHA1).hex() not in text
+
+
+def test_a_terminal_is_told_how_far_it_has_come(keys: Path, capture: Path, tmp_path: Path) -> None:
+    found = tmp_path / "found"
+    content, number = busy_capture()
+    os.mkfifo(capture)
+    command = f"{sys.executable} -m rkmp.cli --json verify {capture} --keys {keys} >{found}"
+    with Terminal(["sh", "-c", command], os.environ) as terminal:
+        with capture.open("wb") as writer:
+            writer.write(content)
+            writer.flush()
+            # Before there is an end of it.
+            terminal.expect(r"capture\.pcap: 2000 packets, 2000 segments")
+        assert terminal.end() == 4, terminal.text
+    # What is printed is what was found, and nothing else.
+    assert json.loads(found.read_text())["segments"] == number
+
+
+def test_how_far_a_file_has_been_read_is_told(keys: Path, capture: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    content, _ = busy_capture()
+    capture.write_bytes(content)
+    told: list[str] = []
+    monkeypatch.setattr("rkmp.cli.verify.telling", lambda _: nullcontext(told.append))
+    assert main(["verify", str(capture), "--keys", str(keys)]) == 4
+    assert told == [
+        f"reading {capture}: {packets} packets, {percent} % of {len(content)} octets, {packets} segments"
+        for packets, percent in ((1000, 40), (2000, 80))
+    ]
+
+
+def busy_capture() -> tuple[bytes, int]:
+    """Return a capture of segments, most of which lack a MAC, and how many there are."""
+    session = Session()
+    segments = [*session.handshake(SHA1), *[session.segment(None)] * 2497]
+    return pcap(timed(segments)), len(segments)

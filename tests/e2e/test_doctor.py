@@ -20,8 +20,9 @@ from rkmp.daemon.users import NewUser, Users
 from rkmp.errors import TcpAoError
 from rkmp.southbound.tcp_ao import require_tcp_ao
 from rkmp.storage import Database
-from tests.crypto.authorities import make_authority
-from tests.e2e.agents import NETCONF, RKMP, AgentProcess, make_user_key, peer_configuration
+from tests.crypto.authorities import host, make, make_authority, usage
+from tests.e2e.agents import NETCONF, RKMP, USER, AgentProcess, make_user_key, peer_configuration
+from tests.e2e.test_configured import SPAN, anchor, certificate
 
 AGENT = "urn:rkmp:yang:rkmp-agent"
 ACM = "urn:ietf:params:xml:ns:yang:ietf-netconf-acm"
@@ -29,6 +30,19 @@ VIEWER = "viewer"
 
 pytestmark = pytest.mark.slow
 OTHER_CODE_POINTS = "<code-points><tcp-ao-protocol-id>211</tcp-ao-protocol-id></code-points>"
+BY_PSK = "<method>psk</method><pre-shared-key>k</pre-shared-key>"
+BY_CERTIFICATE = "<method>certificate</method><certificate>own</certificate>"
+BY_AUTHORITY = "<method>certificate</method><trust-anchor>ours</trust-anchor>"
+OURS, STRANGE = make_authority("ours", **SPAN), make_authority("strange", key_number=5, **SPAN)
+R1 = make("r1", STRANGE, key_number=1, extensions=(host("r1.example.net"), usage(sign=True)), **SPAN)
+SHOWS_ITS_CERTIFICATE = (
+    (f"<local>{BY_PSK}", f"<local>{BY_CERTIFICATE}"),
+    ("</credentials>", f"{certificate('own', R1)}</credentials>"),
+)
+EXPECTS_OURS = (
+    (f"{BY_PSK}</remote>", f"{BY_AUTHORITY}</remote>"),
+    ("</credentials>", f"{anchor('ours', OURS)}</credentials>"),
+)
 LDP_ONLY = ("<association><protocol>bgp</protocol>", "<association><protocol>ldp</protocol>")
 
 
@@ -76,6 +90,9 @@ CASES = {
         "unknown-caller",
         edits_2=(("<address>127.0.0.1</address>", "<address>192.0.2.77</address>"),),
         looks_at_both=True,
+    ),
+    "certificate from an unknown CA": Case(
+        "certificate-rejected", edits=SHOWS_ITS_CERTIFICATE, edits_2=EXPECTS_OURS, looks_at_both=True
     ),
     "association disabled": Case("disabled", r1={"association": "<enabled>false</enabled>"}),
     "RKMP disabled": Case("disabled", r1={"top": "<enabled>false</enabled>"}),
@@ -204,6 +221,19 @@ def test_a_consumer_that_does_not_take_its_keys_is_named(routers: Routers) -> No
     assert "keys do not reach their user" in found[0]["advice"]
     with routers.r1.connect() as session:
         session.edit_config(target="running", config=config % "remove")
+
+
+def test_who_holds_a_lock_is_named(routers: Routers) -> None:
+    routers.arrange(Case(""))
+    with routers.r1.connect() as session, session.locked("candidate"):
+        found = json.loads(routers.r1.run_client("--json", "doctor").stdout)["findings"]
+        (finding,) = [each for each in found if each["cause"] == "locked"]
+        assert (finding["subject"], finding["note"]) == ("agent candidate", True), "it is not held long"
+        seen = f"session {session.session_id} of {USER} at 127.0.0.1 has held its lock since 20"
+        assert finding["seen"].startswith(seen)
+        assert "kill-session" in finding["advice"]
+    found = json.loads(routers.r1.run_client("--json", "doctor").stdout)["findings"]
+    assert "locked" not in {each["cause"] for each in found}
 
 
 def test_access_control_is_named(routers: Routers) -> None:

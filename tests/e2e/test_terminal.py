@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -85,7 +87,7 @@ def test_a_watched_agent_may_go_and_come_back(agent: AgentProcess, environment: 
         terminal.resize(15, 100)
         terminal.expect("Events", after=before)
         agent.kill()
-        terminal.expect("not connected, trying again: ")
+        terminal.expect("no answer since .* UTC, trying again: ")
         agent.start()
         terminal.expect("UTC   Ctrl-C ends *[\r\n]+Peers", after=len(terminal.text))
         before = len(terminal.text)
@@ -96,6 +98,53 @@ def test_a_watched_agent_may_go_and_come_back(agent: AgentProcess, environment: 
         assert "Traceback" not in terminal.text
         # The screen before is there again.
         assert terminal.shown.rfind("\x1b[?1049l") > terminal.shown.rfind("\x1b[?1049h")
+
+
+def test_an_agent_that_falls_silent_is_noticed(agent: AgentProcess, environment: dict[str, str]) -> None:
+    watch = [sys.executable, "-m", "rkmp.cli", "--profile", "lab", "watch"]
+    with Terminal(watch, environment) as screen, Terminal([*watch, "--lines"], environment) as lines:
+        screen.expect("Events")
+        with agent.connect():
+            lines.expect("netconf-session-start")
+        # Its connections stay, as those over a link that is cut.
+        os.kill(agent.pid, signal.SIGSTOP)
+        try:
+            screen.expect(r"no answer since 20.* UTC, trying again: the agent did not answer in time", seconds=20)
+            lines.expect("the agent did not answer in time", seconds=10)
+        finally:
+            os.kill(agent.pid, signal.SIGCONT)
+        assert lines.end() == 3
+        screen.expect("UTC   Ctrl-C ends *[\r\n]+Peers", after=len(screen.text))
+        screen.type(CONTROL_C)
+        assert screen.end() == 130
+
+
+def test_long_work_says_what_is_under_way(agent: AgentProcess, environment: dict[str, str], tmp_path: Path) -> None:
+    file, printed = tmp_path / "file.yaml", tmp_path / "printed"
+    file.write_text("rkmp:rkmp:\n  ike-policy:\n    - name: another\n")
+    for words, stages in (
+        (
+            f"apply {file}",
+            (
+                "reading the configuration",
+                "sending \\d+ octets",
+                "having it validated and committed",
+                "logging in again",
+            ),
+        ),
+        ("doctor", ("connecting to 127.0.0.1 port", "agent: asking")),
+    ):
+        command = f"{sys.executable} -m rkmp.cli --profile lab {words}"
+        with Terminal(["sh", "-c", f"{command} >{printed}"], environment) as terminal:
+            for stage in stages:
+                terminal.expect(stage)
+            terminal.end()
+        assert not any(re.search(stage, printed.read_text()) for stage in stages)
+        # The line is erased, and the cursor is there again.
+        assert re.search(r"\x1b\[2K[^a-z]*$", terminal.shown)
+        assert terminal.shown.rfind("\x1b[?25h") > terminal.shown.rfind("\x1b[?25l")
+        # For whoever has no terminal there is nothing on standard error.
+        assert agent.run_client(*words.split(), home=tmp_path).stderr == ""
 
 
 def test_a_new_key_is_waited_for_and_not_longer_than_wanted(environment: dict[str, str], tmp_path: Path) -> None:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from rkmp.cli.exit_status import DONE, USAGE
@@ -30,13 +30,6 @@ class Call:
     console: Console
     as_json: bool
     connect: Callable[..., Session]
-
-    def waiting(self, for_what: str) -> AbstractContextManager[object]:
-        """Say on a terminal that something takes its time, until it is there."""
-        from rich.console import Console
-
-        console = Console(stderr=True)
-        return console.status(f"{for_what} (Ctrl-C leaves it to the agent)") if console.is_terminal else nullcontext()
 
 
 Command = Callable[[Call], int | None]
@@ -117,9 +110,10 @@ def _settle(call: Call) -> None:
 
 def _rekey(call: Call) -> None:
     from rkmp.cli import configure
+    from rkmp.cli.progress import telling
 
     peer, protocol = call.arguments.peer, call.arguments.protocol
-    waiting = call.waiting(f"waiting for {peer} to agree on a new key for {protocol}")
+    waiting = telling(f"waiting for {peer} to agree on a new key for {protocol} (Ctrl-C leaves it to the agent)")
     with call.connect() as session:
         configure.rekey(session, peer, protocol, waiting, as_json=call.as_json)
 
@@ -163,12 +157,19 @@ def _verify(call: Call) -> int:
 
 def _doctor(call: Call) -> int:
     from rkmp.cli import doctor
+    from rkmp.cli.progress import telling
 
     arguments = call.arguments
-    agents: list[tuple[str, str, Connect]] = [("agent", arguments.host, call.connect)]
+
+    def connect(host: str, port: int) -> Session:
+        return call.connect(host, port, waiting=telling(f"connecting to {host} port {port}"))
+
+    addresses = [("agent", arguments.host, arguments.port)]
     if arguments.peer_agent is not None:
-        host, port = arguments.peer_agent
-        agents.append(("peer's agent", host, lambda: call.connect(host, port)))
+        addresses.append(("peer's agent", *arguments.peer_agent))
+    agents: list[tuple[str, str, Connect]] = [
+        (name, host, partial(connect, host, port)) for name, host, port in addresses
+    ]
     return doctor.doctor(call.console, agents, arguments.peer, arguments.hours, as_json=call.as_json)
 
 

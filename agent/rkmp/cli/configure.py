@@ -14,6 +14,7 @@ from rich.console import Console
 from rkmp.cli.changes import Changes, compared
 from rkmp.cli.configuration_files import ConfigurationFile
 from rkmp.cli.documents import to_dictionary
+from rkmp.cli.progress import telling
 from rkmp.cli.session import (
     CANDIDATE,
     CONFIRMED_COMMIT,
@@ -36,6 +37,8 @@ tests/cli holds this set against the schema.
 
 REACH_SECONDS = 60
 """How long the agent waits for us to reach it again after a change, before it goes back."""
+READING = "reading the configuration of the agent"
+COMMITTING = "having it validated and committed"
 
 
 def apply(
@@ -78,18 +81,22 @@ def _commit(
     """Make the candidate running; return what is still to be done for it to stay."""
     if confirm_within is not None:
         token = secrets.token_hex(4)
-        session.commit_until_confirmed(confirm_within, token)
+        with telling(COMMITTING):
+            session.commit_until_confirmed(confirm_within, token)
         print(f"undone in {confirm_within} seconds, unless you run `rkmp confirm {token}` before", file=sys.stderr)
         return {"confirm-within": confirm_within, "token": token}
     if not session.supports(CONFIRMED_COMMIT):
-        session.commit()
+        with telling(COMMITTING):
+            session.commit()
         return {}
-    session.commit_until_confirmed(REACH_SECONDS)
+    with telling(COMMITTING):
+        session.commit_until_confirmed(REACH_SECONDS)
     try:
-        with reach() as again:
-            # A session that is one too many is refused when it asks for something, and not before.
-            again.get(subtree((f"{{{RKMP}}}rkmp", f"{{{RKMP}}}enabled")))
-        session.confirm()
+        with telling("logging in again, to see that one can"):
+            with reach() as again:
+                # A session that is one too many is refused when it asks for something, and not before.
+                again.get(subtree((f"{{{RKMP}}}rkmp", f"{{{RKMP}}}enabled")))
+            session.confirm()
     except CommandError as error:
         # Where this cannot be asked for either, the end of the session undoes it (RFC 6241 8.4.1).
         with suppress(CommandError):
@@ -114,10 +121,13 @@ def _apply_directly(
     print("rkmp: the agent has no candidate: what changes can only be told afterwards", file=sys.stderr)
     _require_agreement(is_asked=is_asked)
     with session.locked("running"):
-        before = session.get_config("running")
-        with _told_by_lines(file, config):
+        with telling(READING):
+            before = session.get_config("running")
+        with _told_by_lines(file, config), telling(_sending(config)) as tell:
             session.edit_config("running", config)
-        changes = compared(before, session.get_config("running"), with_secrets=_has_secrets(config))
+            tell(READING)
+            after = session.get_config("running")
+        changes = compared(before, after, with_secrets=_has_secrets(config))
     if as_json:
         changes.print_data()
     else:
@@ -129,7 +139,8 @@ def diff(session: Session, file: ConfigurationFile, console: Console, *, as_json
     if not session.supports(CANDIDATE):
         raise CommandError("the agent has no candidate to try it in: only `rkmp apply` can tell", EXIT_USAGE)
     with _edited(session, file) as changes:
-        session.validate("candidate")
+        with telling("having it validated"):
+            session.validate("candidate")
         if as_json:
             changes.print_data()
         else:
@@ -198,10 +209,14 @@ def _edited(session: Session, file: ConfigurationFile) -> Iterator[Changes]:
     """Hold the candidate with what ``file`` holds merged into it; errors of the agent say where in the file."""
     config = file.config(session.modules)
     with session.clean_candidate():
-        before = session.get_config("running")
+        with telling(READING):
+            before = session.get_config("running")
         with _told_by_lines(file, config):
-            session.edit_config("candidate", config)
-            yield compared(before, session.get_config("candidate"), with_secrets=_has_secrets(config))
+            with telling(_sending(config)) as tell:
+                session.edit_config("candidate", config)
+                tell(READING)
+                after = session.get_config("candidate")
+            yield compared(before, after, with_secrets=_has_secrets(config))
 
 
 @contextmanager
@@ -211,6 +226,10 @@ def _told_by_lines(file: ConfigurationFile, config: etree._Element) -> Iterator[
     except Refusal as refusal:
         told = [f"{file.place_of(config, path)}: {text}" for text, path in refusal.errors]
         raise CommandError("\n".join(told), refusal.exit_status) from refusal
+
+
+def _sending(config: etree._Element) -> str:
+    return f"sending {len(etree.tostring(config))} octets of configuration"
 
 
 def _has_secrets(config: etree._Element) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import getpass
 import threading
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from rkmp.cli.credentials import KeyFile, key_file, read_password, terminal_asker
@@ -35,11 +36,18 @@ class Connections:
         self._asking = threading.Lock()
 
     def connect(
-        self, host: str | None = None, port: int | None = None, user: str | None = None, key: Path | None = None
+        self,
+        host: str | None = None,
+        port: int | None = None,
+        user: str | None = None,
+        key: Path | None = None,
+        *,
+        waiting: AbstractContextManager[object] | None = None,
     ) -> Session:
         """Open a session with the agent of the command line, or with another; raises :class:`CommandError`.
 
         ``user`` and ``key`` are for where the command line says nothing else; they go before what the profile says.
+        ``waiting`` is entered once nobody is to be asked for anything more, until the agent is there or is not.
         """
         arguments = self._arguments
         with self._asking:
@@ -49,17 +57,17 @@ class Connections:
             if named is not None and named not in self._keys:
                 self._keys[named] = key_file(named, terminal_asker() if self._asks else None)
         strict = self._profile.strict_host_key if arguments.strict_host_key is None else arguments.strict_host_key
-        return Session(
-            Target(
-                host=host or arguments.host,
-                port=port or arguments.port,
-                user=arguments.user or user or self._profile.user or _you(),
-                key=None if named is None else self._keys[named],
-                password=self._password,
-                strict_host_key=strict or not self._asks,
-                timeout=PATIENCE if self._asks else IMPATIENCE,
-            )
+        target = Target(
+            host=host or arguments.host,
+            port=port or arguments.port,
+            user=arguments.user or user or self._profile.user or _you(),
+            key=None if named is None else self._keys[named],
+            password=self._password,
+            strict_host_key=strict or not self._asks,
+            timeout=PATIENCE if self._asks else IMPATIENCE,
         )
+        with waiting or nullcontext():
+            return Session(target)
 
 
 def _you() -> str:

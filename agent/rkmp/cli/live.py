@@ -21,7 +21,7 @@ from rkmp.cli.exit_status import NO_SESSION
 from rkmp.cli.session import Session
 from rkmp.cli.show import render_table, subtree
 from rkmp.cli.views import KEYS, PEERS, VIEWS
-from rkmp.cli.watch import render
+from rkmp.cli.watch import ANSWER_SECONDS, render
 from rkmp.errors import CommandError
 
 REFRESH_SECONDS = 1.0
@@ -43,11 +43,13 @@ class Screen:
         self._name = name
         self._data: Mapping[str, Any] = {}
         self._events: deque[str] = deque(maxlen=200)
+        self._heard: datetime | None = None
         self._gone = ""
 
-    def note_state(self, data: Mapping[str, Any]) -> None:
-        """Take what the agent says of itself."""
+    def note_state(self, data: Mapping[str, Any], now: datetime) -> None:
+        """Take what the agent says of itself at ``now``."""
         self._data = data
+        self._heard = now
         self._gone = ""
 
     def note_event(self, notification: etree._Element) -> None:
@@ -56,7 +58,8 @@ class Screen:
 
     def note_gone(self, reason: str) -> None:
         """Take it that the agent does not answer; what it said last stays."""
-        self._gone = f"not connected, trying again: {reason}"
+        since = "" if self._heard is None else f" since {self._heard:%Y-%m-%d %H:%M:%S} UTC"
+        self._gone = f"no answer{since}, trying again: {reason}"
 
     def drawn(self, now: datetime, height: int) -> RenderableType:
         """Return the screen at ``now``, cut to ``height`` lines: events get what the tables leave them."""
@@ -107,11 +110,13 @@ def watch(connect: Callable[[], Session], console: Console, name: str) -> None:
 
 
 def _follow(session: Session, screen: Screen, draw: Callable[[], None]) -> None:
+    session.answer_within(ANSWER_SECONDS)
     session.subscribe()
     waited = REREAD_EVERY
     while True:
         if waited >= REREAD_EVERY:
-            screen.note_state(to_dictionary(session.get(subtree(PEERS), subtree(KEYS))))
+            # The question, too, whether it still is there: a link that is cut says nothing of it.
+            screen.note_state(to_dictionary(session.get(subtree(PEERS), subtree(KEYS))), datetime.now(UTC))
             waited = 0
         draw()
         notification = session.next_notification(timeout=REFRESH_SECONDS)

@@ -26,6 +26,9 @@ CANDIDATE = ":candidate"
 CONFIRMED_COMMIT = ":confirmed-commit"
 WRITABLE_RUNNING = ":writable-running"
 ROLLBACK_ON_ERROR = ":rollback-on-error"
+INTERLEAVE = ":interleave"
+PATIENCE = 120.0
+"""Seconds that an answer may take, unless it is said otherwise."""
 EXIT_REFUSED = 1
 EXIT_USAGE = 2
 
@@ -82,7 +85,7 @@ class Session:
             raise CommandError(_not_accepted(target), EXIT_CONNECTION) from error
         except (TransportError, OSError) as error:
             raise CommandError(f"cannot open NETCONF to {target.host}: {error}", EXIT_CONNECTION) from error
-        self._manager.timeout = 120
+        self.answer_within(PATIENCE)
 
     def __enter__(self) -> Session:
         return self
@@ -93,8 +96,9 @@ class Session:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if isinstance(error, KeyboardInterrupt):
-            # An agent that is still at work would answer nothing else before.
+        is_broken = isinstance(error, CommandError) and error.exit_status == EXIT_CONNECTION
+        if is_broken or isinstance(error, KeyboardInterrupt):
+            # Nobody would answer, or not before what the agent is still at work at.
             self._manager._session.close()  # noqa: SLF001 - ncclient's manager has no other name for it
         else:
             self.close()
@@ -110,6 +114,10 @@ class Session:
     def id(self) -> str:
         """The number that the agent gave to the session."""
         return str(self._manager.session_id)
+
+    def answer_within(self, seconds: float) -> None:
+        """Take the session for broken if an answer takes longer than that."""
+        self._manager.timeout = seconds
 
     def supports(self, capability: str) -> bool:
         """Tell whether the agent announced ``capability``, given as ``:candidate`` or a whole URI."""

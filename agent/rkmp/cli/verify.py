@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
 
@@ -17,10 +19,13 @@ from rich.text import Text
 from rkmp.capture import Finding, Verdict, VerificationKey, Verifier, read_packets
 from rkmp.capture.segments import Endpoint
 from rkmp.cli.exit_status import DONE, NOT_WELL, USAGE
+from rkmp.cli.progress import telling
 from rkmp.errors import CaptureError, CommandError
 
 MOST_LINES = 40
 """How many segments that are not verified are told one by one, unless all are wanted."""
+TELL_EVERY = 1000
+"""Packets after which it is told how far it has come."""
 
 
 def verify(
@@ -33,15 +38,19 @@ def verify(
     """
     findings: list[Finding] = []
     damage = None
-    verifier = None
     with _opened(capture) as stream:
+        packets = read_packets(stream)
         try:
-            for packet in read_packets(stream):
-                # Not before there is a capture: whoever has the keys may have to be asked.
-                verifier = verifier or Verifier(keys())
-                finding = verifier.check(packet)
-                if finding is not None:
-                    findings.append(finding)
+            first = next(packets, None)
+            # Not before there is a capture: whoever has the keys may have to be asked.
+            verifier = Verifier(keys() if first is not None else ())
+            with telling(f"reading {capture}") as tell:
+                for packet in packets if first is None else chain([first], packets):
+                    finding = verifier.check(packet)
+                    if finding is not None:
+                        findings.append(finding)
+                    if packet.number % TELL_EVERY == 0:
+                        tell(f"reading {capture}: {packet.number} packets, {_place(stream)}{len(findings)} segments")
         except CaptureError as error:
             damage = error
     if damage is not None and not findings:
@@ -53,6 +62,14 @@ def verify(
     if damage is not None:
         raise CommandError(f"{capture}: {damage}", USAGE)
     return DONE if findings and all(each.verdict is Verdict.VERIFIED for each in findings) else NOT_WELL
+
+
+def _place(stream: BinaryIO) -> str:
+    """Return how far a file has been read; nothing for a pipe, which does not tell."""
+    if not stream.seekable():
+        return ""
+    size = os.fstat(stream.fileno()).st_size
+    return f"{stream.tell() * 100 // max(size, 1)} % of {size} octets, "
 
 
 @contextmanager

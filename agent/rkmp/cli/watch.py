@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,7 +12,9 @@ from typing import Any
 from lxml import etree
 
 from rkmp.cli.documents import to_dictionary
-from rkmp.cli.session import Session
+from rkmp.cli.session import INTERLEAVE, Session
+from rkmp.cli.show import subtree
+from rkmp.cli.views import RKMP
 from rkmp.errors import CommandError
 
 NOTIFICATION = "urn:ietf:params:xml:ns:netconf:notification:1.0"
@@ -22,17 +25,28 @@ _ENDS_OF_REPLAY = (f"{{{_EVENTS}}}replayComplete", NOTIFICATION_COMPLETE)
 
 _NEEDS_QUOTES = r'[\s"=]|^$'
 
+ANSWER_SECONDS = 8.0
+"""How long an agent that is watched may take to answer."""
+QUIET_SECONDS = 5.0
+"""How long it may say nothing until it is asked whether it is there."""
 REPLAY_TIMEOUT = 30.0
 """Seconds to wait for the next logged notification."""
 
 
 def watch(session: Session, *, as_json: bool) -> None:
-    """Print notifications until interrupted or until the agent ends the session."""
+    """Print notifications until interrupted, until the agent ends the session, or until it does not answer any more."""
+    session.answer_within(ANSWER_SECONDS)
     session.subscribe()
+    heard = time.monotonic()
     while True:
         notification = session.next_notification(timeout=1.0)
         if notification is not None:
             print(render(notification, as_json=as_json), flush=True)
+            heard = time.monotonic()
+        elif time.monotonic() - heard > QUIET_SECONDS and session.supports(INTERLEAVE):
+            # A link that is cut says nothing of it.
+            session.get(subtree((f"{{{RKMP}}}rkmp", f"{{{RKMP}}}enabled")))
+            heard = time.monotonic()
 
 
 def show_events(session: Session, since: timedelta, *, as_json: bool, as_xml: bool) -> None:

@@ -74,6 +74,10 @@ class Cause(Enum):
         "kernel-without-tcp-ao",
         "run Linux 6.7 or later built with CONFIG_TCP_AO where the routing daemon leaves TCP-AO to the kernel",
     )
+    LOCKED = (
+        "locked",
+        "nothing can be committed until that session unlocks it or ends: have it do so, or end it with kill-session",
+    )
     KEY_LOG = ("key-log", "restart rkmpd without --key-log, delete the file, and replace the keys")
     INTERNAL_ERRORS = ("internal-errors", "the agent's log describes each; please report them")
     REFUSED = ("refused", "the peer's own log says why")

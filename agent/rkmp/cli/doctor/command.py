@@ -14,6 +14,7 @@ from rkmp.cli.doctor.causes import Cause, Finding
 from rkmp.cli.doctor.diagnosis import diagnose
 from rkmp.cli.doctor.facts import Facts, ask
 from rkmp.cli.exit_status import DONE, NO_SESSION, NOT_WELL
+from rkmp.cli.progress import telling
 from rkmp.cli.session import Session
 from rkmp.errors import CommandError, TcpAoError
 from rkmp.southbound.tcp_ao import require_tcp_ao
@@ -38,8 +39,8 @@ def doctor(
     for name, host, connect in agents:
         started = datetime.now(UTC)
         try:
-            with connect() as session:
-                facts.append(ask(session, name, since, started, _has_tcp_ao(host)))
+            with connect() as session, telling(f"{name}: asking") as tell:
+                facts.append(ask(session, name, since, started, _has_tcp_ao(host), tell))
         except CommandError as error:
             if error.exit_status != NO_SESSION:
                 raise

@@ -12,6 +12,7 @@ from rkmp.cli.views import entries, identity
 
 WELL = ("established", "rolling-over")
 CLOCK_TOLERANCE = timedelta(seconds=5)
+LONG_LOCK = timedelta(minutes=5)
 
 
 def diagnose(agents: Sequence[Facts], peer: str | None = None) -> list[Finding]:
@@ -35,6 +36,7 @@ def _of_agent(facts: Facts, peer: str | None) -> Iterator[Finding]:
         yield Finding(Cause.ACCESS_DENIED, facts.name, "the agent shows nothing below /rkmp")
         return
     yield from _clock(facts)
+    yield from _locks(facts)
     if rkmp.get("enabled") == "false":
         yield Finding(Cause.DISABLED, facts.name, "/rkmp/enabled is false: nothing is negotiated")
         return
@@ -130,6 +132,16 @@ def _clock(facts: Facts) -> Iterator[Finding]:
     if ahead > CLOCK_TOLERANCE:
         seen = f"its clock says {facts.clock.isoformat()} where ours says {answered.isoformat()}"
         yield Finding(Cause.CLOCK_SKEW, facts.name, seen)
+
+
+def _locks(facts: Facts) -> Iterator[Finding]:
+    now = facts.clock or facts.asked[1]
+    for lock in facts.locks:
+        what = "the lock of a part of it" if lock.is_partial else "its lock"
+        who = f"session {lock.session} of {lock.user or 'somebody'}{f' at {lock.source}' if lock.source else ''}"
+        seen = f"{who} has held {what} since {lock.since.isoformat()}"
+        # Whoever changes something holds one for as long as that takes.
+        yield Finding(Cause.LOCKED, f"{facts.name} {lock.datastore}", seen, is_note=now - lock.since < LONG_LOCK)
 
 
 def _certificates(facts: Facts, rkmp: Mapping[str, Any]) -> Iterator[Finding]:
