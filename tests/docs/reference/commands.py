@@ -55,8 +55,10 @@ def _rows(parser: argparse.ArgumentParser) -> Iterator[tuple[str, str, str]]:
             continue
         words = plain(action.help or "")
         if action.choices is not None:
-            words = f"{words} One of {codes(map(str, action.choices))}.".strip()
-        yield _form(action), _default(action.default), words
+            words = "; ".join(filter(None, (words, f"one of {codes(map(str, action.choices))}")))
+        default = _default(action.default)
+        # A column has it already.
+        yield _form(action), default, words.replace(f" (default {default.strip('`')})", "") if default else words
 
 
 def _form(action: argparse.Action) -> str:
