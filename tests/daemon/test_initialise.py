@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import stat
+import subprocess
 import sys
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from rkmp.daemon.users import Users
 from rkmp.errors import CommandError
 from rkmp.secret import Secret
 from rkmp.storage import Database
+from tests.real_parts import program
 
 PASSWORD = b"correct horse battery staple"
 
@@ -121,6 +123,23 @@ def test_keys_can_come_by_standard_input(tmp_path: Path, monkeypatch: pytest.Mon
     give_input(monkeypatch, f"# mine\n{key}\n")
     assert main(["init", "--state-dir", str(directory.path), "--user", "ops", "--authorized-key", "-"]) == 0
     assert Users(Database(directory.database)).authorized_keys("ops") == [key]
+
+
+def test_the_fingerprint_is_told_that_a_client_shows(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    directory, operator = StateDirectory(tmp_path / "state"), tmp_path / "operator.pub"
+    operator.write_text(public_key())
+    command = ["init", "--state-dir", str(directory.path), "--user", "ops", "--authorized-key", str(operator)]
+    assert main(command) == 0
+    (told,) = [line for line in capsys.readouterr().out.splitlines() if "host key" in line]
+    listed = subprocess.run(
+        [program("ssh-keygen"), "-lf", directory.host_key.with_suffix(".pub")],
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    _, fingerprint, *_, kind = listed.stdout.split()
+    assert f"{fingerprint} {kind};" in told
 
 
 def test_whoever_has_the_directory_can_be_let_in_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -43,6 +43,7 @@ def run_init(arguments: argparse.Namespace) -> None:
     keys, password = _credential(arguments)
     directory = StateDirectory(arguments.state_dir)
     initialise(directory, user=arguments.user, authorized_keys=keys, password=password, random=os.urandom)
+    print(f"its host key is {directory.host_key_fingerprint()}; the first login shows it again")
     print(f"{directory.path} is ready; start the agent with `rkmpd --state-dir {directory.path}`")
 
 

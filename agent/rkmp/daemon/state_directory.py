@@ -73,6 +73,17 @@ class StateDirectory:
         """Whether an agent has been made here."""
         return any(file.exists() for file in (self.database, self.key_encryption_key, self.host_key))
 
+    def host_key_fingerprint(self) -> str:
+        """Return that of the host key and its kind, as ``ssh-keygen -l`` and SSH clients show them: what one compares.
+
+        Raises :class:`CommandError` when the key cannot be read.
+        """
+        try:
+            key = asyncssh.read_public_key(self.host_key.with_suffix(".pub"))
+        except (OSError, asyncssh.KeyImportError) as error:
+            raise CommandError(f"cannot read the host key of {self.path}: {error}", EXIT_STATE) from error
+        return f"{key.get_fingerprint()} ({key.get_algorithm().removeprefix('ssh-').upper()})"
+
     def create(self) -> None:
         """Make the directory and a host key; the database and :meth:`complete` follow.
 
