@@ -182,6 +182,22 @@ def test_a_configuration_that_says_the_same_changes_no_key(longest: int | None) 
     assert simulation["r1"].key_table.rows() == before
 
 
+def test_a_shorter_overlap_keeps_no_key_that_has_been_replaced() -> None:
+    """The key before is accepted for the overlap of before, and no longer: another has taken its place for certain."""
+    simulation = two_routers(**EXTENDING)
+    assert simulation.run_until(lambda: simulation.agree() and simulation.established(), 60)
+    first = sending(simulation, "r1")
+    assert first is not None
+    assert simulation.run_until(lambda: simulation.agree() and sending(simulation, "r1") != first, LIFE)
+    simulation.run(10)
+    replaced = simulation["r1"].key_table.get(first.admin_key_name)
+    assert replaced is not None
+    assert replaced.extended_from is None
+    for name in ("r1", "r2"):
+        reconfigure(simulation, name, **(EXTENDING | {"overlap": 10}))
+    assert simulation["r1"].key_table.get(first.admin_key_name) == replaced
+
+
 def test_the_confirmation_that_never_comes_leaves_both_keys_in_force() -> None:
     """The neighbor has agreed on a new key and cannot know that we have it, and lifetimes end meanwhile."""
     simulation = keyed(**EXTENDING)

@@ -210,8 +210,9 @@ class AssociationKeys:
         for row in self._own_rows():
             is_latest = latest is not None and row.admin_key_name == latest.admin_key_name
             is_used = is_latest or _is_awaiting(row, wall)
-            is_open = is_used or (row.for_sending and not self._is_superseded(row, wall))
-            if is_open or row.extended_from is not None:
+            # Of one that is only accepted and is not extended, the successor may have been confirmed long ago: nothing
+            # but its end shows that, and not by the overlap of now.
+            if is_used or row.extended_from is not None:
                 after = realigned(row, self.configuration, wall, is_handed_over=not is_used)
                 changed += [after] if after != row else []
         return changed

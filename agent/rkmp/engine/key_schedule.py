@@ -97,7 +97,7 @@ def realigned(row: KeyRow, association: AssociationConfiguration, wall: datetime
     """
     send, accept = row.send_lifetime, row.accept_lifetime
     confirmed_at = None if accept.end is None else accept.end - acceptance(association)
-    life = row.extended_from or (confirmed_at if is_handed_over else send.end)
+    life = end_of_life(row)
     if life is None or (row.extended_from is None and association.at_expiry is AtExpiry.FAIL_CLOSED):
         return row
     last = last_use(association, life)
