@@ -96,6 +96,21 @@ def test_a_file_without_end_takes_no_memory(tmp_path: Path) -> None:
         read(tmp_path / "nb.conf")
 
 
+def test_what_a_killed_agent_has_left_does_not_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Killed(BaseException):
+        pass
+
+    def kill(_: int) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", kill)
+        with pytest.raises(Killed):
+            write(tmp_path / "nb.conf", "old keys")
+    write(tmp_path / "nb.conf", "new")
+    assert [each.name for each in tmp_path.iterdir()] == ["nb.conf"]
+
+
 def test_what_bird_has_no_words_for_is_refused() -> None:
     with pytest.raises(SouthboundError, match="leaves TCP options out"):
         written(Holding((HeldKey(replace(ONE, ignore_tcp_options=True)),)), "nb")

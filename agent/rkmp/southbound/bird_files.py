@@ -14,7 +14,6 @@ import errno
 import json
 import os
 import re
-import secrets
 import stat
 from pathlib import Path
 
@@ -118,8 +117,10 @@ def _octets(path: Path) -> bytes:
 
 def write(path: Path, text: str) -> None:
     """Put ``text`` in the place of the file at once, for the owner of its directory and, by its bit, the group."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    temporary = path.with_name(f".{path.name}.new")
     try:
+        # An agent that was killed may have left one: of one name, so that keys do not pile up.
+        temporary.unlink(missing_ok=True)
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         try:
             with os.fdopen(descriptor, "w", encoding="utf-8") as file:
