@@ -12,6 +12,7 @@ from rkmp.cli.profiles import DEFAULT_HOST, DEFAULT_PORT
 
 DEFAULT_NETCONF_PORT = DEFAULT_PORT
 HOURS_OF_A_YEAR = 24 * 366
+_PEER = "its name in the configuration"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -68,10 +69,10 @@ def parser() -> argparse.ArgumentParser:
     ):
         add(name, text).add_argument("token", help="what `rkmp apply` has printed")
     rekey = add("rekey", "Replace the key of one association now.")
-    rekey.add_argument("peer")
-    rekey.add_argument("protocol")
-    add("initiate", "Negotiate now whatever a peer's associations lack.").add_argument("peer")
-    add("clear", "Remove a peer's IKE SAs and negotiated keys.").add_argument("peer")
+    rekey.add_argument("peer", help=_PEER)
+    rekey.add_argument("protocol", help="the routing protocol of the association, such as bgp")
+    add("initiate", "Negotiate now whatever a peer's associations lack.").add_argument("peer", help=_PEER)
+    add("clear", "Remove a peer's IKE SAs and negotiated keys.").add_argument("peer", help=_PEER)
     _add_keys(add("keys", "Export keys, or draw their lifetimes."), machine)
     verify = add("verify", "Check the TCP-AO MAC of every segment in a capture against the keys of the agent.")
     verify.add_argument("capture", type=Path, help="a pcap or pcapng file; - for standard input")
