@@ -44,6 +44,13 @@ def present_host_key(
         if known:
             return None
         raise CommandError(f"{host} port {port} has no way to talk in common: {error}", EXIT_CONNECTION) from error
+    except (asyncssh.ConnectionLost, ConnectionResetError) as error:
+        if known:
+            # It may have hung up on us before we have read that no kind is in common: see which it has.
+            shown = present_host_key(host, port, timeout)
+            is_of_them = shown is not None and shown.algorithm in {key.algorithm for key in known}
+            return shown if is_of_them else None
+        raise CommandError(f"{host} port {port} hangs up: {error}; does it speak SSH?", EXIT_CONNECTION) from error
     except TimeoutError as error:
         raise CommandError(f"{host} port {port} does not answer; is TCP to it blocked?", EXIT_CONNECTION) from error
     except socket.gaierror as error:
