@@ -55,6 +55,7 @@ async def test_a_program_that_reads_nothing_takes_no_memory_and_holds_nobody_up(
     monkeypatch.setattr(key_session_module._Subscriber, "timeout", 0.02)
     monkeypatch.setattr(feed_module, "FIRST_RETRY", 0.02)
     monkeypatch.setattr(feed_module, "LAST_RETRY", 0.02)
+    monkeypatch.setattr(key_session_module, "MOST_UNREAD", 50_000)
     world.install(row(1))
     connection = await subscribed(world, SUBSCRIPTIONS)
     assert world.southbound is not None
@@ -67,6 +68,19 @@ async def test_a_program_that_reads_nothing_takes_no_memory_and_holds_nobody_up(
     world.permit(KeyPermission(users=frozenset({ME}), protocols=frozenset({"ldp"})))
     await until(lambda: not world.southbound.clients() if world.southbound is not None else True)
     connection.close()
+
+
+async def test_a_program_subscribes_thousands_of_times_before_it_reads(world: World) -> None:
+    world.install(row(1))
+    assert world.southbound is not None
+    southbound = world.southbound
+    with KeyClient(str(world.path), "bgpd") as client:
+        for _ in range(2500):
+            client.subscribe("bgp", PEER)
+        told = await asyncio.wait_for(in_thread(client.wait, 0.1), 8)
+        assert told
+        assert client.fileno() != -1
+        await until(lambda: len(southbound.clients()) == 2500)
 
 
 async def test_an_agent_stops_though_a_program_reads_nothing(world: World) -> None:

@@ -38,6 +38,10 @@ from rkmp.southbound.steps import Add, HeldKey, Holding, Step, Usage
 ACKNOWLEDGEMENT_SECONDS = 30.0
 HELLO_SECONDS = 10.0
 MOST_SUBSCRIPTIONS = 10_000
+MOST_UNREAD = 1 << 23
+"""Octets that wait for a program to read them before it is heard and told no more: an answer and a step for each of so
+many subscriptions, since a program may ask for all of them before it reads.
+"""
 MOST_CHARACTERS = 255
 """Of a protocol or neighbor: the longest name of the domain name system."""
 
@@ -142,6 +146,7 @@ class KeySession:
 
     async def run(self) -> None:
         """Serve until the program goes away or says what it must not."""
+        self._writer.transport.set_write_buffer_limits(high=MOST_UNREAD)
         self._send(encoded("hello", version=VERSION, agent=self._agent))
         try:
             self._name = _name(await asyncio.wait_for(self._line(), HELLO_SECONDS))
