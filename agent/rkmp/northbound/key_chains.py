@@ -80,8 +80,6 @@ class KeyChainsState:
         self._key_table = key_table
         self._clock = clock
         self._server = server
-        # Where each key is: an event of one that has moved tells the new place only.
-        self._places = {row.admin_key_name: _chains(row.protocol, row.peers) for row in key_table.rows()}
         self._modified_at: dict[_Chain, datetime] = {}
         self._has_begun = False
         server.tell_state_changes(KeyChainNames.KEY_CHAINS, NOT_ON_CHANGE)
@@ -124,10 +122,9 @@ class KeyChainsState:
     def _note(self, event: KeyEvent) -> None:
         if not isinstance(event, KeyInstalled | KeyUpdated | KeyRemoved):
             return
-        chains = self._places.pop(event.admin_key_name, frozenset())
-        if not isinstance(event, KeyRemoved):
-            place = self._places[event.admin_key_name] = _chains(event.protocol, event.peers)
-            chains |= place
+        chains = _chains(event.protocol, event.peers)
+        if isinstance(event, KeyUpdated):
+            chains |= _chains(event.former_protocol, event.former_peers)
         for protocol, neighbor in chains:
             if self._has_begun and self._key_table.rows_for(neighbor, protocol):
                 self._modified_at[protocol, neighbor] = event.at
