@@ -22,10 +22,6 @@ REASONS: dict[tuple[str, str], str] = {
     ("README.md", "sh command: demo"): "CI runs it, word for word (.ci/run)",
     ("README.md", "sh command: test"): "CI runs it, word for word (.ci/run)",
     ("CONTRIBUTING.md", "sh"): "CI runs the same commands (.ci/run)",
-    ("docs/how-to/give-keys-to-bird.md", "json"): "tests/southbound/test_hook.py runs a hook of its own",
-    ("docs/how-to/telemetry.md", "sh"): "its options are checked, and tests/e2e/test_push.py runs the collector",
-    ("docs/how-to/telemetry.md", "json"): "what a collector prints",
-    ("docs/how-to/telemetry.md", "toml"): "configures Telegraf, which is not here",
     ("docs/key-api.md", "python"): "tests/guest uses client and sockets so, with a kernel that has TCP-AO",
 }
 """By page and kind, why no test executes it."""

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+import tomllib
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,7 @@ from lxml import etree
 from ncclient.manager import Manager
 from ncclient.operations.rpc import RPCError
 
+from tests.docs.pages import Page
 from tests.e2e.agents import KEY_TABLE, NAMESPACES, NETCONF, RKMP, USER, AgentProcess, make_user_key, peer_configuration
 from tests.netconf.subscriptions.receiver import Receiver
 from tests.netconf.subscriptions.requests import SN, YP, delete, kill, modify, on_change, periodic, push, resync, stream
@@ -126,17 +129,26 @@ def test_ncclient_is_pushed_keys_and_events_and_manages_its_subscriptions(
         assert [each.text for each in left.iter(f"{{{SN}}}id")] == [str(often)]
 
 
-def test_the_collector_writes_down_what_becomes_of_keys(running: tuple[AgentProcess, AgentProcess]) -> None:
+def as_written(command: Sequence[str], agent: AgentProcess) -> list[str]:
+    """Return a command of the page on telemetry for an agent of the test in the place of the page's router."""
+    here = {
+        "python": sys.executable,
+        "192.0.2.1": "127.0.0.1",
+        "ops": USER,
+        command[command.index("--key") + 1]: str(agent.user_key),
+    }
+    words = [str(COLLECTOR) if Path(word).name == COLLECTOR.name else here.get(word, word) for word in command]
+    return [*words, "--port", str(agent.netconf_port), "--any-host-key", "--router", "r 1,="]
+
+
+@pytest.mark.page("docs/how-to/telemetry.md", "sh", "json", "toml")
+def test_the_collector_writes_down_what_becomes_of_keys(running: tuple[AgentProcess, AgentProcess], page: Page) -> None:
     r1, r2 = running
-    arguments = ["--host", "127.0.0.1", "--port", str(r1.netconf_port), "--user", USER, "--key", str(r1.user_key)]
+    (shell,), (shown,), (telegraf,) = map(page.blocks, ("sh", "json", "toml"))
+    (execd,) = tomllib.loads(telegraf)["inputs"]["execd"]
     collectors = [
-        subprocess.Popen(
-            [sys.executable, str(COLLECTOR), *arguments, "--any-host-key", "--router", "r 1,=", "--format", form],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for form in ("json", "line")
+        subprocess.Popen(as_written(command, r1), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for command in (shlex.split(shell), execd["command"])
     ]
     written: list[str] = []
 
@@ -150,6 +162,7 @@ def test_the_collector_writes_down_what_becomes_of_keys(running: tuple[AgentProc
         with r1.connect() as session:
             session.edit_config(target="running", config=peer_configuration("r1", "r2", port=r2.ike_port))
             key = json.loads(line(as_json))
+            assert key.keys() == json.loads(shown).keys()
             assert (key["router"], key["protocol"], key["state"]) == ("r 1,=", "bgp", "active")
             data = r1.get(session, f'<key-table xmlns="{KEY_TABLE}"/>')
             assert [key["fingerprint"]] == data.xpath("//ckt:key/ckt:fingerprint/text()", namespaces=NAMESPACES)

@@ -17,6 +17,7 @@ from rkmp.southbound import FeedState, Holding, HookConfiguration, Southbound, S
 from rkmp.southbound import southbound as southbound_module
 from rkmp.southbound.hook import HookConsumer
 from rkmp.southbound.steps import Remove
+from tests.docs.pages import Page
 from tests.keytable.rows import PEER, SECRET_OCTETS, memory_table
 from tests.southbound.test_key_api import World, at, hello_row, row, until
 
@@ -56,7 +57,8 @@ async def hooked(world: World, folder: Path) -> Southbound:
     return southbound
 
 
-async def test_a_daemon_is_given_its_keys_by_a_program(tmp_path: Path) -> None:
+@pytest.mark.page("docs/how-to/give-keys-to-bird.md", "json")
+async def test_a_daemon_is_given_its_keys_by_a_program(tmp_path: Path, page: Page) -> None:
     world = World(tmp_path / "unused")
     world.install(row(1))
     southbound = await hooked(world, tmp_path)
@@ -76,6 +78,8 @@ async def test_a_daemon_is_given_its_keys_by_a_program(tmp_path: Path) -> None:
         ("retire", ["key-1", "key-2"]),
         ("remove", ["key-2"]),
     ]
+    (shown,) = map(json.loads, page.blocks("json"))
+    assert steps[0].keys() == shown.keys()
     assert steps[0] == {
         "version": 1,
         "step": "add",
