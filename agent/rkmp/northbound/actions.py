@@ -35,9 +35,8 @@ class Actions:
         """Replace a key and answer with the new one's name; raises RpcError when there is none, or not yet."""
         peer, protocol = _peer(invocation), invocation.key(Rkmp.ASSOCIATION, Rkmp.PROTOCOL)
         try:
-            name = await asyncio.wait_for(
-                self._engine.rekey(peer, routing_protocol_number(protocol)), timeout=self._patience
-            )
+            async with asyncio.timeout(self._patience):
+                name = await self._engine.rekey(peer, routing_protocol_number(protocol))
         except TimeoutError as late:
             raise RpcError(
                 "operation-failed",
