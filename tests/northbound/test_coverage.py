@@ -163,6 +163,8 @@ VALUES: dict[str, Any] = {
     "peer": "r2",
     "protocol": "bgp",
     "peers": ("192.0.2.2", "2001:db8::2"),
+    "former_protocol": "bgp",
+    "former_peers": ("192.0.2.3",),
     "admin_key_name": "r2-bgp-1",
     "key_name": "r2-bgp-2",
     "replaced_key_name": "r2-bgp-1",

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import json
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import uvloop
 
 from rkmp.southbound import KeyClient, KeyPermission, Remove
 from rkmp.southbound import feed as feed_module
@@ -20,6 +20,13 @@ from rkmp.southbound.feed import KeyFeed
 from rkmp.southbound.feeds import Feeds
 from tests.keytable.rows import NOON, PEER
 from tests.southbound.test_key_api import ME, World, in_thread, row, take, until
+
+RUNS: list[Callable[[Coroutine[None, None, None]], None]] = [asyncio.run]
+with contextlib.suppress(ImportError):
+    import uvloop
+
+    RUNS.append(uvloop.run)
+"""What an agent runs on: Python's own event loop, and uvloop where it is installed."""
 
 SUBSCRIPTIONS = 400
 """Their keys are some 100,000 octets, which a socket's buffers hold twice."""
@@ -132,7 +139,10 @@ async def test_a_key_wakes_the_feeds_of_its_neighbor_and_no_others(world: World)
     assert list(feeds) == [other]
 
 
-def test_a_program_that_has_to_come_again_is_no_fault_of_the_loop_of_the_daemon(tmp_path: Path) -> None:
+@pytest.mark.parametrize("run", RUNS, ids=["asyncio", "uvloop"][: len(RUNS)])
+def test_a_program_that_has_to_come_again_is_no_fault_of_the_loop(
+    tmp_path: Path, run: Callable[[Coroutine[None, None, None]], None]
+) -> None:
     faults: list[object] = []
 
     async def one() -> None:
@@ -149,5 +159,5 @@ def test_a_program_that_has_to_come_again_is_no_fault_of_the_loop_of_the_daemon(
         connection.close()
         gc.collect()
 
-    uvloop.run(one())
+    run(one())
     assert faults == []
