@@ -20,10 +20,11 @@ PATIENCE = 600
 """Seconds within which a newcomer shall have two agents that hold a key."""
 CERTIFICATES = "/etc/ssl/certs"
 BUNDLE = "/srv/rkmp.bundle"
+HOME = "/srv/newcomer"
 
 AS_NEWCOMER = """
-useradd -m newcomer
-cat > /home/newcomer/typed <<'NEWCOMER'
+useradd -m -d {home} newcomer
+cat > {home}/typed <<'NEWCOMER'
 set -em
 trap 'kill $(jobs -p) 2>/dev/null || :' EXIT
 cd
@@ -35,7 +36,7 @@ NEWCOMER
 su newcomer -c 'bash ~/typed'
 """
 AS_ROOT = """
-cd /home/newcomer/rkmp
+cd {home}/rkmp
 {typed}
 runuser -u rkmp -- rkmpd init --state-dir /var/lib/rkmp --user ops --authorized-key - < lab/operator.pub
 rkmp --version
@@ -68,7 +69,8 @@ def test_two_agents_hold_a_key_within_ten_minutes_of_a_clone(
     status, printed = run_once(
         root,
         # What root installs without a package comes after the newcomer, and counts for nobody.
-        AS_NEWCOMER.format(bundle=BUNDLE, typed=typed) + AS_ROOT.format(typed=page.blocks("sh source")[0]),
+        AS_NEWCOMER.format(home=HOME, bundle=BUNDLE, typed=typed)
+        + AS_ROOT.format(home=HOME, typed=page.blocks("sh source")[0]),
         binds={bundle: BUNDLE, Path(CERTIFICATES): CERTIFICATES},
         environment=network_settings(),
     )

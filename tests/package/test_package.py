@@ -65,9 +65,10 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def machine(packages: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
     """Give a machine where the package of before runs an agent, as the page says."""
     log = tmp_path_factory.mktemp("machine") / "log"
-    with booted(debian_root(), log, {packages: "/root/packages"}) as machine:
+    with booted(debian_root(), log, {packages: "/srv/packages"}) as machine:
         machine.run(
-            "ssh-keygen -q -t ed25519 -N '' -f operator && ln -s packages/older dist && ln -s packages/older older"
+            "ssh-keygen -q -t ed25519 -N '' -f operator\n"
+            "for name in dist older; do ln -s /srv/packages/older $name; done"
         )
         told = machine.run("apt install -y ./dist/rkmp_*.deb")
         assert "rkmpd init --state-dir /var/lib/rkmp" in told
@@ -177,7 +178,7 @@ def test_the_journal_knows_how_grave_a_line_is(machine: Machine, page: Page) -> 
 def test_an_upgrade_keeps_the_state_and_what_was_set_and_restarts_the_agent(machine: Machine, page: Page) -> None:
     add_policy(machine, "before")
     before = main_pid(machine)
-    machine.run("echo 'RKMPD_OPTIONS=--log-format json' > /etc/default/rkmpd; ln -sfn packages/dist dist")
+    machine.run("echo 'RKMPD_OPTIONS=--log-format json' > /etc/default/rkmpd; ln -sfn /srv/packages/dist dist")
     machine.run(page.blocks("sh upgrade")[0])
     assert machine.run("cat /etc/default/rkmpd").strip() == "RKMPD_OPTIONS=--log-format json"
     assert main_pid(machine) != before
