@@ -8,7 +8,6 @@ program die half-way, they do so by themselves when the time for the confirmatio
 from __future__ import annotations
 
 import contextlib
-import difflib
 import secrets
 import time
 from collections.abc import Callable, Mapping
@@ -18,6 +17,7 @@ from typing import TypeVar
 
 from lxml import etree
 
+from rkmp.cli.changes import compared
 from rkmp.cli.documents import to_dictionary
 from rkmp.cli.exit_status import REFUSED
 from rkmp.cli.fleet.configuration import with_removals
@@ -127,9 +127,7 @@ class Rollout:
             running = session.get_config("running")
             session.edit_config("candidate", with_removals(config, running))
             session.validate("candidate")
-            candidate = session.get_config("candidate")
-            lines = difflib.unified_diff(_lines(running), _lines(candidate), lineterm="", n=2)
-            return [line for line in lines if not line.startswith(("---", "+++"))]
+            return compared(running, session.get_config("candidate"), with_secrets=True).lines
 
     def _lacking(self, router: str, found: _Associations, renewed: frozenset[str]) -> list[tuple[str, bool]]:
         """Return which keys of a router are not there, in words, and whether there was one before."""
@@ -189,11 +187,6 @@ def _associations(session: Session) -> _Associations:
         for peer in (data.get("rkmp") or {}).get("peer", [])
         for entry in peer.get("association", [])
     }
-
-
-def _lines(data: etree._Element) -> list[str]:
-    etree.indent(data)
-    return etree.tostring(data, encoding="unicode").splitlines()[1:-1]
 
 
 def _status(failures: Mapping[str, CommandError] | None) -> int:
