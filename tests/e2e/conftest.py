@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.agents import AgentProcess, make_user_key
+from tests.e2e.agents import AgentProcess, make_user_key, peer_configuration
 
 MakeAgent = Callable[[str], AgentProcess]
 
@@ -28,6 +28,27 @@ def make_agent(tmp_path: Path) -> Iterator[MakeAgent]:
     yield make
     for agent in agents:
         agent.kill()
+
+
+@pytest.fixture(scope="module")
+def agent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AgentProcess]:
+    """Return one agent for all tests of a file."""
+    directory = tmp_path_factory.mktemp("agent")
+    agent = AgentProcess("r1", directory / "r1", make_user_key(directory))
+    try:
+        agent.initialise()
+        agent.start()
+        yield agent
+    finally:
+        agent.kill()
+
+
+@pytest.fixture
+def one_peer(agent: AgentProcess) -> None:
+    """Have the agent of the file configured with one peer that nobody calls, and nothing else."""
+    with agent.connect() as session:
+        config = peer_configuration("r1", "r2", port=9, initiate="never")
+        session.edit_config(target="running", config=config, default_operation="replace")
 
 
 @pytest.fixture

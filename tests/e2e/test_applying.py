@@ -6,34 +6,18 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.agents import NETCONF, RKMP, USER, AgentProcess, make_user_key, peer_configuration
+from tests.e2e.agents import NETCONF, RKMP, USER, AgentProcess
 from tests.e2e.relay import Relay
 from tests.terminal import CONTROL_C, Terminal
 
+pytestmark = pytest.mark.usefixtures("one_peer")
+
 AGENT = "urn:rkmp:yang:rkmp-agent"
 CANDIDATE = ("candidate", "confirmed-commit")
-
-
-@pytest.fixture(scope="module")
-def agent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AgentProcess]:
-    directory = tmp_path_factory.mktemp("applying")
-    agent = AgentProcess("r1", directory / "r1", make_user_key(directory))
-    agent.initialise()
-    agent.start()
-    yield agent
-    agent.kill()
-
-
-@pytest.fixture(autouse=True)
-def configured(agent: AgentProcess) -> None:
-    with agent.connect() as session:
-        config = peer_configuration("r1", "r2", port=9, initiate="never")
-        session.edit_config(target="running", config=config, default_operation="replace")
 
 
 def applied(agent: AgentProcess, file: str) -> subprocess.CompletedProcess[str]:

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import asyncssh
@@ -20,6 +20,8 @@ from lxml import etree
 
 from tests.e2e.agents import KEY_TABLE, NETCONF, RKMP, USER, AgentProcess, make_user_key, peer_configuration
 
+pytestmark = pytest.mark.usefixtures("one_peer")
+
 SECRET = "0123456789abcdefghij"
 MANUAL_KEY = f"""
 <config xmlns="{NETCONF}" xmlns:ckt="{KEY_TABLE}"><ckt:key-table><ckt:key>
@@ -27,24 +29,6 @@ MANUAL_KEY = f"""
   <ckt:peer-key-name>02</ckt:peer-key-name><ckt:peer>192.0.2.9</ckt:peer><ckt:protocol>ckt:bgp</ckt:protocol>
   <ckt:kdf>ckt:hmac-sha-1</ckt:kdf><ckt:alg-id>ckt:hmac-sha-1-96</ckt:alg-id><ckt:keystring>{SECRET}</ckt:keystring>
 </ckt:key></ckt:key-table></config>"""
-
-
-@pytest.fixture(scope="module")
-def agent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AgentProcess]:
-    directory = tmp_path_factory.mktemp("commands")
-    agent = AgentProcess("r1", directory / "r1", make_user_key(directory))
-    agent.initialise()
-    agent.start()
-    yield agent
-    agent.kill()
-
-
-@pytest.fixture(autouse=True)
-def configured(agent: AgentProcess) -> None:
-    """Every test starts from one peer that nobody calls."""
-    with agent.connect() as session:
-        config = peer_configuration("r1", "r2", port=9, initiate="never")
-        session.edit_config(target="running", config=config, default_operation="replace")
 
 
 def done_json(result: subprocess.CompletedProcess[str]) -> str:
